@@ -15,7 +15,7 @@ import {
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { selectModel } from "./model.ts";
-import { checkOutput } from "./outputs.ts";
+import { checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
@@ -59,8 +59,9 @@ export async function evaluate(options: Options): Promise<number> {
     printIfRead(JSON.stringify(document, null, format === "json" ? 2 : undefined));
   }
   if (output !== undefined) {
-    const { writePage } = await import("./report_page.ts");
-    await writePage(output, report, { title: `${model.type} on ${folder}`, weights });
+    const { reportPage } = await import("./report_page.ts");
+    const title = `${model.type} on ${folder}`;
+    await writeText(output, await reportPage(report, { title, weights }));
     if (!quiet) note(`wrote ${output}`);
   }
   return failed.length > 0 ? 1 : 0;

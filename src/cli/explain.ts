@@ -14,7 +14,7 @@ import { explainImage, readPhoto } from "./explained.ts";
 import { expand, type Input } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
-import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
+import { checkDiffers, checkOutput, writeBytes, writeText } from "./outputs.ts";
 import { hasPictures, note, printIfRead, warn } from "./terminal.ts";
 
 /** Explains the photo, writes the files, and returns the exit code. */
@@ -49,14 +49,14 @@ export async function explainPhoto(options: Options): Promise<number> {
     if (!options.quiet) note(`${output}: where the model found ${JSON.stringify(explained.label)}`);
   }
   if (html !== undefined) {
-    const { reportPage } = await import("./explain_page.ts");
+    const { explainPage } = await import("./explain_page.ts");
     const { model: _, ...names } = selected;
     const { method } = options.explain!;
     const facts = { ...names, input: input.name, backend: device.backend, method };
     const page = await device.run(() =>
-      reportPage(model, { image, predictions, explanations }, facts)
+      explainPage(model, { image, predictions, explanations }, facts)
     );
-    await writeBytes(html, new TextEncoder().encode(page));
+    await writeText(html, page);
     if (!options.quiet) note(`${html}: the report`);
   }
   if (options.show && hasPictures()) {
@@ -83,10 +83,10 @@ async function checkFiles({ output, html }: ExplainArgs, { name }: Input): Promi
   for (const [option, file] of [["--output", output], ["--html", html]] as const) {
     if (file === undefined) continue;
     await checkOutput(file);
-    await checkDiffers(option, file, file, name, "the photo");
+    await checkDiffers(option, file, name, "the photo");
   }
   if (output === undefined || html === undefined) return;
-  await checkDiffers("--html", html, html, output, "the file of --output");
+  await checkDiffers("--html", html, output, "the file of --output");
 }
 
 function indexOf(model: Classifier, wanted: string): number {

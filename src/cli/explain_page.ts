@@ -42,7 +42,7 @@ const photoSide = 440;
 const leastShare = 0.005;
 
 /** Computes what the page shows, and returns its HTML. */
-export async function reportPage(
+export async function explainPage(
   model: Classifier,
   { image, predictions, explanations }: Explained,
   { input, weights, backend, method }: Facts,

@@ -11,7 +11,7 @@ import { asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { withSignalCleanupWhenBusy } from "./interrupts.ts";
 import { selectModel } from "./model.ts";
-import { checkDiffers, checkOutput, writeBytes } from "./outputs.ts";
+import { checkDiffers, checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { complain, note, noteSkipped, print, printable, warn } from "./terminal.ts";
@@ -106,7 +106,7 @@ async function checkFiles(output: string, filesFrom: string | undefined): Promis
   for (const file of [pathOf(output), listOf(output)]) {
     await checkOutput(file);
     if (filesFrom === undefined) continue;
-    await checkDiffers("--output", output, file, filesFrom, "the list of --files-from");
+    await checkDiffers("--output", output, filesFrom, "the list of --files-from", file);
   }
 }
 
@@ -133,16 +133,12 @@ async function writeNpy(
           names.push(printable(name)); // one line each
         }
         sink.write(0, npyHeader([names.length, count]));
-      }, () => writeNames(list, names))
+      }, () => writeText(list, names.map((name) => `${name}\n`).join("")))
     );
   } catch (error) {
     throw asWriteError(output, error);
   }
   if (!quiet) note(`${output}: float32 [${names.length}, ${count}]; ${list}: names of the rows`);
-}
-
-async function writeNames(list: string, names: readonly string[]): Promise<void> {
-  await writeBytes(list, new TextEncoder().encode(names.map((name) => `${name}\n`).join("")));
 }
 
 /** The header of a little-endian float32 array in C order, version 1.0 of NumPy's format. */

@@ -32,7 +32,7 @@ export async function learn(args: LearnArgs): Promise<number> {
   const options = modelOptions(args);
   for (const file of args.headOnly ? [options.weights, options.base] : []) {
     if (file === undefined) continue;
-    await checkDiffers("--output", output, output, file, "the network that the layer needs");
+    await checkDiffers("--output", output, file, "the network that the layer needs");
   }
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options, { hashes: true });

@@ -25,16 +25,16 @@ export async function checkOutput(output: string): Promise<void> {
  *
  * @param option The option that names the file to write.
  * @param output Its value.
- * @param replaced The file that it would replace.
  * @param other The other file.
  * @param what What the other file is.
+ * @param replaced The file to write, if `output` is not its name.
  */
 export async function checkDiffers(
   option: string,
   output: string,
-  replaced: string,
   other: string,
   what: string,
+  replaced = output,
 ): Promise<void> {
   if (await placeOf(replaced) !== await placeOf(other)) return;
   throw new UsageError(
@@ -62,4 +62,9 @@ export async function writeBytes(file: string, bytes: Uint8Array): Promise<void>
   } catch (error) {
     throw asWriteError(file, error);
   }
+}
+
+/** As {@linkcode writeBytes}, for text. */
+export async function writeText(file: string, text: string): Promise<void> {
+  await writeBytes(file, new TextEncoder().encode(text));
 }

@@ -4,7 +4,6 @@ import { decodeImage } from "../image/decode.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { dataUrl, escape, nameHtml, shrink } from "./html.ts";
 import { percent } from "./output.ts";
-import { writeBytes } from "./outputs.ts";
 import { accuracyText, firstName, type Judged, perClass, type Report } from "./report.ts";
 
 /** What a page says about the measurement. */
@@ -21,18 +20,12 @@ const thumbnailSide = 128;
 /** Tables of more classes are unreadable, and large. */
 const maxTableClasses = 60;
 
-/** Writes the page. Reads the photos of the worst mistakes again. */
-export async function writePage(file: string, report: Report, text: PageText): Promise<void> {
-  const mistakes: string[] = [];
+/** The HTML of the page. Reads the photos of the worst mistakes again. */
+export async function reportPage(report: Report, { title, weights }: PageText): Promise<string> {
+  const { top5 } = report, mistakes: string[] = [];
   for (const mistake of report.mistakes.slice(0, maxMistakes)) {
     mistakes.push(figure(mistake, report.classes, await thumbnail(mistake.name)));
   }
-  const bytes = new TextEncoder().encode(page(report, text, mistakes));
-  await writeBytes(file, bytes);
-}
-
-function page(report: Report, { title, weights }: PageText, mistakes: readonly string[]): string {
-  const { top5 } = report;
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
