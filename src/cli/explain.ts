@@ -29,7 +29,7 @@ export async function explainPhoto(options: Options): Promise<number> {
   const image = await readPhoto(input, options);
   await device.prepare();
   // the page shows the three most probable classes
-  const { predictions, explanations } = await device.run(() =>
+  const found = await device.run(() =>
     explainImage(model, image, options.explain!, (all) => {
       const first = index ?? all[0].index;
       return html === undefined
@@ -37,7 +37,8 @@ export async function explainPhoto(options: Options): Promise<number> {
         : [...new Set([first, ...all.slice(0, 3).map(({ index }) => index)])];
     })
   );
-  const [explained] = explanations, drawn = drawHeatMap(image, explained);
+  const { predictions, explanations: [explained] } = found;
+  const drawn = drawHeatMap(image, explained);
   const top = predictions.slice(0, options.topK);
   const isShown = top.some(({ index }) => index === explained.index);
   printIfRead(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
@@ -53,9 +54,7 @@ export async function explainPhoto(options: Options): Promise<number> {
     const { model: _, ...names } = selected;
     const { method } = options.explain!;
     const facts = { ...names, input: input.name, backend: device.backend, method };
-    const page = await device.run(() =>
-      explainPage(model, { image, predictions, explanations }, facts)
-    );
+    const page = await device.run(() => explainPage(model, found, facts));
     await writeText(html, page);
     if (!options.quiet) note(`${html}: the report`);
   }

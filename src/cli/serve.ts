@@ -6,10 +6,10 @@ import type { Options } from "./args.ts";
 import { loadWeights } from "./classify.ts";
 import { Decoders } from "./decoders.ts";
 import { Device } from "./device.ts";
+import { isPermissionError, lineOf, oneLine } from "./errors.ts";
 import { signals } from "./interrupts.ts";
 import { selectModel } from "./model.ts";
 import { complain, note } from "./terminal.ts";
-import { isPermissionError, lineOf, oneLine } from "./errors.ts";
 
 /** Memory in bytes for all photos that are decoded at once. */
 const defaultMemory = 512e6;
