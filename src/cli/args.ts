@@ -15,16 +15,8 @@ import { parseStrictly } from "./parse.ts";
 /** The parsed arguments of any command. */
 export type Command = Options | WeightsArgs | LearnArgs;
 
-/** The parsed arguments of the commands that run a model. */
-export interface Options {
-  readonly command: typeof modelCommands[number] | "help" | "version";
-  readonly inputs: readonly string[];
-  /** A file that lists more inputs, one per line; "-" for standard input. */
-  readonly filesFrom?: string;
-  /** The file of results to append to. */
-  readonly resume?: string;
-  /** The part of the inputs to classify; undefined for all. */
-  readonly shard?: Shard;
+/** The options that choose a model, and how it runs. */
+export interface ModelOptions {
   /** The network or published weights; undefined for the network that the weights belong to. */
   readonly model?: string;
   /** The file or URL of the weights; undefined for cached or bundled ones. */
@@ -37,14 +29,30 @@ export interface Options {
   readonly preprocessing?: Partial<Preprocessing>;
   /** The seed of random weights; undefined for weights from a file. */
   readonly seed?: number;
+  readonly backend: typeof devices[number];
+  /** Undefined for the precision of the weights. */
+  readonly precision?: typeof precisions[number];
+  /** Whether not to download weights without being asked to. */
+  readonly offline: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** The parsed arguments of the commands that run a model. */
+export interface Options extends ModelOptions {
+  readonly command: typeof modelCommands[number] | "help" | "version";
+  readonly inputs: readonly string[];
+  /** A file that lists more inputs, one per line; "-" for standard input. */
+  readonly filesFrom?: string;
+  /** The file of results to append to. */
+  readonly resume?: string;
+  /** The part of the inputs to classify; undefined for all. */
+  readonly shard?: Shard;
   /** What explain and --show do; undefined for others. */
   readonly explain?: ExplainArgs;
   /** How to show pictures in the terminal; undefined to show none. */
   readonly show?: typeof showModes[number];
   readonly topK: number;
-  readonly backend: typeof devices[number];
-  /** Undefined for the precision of the weights. */
-  readonly precision?: typeof precisions[number];
   readonly format: "text" | "json" | "jsonl";
   /** Whether classify prints the features of images instead of their classes. */
   readonly features?: boolean;
@@ -56,10 +64,6 @@ export interface Options {
   readonly port: number;
   /** Limits of a server; undefined for other commands. */
   readonly serve?: ServeLimits;
-  /** Whether not to download weights without being asked to. */
-  readonly offline: boolean;
-  readonly quiet: boolean;
-  readonly verbose: boolean;
 }
 
 /** Limits of a server; undefined for the defaults. */

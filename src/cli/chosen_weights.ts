@@ -5,7 +5,7 @@
 
 import { catalogue, type CatalogueEntry, findCatalogueEntry } from "../hub/catalogue.ts";
 import type { CachedModel } from "../hub/cache.ts";
-import type { Options } from "./args.ts";
+import type { ModelOptions } from "./args.ts";
 import { type Cache, searchCache } from "./cache.ts";
 import { UsageError } from "./errors.ts";
 import { defaultName, pullCommand } from "./pull_command.ts";
@@ -25,7 +25,7 @@ export interface ChosenWeights {
  *
  * @throws {UsageError} If the weights of --model are not in the cache.
  */
-export async function chooseWeights(options: Options): Promise<ChosenWeights> {
+export async function chooseWeights(options: ModelOptions): Promise<ChosenWeights> {
   const { model: name, precision } = options;
   const cache = await searchCache();
   if (name !== undefined) return requested(name, cache, precision);
@@ -45,7 +45,7 @@ const cacheNotSearched = "cache not searched: needs --allow-env and --allow-read
 function requested(
   name: string,
   { models, complete }: Cache,
-  precision: Options["precision"],
+  precision: ModelOptions["precision"],
 ): ChosenWeights {
   const own = findCatalogueEntry(name);
   const entries = own ? [own] : catalogue.filter(({ architecture }) => architecture === name);
@@ -69,7 +69,7 @@ function requested(
  */
 export function bestCached(
   models: readonly CachedModel[],
-  precision?: Options["precision"],
+  precision?: ModelOptions["precision"],
 ): { readonly entry: CatalogueEntry; readonly path: string } | undefined {
   const entry = catalogue.filter(({ name }) => models.some((model) => model.name === name))
     .reduce<CatalogueEntry | undefined>(

@@ -5,7 +5,7 @@ import { prepareImage } from "../image/prepare.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import type { Precision } from "../layers/precision.ts";
 import type { Prediction } from "../models/mod.ts";
-import type { Options } from "./args.ts";
+import type { ModelOptions, Options } from "./args.ts";
 import { Device } from "./device.ts";
 import { expand, type Input, inputsFrom, inShard } from "./inputs.ts";
 import { type SelectedModel, selectModel } from "./model.ts";
@@ -147,7 +147,7 @@ async function* chain<T>(first: Iterable<T>, rest: AsyncIterable<T>): AsyncGener
 export async function loadWeights(
   { model, weights, precision, hint, load }: SelectedModel,
   backend: Backend,
-  { quiet, verbose }: Options,
+  { quiet, verbose }: ModelOptions,
 ): Promise<void> {
   const start = performance.now(), progress = new Progress("loading", !quiet);
   try {

@@ -2,7 +2,7 @@
 
 import { type Backend, createBackend } from "../backend/mod.ts";
 import { DeviceLostError, type PembrokeError } from "../errors.ts";
-import type { Options } from "./args.ts";
+import type { ModelOptions } from "./args.ts";
 import { note, warn } from "./terminal.ts";
 
 /** The backend of the command. With `--backend auto`, Wasm replaces a GPU that fails. */
@@ -10,12 +10,12 @@ export class Device implements Disposable {
   /** The current backend. */
   backend: Backend;
   readonly #prepare: (backend: Backend) => Promise<void>;
-  readonly #options: Options;
+  readonly #options: ModelOptions;
   #ready: Promise<void> | undefined;
 
   private constructor(
     backend: Backend,
-    options: Options,
+    options: ModelOptions,
     prepare: (backend: Backend) => Promise<void>,
   ) {
     this.backend = backend;
@@ -29,7 +29,7 @@ export class Device implements Disposable {
    * @param prepare Loads the model's weights, before the first run and after a fallback.
    */
   static async open(
-    options: Options,
+    options: ModelOptions,
     threads: 1 | "auto",
     prepare: (backend: Backend) => Promise<void>,
   ): Promise<Device> {
@@ -79,6 +79,6 @@ export class Device implements Disposable {
   }
 }
 
-function warnOfFallback({ message }: DeviceLostError, { quiet }: Options): void {
+function warnOfFallback({ message }: DeviceLostError, { quiet }: ModelOptions): void {
   if (!quiet) warn(`${message}; falling back to wasm`);
 }

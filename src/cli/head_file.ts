@@ -10,7 +10,7 @@ import { bundledWeights, isShipped } from "../models/bundled.ts";
 import { saveModel } from "../models/save_model.ts";
 import type { Classifier } from "../models/mod.ts";
 import { bytesSource, type WeightsFile, writeSafetensors } from "../weights/mod.ts";
-import type { Options } from "./args.ts";
+import type { ModelOptions } from "./args.ts";
 import { searchCache } from "./cache.ts";
 import { asFileError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
@@ -29,7 +29,7 @@ export interface JoinedHead {
  * @throws {FileError} If none of these is the network that the layer was learned from.
  */
 export async function joinHead(
-  { base }: Options,
+  { base }: ModelOptions,
   place: string | URL,
   { architecture }: Description,
 ): Promise<JoinedHead> {

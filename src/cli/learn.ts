@@ -8,7 +8,7 @@ import type { HeadRun, TrainedHead } from "../train/head_rows.ts";
 import { holdOut, measureHead, trainHead, writeHead } from "../train/head_rows.ts";
 import { type FeatureRows, takeRows } from "../train/features.ts";
 import { nearCopies, seriesOf } from "../train/near_copies.ts";
-import type { Options } from "./args.ts";
+import type { ModelOptions } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
@@ -80,19 +80,13 @@ async function startTuner(options: Parameters<typeof Tuner.prepare>[0]): Promise
 }
 
 /** The options of the network to start from, in float32: others cannot be trained or saved. */
-function modelOptions({ from, base, backend, offline, quiet, verbose }: LearnArgs): Options {
+function modelOptions({ from, base, backend, offline, quiet, verbose }: LearnArgs): ModelOptions {
   const isName = from !== undefined && (isNetworkName(from) || findCatalogueEntry(from));
   return {
-    command: "classify",
-    inputs: [],
     ...isName ? { model: from } : { weights: from },
     ...base !== undefined && { base },
     precision: "f32",
-    topK: 5,
     backend,
-    host: "",
-    port: 0,
-    format: "text",
     offline,
     quiet,
     verbose,

@@ -8,7 +8,7 @@ import { loadTensors, openInput, storedPrecision } from "../models/load.ts";
 import type { Precision } from "../layers/precision.ts";
 import type { Classifier, NetworkName } from "../models/mod.ts";
 import { FileError } from "../errors.ts";
-import type { Options } from "./args.ts";
+import type { ModelOptions } from "./args.ts";
 import type { ChosenWeights } from "./chosen_weights.ts";
 import type { CheckedSource } from "../hub/checksum.ts";
 import { redactUrl } from "../io/redact.ts";
@@ -48,7 +48,7 @@ interface SelectOptions {
 
 /** Selects the model of the options. Reads only the header of a weights file. */
 export async function selectModel(
-  options: Options,
+  options: ModelOptions,
   { hashes = false }: SelectOptions = {},
 ): Promise<SelectedModel> {
   const labels = options.classes === undefined ? undefined : await labelsOf(options.classes);
@@ -62,7 +62,7 @@ type Overrides = Pick<LoadModelOptions, "classes" | "preprocessing">;
 
 /** Makes a model with other class names and another preprocessing, if the options have any. */
 async function withOverrides<M extends Classifier>(
-  { classes: file, preprocessing }: Options,
+  { classes: file, preprocessing }: ModelOptions,
   labels: readonly ClassName[] | undefined,
   make: (overrides: Overrides) => M | Promise<M>,
 ): Promise<M> {
@@ -83,7 +83,7 @@ async function withOverrides<M extends Classifier>(
 }
 
 async function untrained(
-  options: Options,
+  options: ModelOptions,
   seed: number,
   labels: readonly ClassName[] | undefined,
 ): Promise<SelectedModel> {
@@ -106,7 +106,7 @@ async function untrained(
 }
 
 async function fromFile(
-  options: Options,
+  options: ModelOptions,
   labels: readonly ClassName[] | undefined,
   hashes: boolean,
 ): Promise<SelectedModel> {
@@ -181,7 +181,7 @@ interface OpenedWeights {
 /** Opens a file of weights. One with only a last layer is joined with its network. */
 async function openAt(
   place: string | URL,
-  options: Options,
+  options: ModelOptions,
   hashes: boolean,
 ): Promise<OpenedWeights> {
   const isUrl = isWebUrl(String(place));
@@ -215,14 +215,14 @@ async function labelsOf(file: string): Promise<ClassName[]> {
   return await readLabels(file);
 }
 
-async function chosenWeights(options: Options): Promise<ChosenWeights | undefined> {
+async function chosenWeights(options: ModelOptions): Promise<ChosenWeights | undefined> {
   if (isShipped(options.model)) return undefined;
   const { chooseWeights } = await import("./chosen_weights.ts");
   return await chooseWeights(options);
 }
 
 async function withBase(
-  options: Options,
+  options: ModelOptions,
   head: string | URL,
   description: Description,
 ): Promise<JoinedHead> {
