@@ -58,16 +58,15 @@ export interface Options extends ModelOptions {
   readonly features?: boolean;
   /** The file for features, or for the page of evaluate; undefined for standard output. */
   readonly output?: string;
-  /** Address that a server listens on. */
-  readonly host: string;
-  /** Port that a server listens on; 0 for any free port. */
-  readonly port: number;
-  /** Limits of a server; undefined for other commands. */
-  readonly serve?: ServeLimits;
+  /** What serve does; undefined for other commands. */
+  readonly serve?: ServeArgs;
 }
 
-/** Limits of a server; undefined for the defaults. */
-export interface ServeLimits {
+/** Where a server listens, and its limits; undefined for the defaults. */
+export interface ServeArgs {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
   /** Maximum pixels of a photo. */
   readonly maxPixels?: number;
   /** Maximum bytes of a photo. */
@@ -135,14 +134,12 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
     precision: values.precision === undefined
       ? undefined
       : oneOf("--precision", values.precision, precisions),
-    host: values.host ?? "127.0.0.1",
-    port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
     ...values.base !== undefined && { base: values.base },
     ...values.classes !== undefined && { classes: values.classes },
     ...values.preprocessing !== undefined && {
       preprocessing: preprocessingOf(values.preprocessing),
     },
-    ...command === "serve" && { serve: serveLimits(values) },
+    ...command === "serve" && { serve: serveArgs(values) },
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
     ...values.features && { features: true },
     offline: values.offline,
@@ -243,9 +240,11 @@ function shardOf(text: string): Shard {
   );
 }
 
-function serveLimits(values: Values): ServeLimits {
+function serveArgs(values: Values): ServeArgs {
   const { "max-pixels": maxPixels, "max-bytes": maxBytes, memory, cors } = values;
   return {
+    host: values.host ?? "127.0.0.1",
+    port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
     maxPixels: maxPixels === undefined ? undefined : positive("--max-pixels", maxPixels),
     maxBytes: maxBytes === undefined ? undefined : bytesOf("--max-bytes", maxBytes),
     memory: memory === undefined ? undefined : bytesOf("--memory", memory),

@@ -23,8 +23,8 @@ const flushMs = 1000;
 
 /** Serves until SIGINT or SIGTERM, finishes accepted requests, and returns the exit code. */
 export async function serve(options: Options): Promise<number> {
-  const { host: hostname, port, quiet } = options;
-  const { maxPixels, maxBytes, cors, memory = defaultMemory } = options.serve ?? {};
+  const { host: hostname, port, maxPixels, maxBytes, cors } = options.serve!;
+  const { memory = defaultMemory } = options.serve!, { quiet } = options;
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   await device.prepare();

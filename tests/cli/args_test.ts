@@ -28,8 +28,6 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     backend: "auto",
     precision: undefined,
     format: "text",
-    host: "127.0.0.1",
-    port: 8000,
     offline: false,
     quiet: false,
     verbose: false,
@@ -72,8 +70,8 @@ Deno.test("readArgs() defaults to classify", () => {
 });
 
 Deno.test("readArgs() accepts --host and --port for serve only", () => {
-  const { command, host, port } = readArgs(["serve", "--host", "0.0.0.0", "--port=0"]);
-  assertEquals([command, host, port], ["serve", "0.0.0.0", 0]);
+  const listens = readArgs(["serve", "--host", "0.0.0.0", "--port=0"]).serve;
+  assertEquals([listens?.host, listens?.port], ["0.0.0.0", 0]);
   assertEquals(readArgs(["serve", "--weights=a.pth", "--precision=int8"]).weights, "a.pth");
   const notServe = "is for serve, not for classify; leave it out";
   assertEquals(usageError("a.png", "--port=1"), `--port ${notServe}`);
@@ -82,7 +80,7 @@ Deno.test("readArgs() accepts --host and --port for serve only", () => {
     ["serve", "--max-bytes=1.5MiB", "--max-pixels=9", "--memory=2gb", "--cors=https://a.org/"],
   );
   const limits = { maxBytes: 1572864, maxPixels: 9, memory: 2e9, cors: "https://a.org" };
-  assertEquals(serve, limits);
+  assertEquals(serve, { host: "127.0.0.1", port: 8000, ...limits });
   for (const text of ["0", "-1", "1TB", "x", "", "1e9"]) {
     assertEquals(
       usageError("serve", `--memory=${text}`),
