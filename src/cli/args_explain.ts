@@ -4,7 +4,7 @@ import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 
 /** The ways to explain a class: those of src/explain, which is loaded only when it is used. */
-export const explainMethods = ["grad-cam", "saliency"] as const;
+const explainMethods = ["grad-cam", "saliency"] as const;
 
 /** How pictures are shown in a terminal; "auto" finds out what it supports. */
 export const showModes = ["auto", "kitty", "sixel", "truecolor", "256"] as const;

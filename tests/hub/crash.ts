@@ -1,7 +1,7 @@
 /** Simulates a killed process: from some call on, no change reaches the file system. */
 
 /** Thrown instead of every change after the process was killed. */
-export class Killed extends Error {
+class Killed extends Error {
   override name = "Killed";
 }
 

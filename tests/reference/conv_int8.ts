@@ -70,7 +70,7 @@ function correct(errors: readonly number[], rounded: number[]): void {
 }
 
 /** Samples as integers around 0, of 7 bits or another number of levels, and the step of each. */
-export function roundInputs(
+function roundInputs(
   { shape, data }: NumArray,
   range?: readonly [number, number],
   top = 127,
