@@ -16,11 +16,12 @@ export interface RequestOptions {
    * measured over the same time.
    */
   readonly stallMs?: number;
-  /** Bytes per second below which a body is too slow. Default 1024. */
-  readonly minBytesPerSecond?: number;
   /** Headers of the request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** A body that arrives more slowly is too slow. */
+const minBytesPerSecond = 1024;
 
 /** An HTTP response with an error status. */
 export class HttpError extends FileError {
@@ -125,7 +126,7 @@ function cancelOnAbort(
  */
 export async function request(
   url: string,
-  { signal, stallMs = 30_000, minBytesPerSecond = 1024, headers }: RequestOptions = {},
+  { signal, stallMs = 30_000, headers }: RequestOptions = {},
 ): Promise<{ readonly response: Response; readonly body: Chunks }> {
   const name = redactUrl(url);
   const abort = new AbortController();
