@@ -58,8 +58,8 @@ const maxEntryBytes = 2 ** 30;
  * Downloads published weights, verifies them, and stores them in the cache as a safetensors file,
  * which is written atomically. So a file in the cache has a checksum and describes its network,
  * whatever was downloaded: SqueezeNet then takes 2.6 MB instead of 0.7, but no longer to load.
- * Interrupted downloads resume. Needs Deno, with permission to read
- * and write the folder and to connect to the server.
+ * Interrupted downloads resume. Needs Deno, with permission to read and write the folder and to
+ * connect to the server.
  *
  * @param entry The weights to download.
  * @param folder The cache, created if necessary.
