@@ -13,7 +13,7 @@ import { note, print, warn } from "./terminal.ts";
 
 /** Downloads, verifies and converts a model, and returns the exit code. */
 export async function pullModel(args: PullArgs): Promise<number> {
-  const { name, quiet, precision } = args;
+  const { command: _, name, quiet, ...options } = args;
   const entry = findCatalogueEntry(name);
   if (!entry) {
     const names = catalogue.map(({ name }) => name).join(", ");
@@ -31,7 +31,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
   try {
     const { path, cached } = await withSignalCleanupWhenBusy((onCreated) =>
       pull(entry, folder, {
-        ...args,
+        ...options,
         url,
         onProgress: (done, total) => downloading.update(done, total, "MB"),
         onConvert: (done, total) => {
@@ -46,7 +46,7 @@ export async function pullModel(args: PullArgs): Promise<number> {
     clear();
     const { size } = await Deno.stat(path);
     const note = cached ? " (already in the cache)" : "";
-    if (!quiet) print(`${name} ${precision}, ${megabytes(size)}: ${path}${note}`);
+    if (!quiet) print(`${name} ${options.precision}, ${megabytes(size)}: ${path}${note}`);
     return 0;
   } finally {
     clear();

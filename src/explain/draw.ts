@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { checkPixels, type RgbImage } from "../image/pixels.ts";
 import type { Region } from "../image/preprocess.ts";
 import { kindOf } from "../kinds.ts";
+import { checkOptions } from "../options.ts";
 import { colorTable } from "./color_map.ts";
 import type { HeatMap } from "./heat_map.ts";
 
@@ -22,7 +23,8 @@ const defaultAlpha = 0.6;
  * @param map The result of {@linkcode explain} for the image.
  * @param options `alpha` is the share of the colours, from 0 to 1. Default 0.6.
  * @returns A new image.
- * @throws {ArgumentError} When the image or the map is invalid, or alpha is not between 0 and 1.
+ * @throws {ArgumentError} When the image or the map is invalid, alpha is not between 0 and 1, or an
+ * option is unknown.
  *
  * @example
  * ```ts
@@ -40,9 +42,7 @@ export function drawHeatMap(
   options: { readonly alpha?: number } = {},
 ): RgbImage {
   checkPixels("drawHeatMap", image, 3);
-  if (typeof options !== "object" || options === null) {
-    throw new ArgumentError("drawHeatMap", "options", options, "an object");
-  }
+  checkOptions("drawHeatMap", options, ["alpha"]);
   const { alpha = defaultAlpha } = options;
   if (typeof alpha !== "number" || !(alpha >= 0 && alpha <= 1)) {
     throw new ArgumentError("drawHeatMap", "alpha", alpha, "between 0 and 1");

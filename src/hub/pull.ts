@@ -7,6 +7,7 @@
 import { ArgumentError, FileError } from "../errors.ts";
 import { Lock, withLock } from "../io/lock.ts";
 import { replaceFile } from "../io/write_file.ts";
+import { checkOptions, checkSignal } from "../options.ts";
 import { parameterShapes } from "../layers/parameter.ts";
 import { createModel } from "../models/registry.ts";
 import { describe } from "../models/description.ts";
@@ -51,6 +52,11 @@ export interface PullResult {
   readonly cached: boolean;
 }
 
+/** The names of {@linkcode PullOptions}. */
+const optionNames =
+  "precision url mirror sha256 onConvert onWait signal stallMs retries backoffMs onProgress onRetry"
+    .split(" ");
+
 /** The limit of a file in the catalogue whose size is unknown: 1 GiB. The largest has 575 MB. */
 const maxEntryBytes = 2 ** 30;
 
@@ -65,14 +71,17 @@ const maxEntryBytes = 2 ** 30;
  * @param folder The cache, created if necessary.
  * @param options The precision, another address, and callbacks.
  * @throws {FileError} When the weights cannot be downloaded, verified or written.
- * @throws {ArgumentError} If the precision is unknown, or `sha256` is not a whole hash.
+ * @throws {ArgumentError} If the precision or an option is unknown, or `sha256` is not a whole
+ * hash.
  */
 export async function pull(
   entry: CatalogueEntry,
   folder: string,
   options: PullOptions = {},
 ): Promise<PullResult> {
+  checkOptions("pull", options, optionNames);
   const { precision = "f16", url = urlOf(entry, options.mirror), signal, onWait } = options;
+  checkSignal("pull", signal);
   if (!storedPrecisions.includes(precision)) {
     throw new ArgumentError("pull", "precision", precision, storedPrecisions.join(" or "));
   }

@@ -9,8 +9,9 @@
  */
 
 import { FileError } from "../errors.ts";
+import { checkOptions, checkSignal } from "../options.ts";
 import type { CodecModules, Decoder } from "./formats/format.ts";
-import { type ImageHeader, readHeader } from "./header.ts";
+import { decodeNames, type ImageHeader, readHeader } from "./header.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { applyOrientation } from "./orient.ts";
 import type { RgbImage } from "./pixels.ts";
@@ -75,7 +76,7 @@ export interface DecodeOptions {
  * @throws {TooLargeError} If the header states more than `maxPixels` pixels, if the image needs more
  * memory than `memory` has, or if a JPEG has far more scans than its size justifies.
  * @throws {FileError} If the file is not a supported image, or is truncated or damaged.
- * @throws {ArgumentError} If `bytes` is not a Uint8Array, or `maxPixels` is not positive.
+ * @throws {ArgumentError} If `bytes` is not a Uint8Array, or an option is invalid.
  *
  * @example
  * ```ts
@@ -94,7 +95,8 @@ export async function decodeImage(
   bytes: Uint8Array,
   options: DecodeOptions = {},
 ): Promise<RgbImage> {
-  options.signal?.throwIfAborted();
+  checkOptions("decodeImage", options, decodeNames);
+  checkSignal("decodeImage", options.signal);
   const header = readHeader(bytes, options);
   const { memory, name, signal } = options;
   if (!memory) return await decodeWithHeader(bytes, header, options);

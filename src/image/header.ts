@@ -6,6 +6,7 @@
 
 import { ArgumentError, FileError, TooLargeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
+import { checkOptions } from "../options.ts";
 import type { Format, Size } from "./formats/format.ts";
 import { detectFormat } from "./formats/mod.ts";
 
@@ -26,6 +27,9 @@ export interface ImageHeader {
   /** The memory in bytes that decoding takes at most, including the pixels but not the file. */
   readonly memory: number;
 }
+
+/** The names of the options of `decodeImage()`. */
+export const decodeNames = "name maxPixels onWarning codecs reuse memory signal".split(" ");
 
 const DEFAULT_MAX_PIXELS = 64_000_000;
 
@@ -83,6 +87,7 @@ export function readHeader(
  * ```
  */
 export function imageMemory(bytes: Uint8Array, options: HeaderOptions = {}): number {
+  checkOptions("imageMemory", options, decodeNames); // one object may be the options of both
   return readHeader(bytes, options).memory;
 }
 

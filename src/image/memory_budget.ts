@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError, TooLargeError } from "../errors.ts";
+import { checkOptions, checkSignal } from "../options.ts";
 
 /** Options of {@linkcode MemoryBudget.acquire}. */
 export interface AcquireOptions {
@@ -76,7 +77,8 @@ export class MemoryBudget {
    */
   async acquire(bytes: number, options: AcquireOptions = {}): Promise<MemoryShare> {
     const { name = "image", signal } = options;
-    signal?.throwIfAborted();
+    checkOptions("MemoryBudget", options, ["name", "signal"]);
+    checkSignal("MemoryBudget", signal);
     if (!(bytes <= this.bytes)) {
       throw new TooLargeError(
         name,

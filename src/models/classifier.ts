@@ -17,7 +17,8 @@ import { AdaptiveAvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
-import { checkInteger, checkNumber, checkObject, checkOptions } from "../ops/checks.ts";
+import { checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkObject, checkOptions, checkSignal } from "../options.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
@@ -25,8 +26,7 @@ import { type Prediction, toClassNames, topClasses, uploadImages } from "./class
 import { findHead, type Head, nodesWithHead } from "./head.ts";
 import { checkClasses } from "./network_classes.ts";
 
-const preprocessingNames = "resize interpolation crop cropWidth mean std channels layout rounding"
-  .split(" ");
+const fields = "resize interpolation crop cropWidth mean std channels layout rounding".split(" ");
 
 /**
  * Options of {@linkcode Classifier}.
@@ -87,7 +87,7 @@ export class Classifier extends Graph {
     checkOptions("Classifier", options, ["preprocessing", "classes", "output"]);
     const { preprocessing, classes, output } = options;
     checkObject("Classifier", "preprocessing", preprocessing);
-    checkOptions("preprocessing", preprocessing, preprocessingNames);
+    checkOptions("preprocessing", preprocessing, fields);
     checkInteger("Classifier", "preprocessing.crop", preprocessing.crop, 1);
     checkClasses("Classifier", classes);
     super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });
@@ -309,7 +309,7 @@ export class Classifier extends Graph {
     options: { readonly topK?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[][]> {
     checkOptions("classify", options, ["topK", "signal"]);
-    options.signal?.throwIfAborted();
+    checkSignal("classify", options.signal);
     if (images?.length === 0) return [];
     using x = uploadImages("classify", this, images);
     return await topClasses(this, x, options.topK ?? 5);

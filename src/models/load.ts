@@ -15,7 +15,8 @@ import { parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
-import { checkBackend, checkObject, checkOptions } from "../ops/checks.ts";
+import { checkBackend } from "../ops/checks.ts";
+import { checkObject, checkOptions, checkSignal } from "../options.ts";
 import { elements } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
@@ -84,8 +85,7 @@ export function checkLoadOptions(
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw new ArgumentError(op, "onProgress", onProgress, "a function");
   }
-  if (signal === undefined || typeof signal?.throwIfAborted === "function") return;
-  throw new ArgumentError(op, "signal", signal, "an AbortSignal");
+  checkSignal(op, signal);
 }
 
 /**

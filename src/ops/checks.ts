@@ -3,6 +3,8 @@
 import { ArgumentError } from "../errors.ts";
 import { type Backend, isShape, sameShape, type Shape, Tensor, type Values } from "../tensor.ts";
 
+export { checkObject, checkOptions } from "../options.ts";
+
 /** The largest size or option. Kernels count in int32, and the sum of three must not overflow. */
 export const LIMIT = 2 ** 29;
 
@@ -42,30 +44,6 @@ export function checkAxis(op: string, dim: number, shape: Shape): number {
   const rank = shape.length;
   if (Number.isInteger(dim) && dim >= -rank && dim < rank) return dim < 0 ? dim + rank : dim;
   throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
-}
-
-/** Checks that a value is an object. */
-export function checkObject(op: string, parameter: string, value: unknown): void {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
-  throw new ArgumentError(op, parameter, value, "an object");
-}
-
-/**
- * Checks that options are an object without other names than these, which would be ignored. Those that
- * are undefined count as missing.
- *
- * @param names Default: only `out`.
- */
-export function checkOptions(
-  op: string,
-  options: object,
-  names: readonly string[] = ["out"],
-): void {
-  checkObject(op, "options", options);
-  for (const name in options) { // not entries(): each pass runs this for each layer
-    if (names.includes(name) || options[name as keyof object] === undefined) continue;
-    throw new ArgumentError(op, "an option", name, `one of: ${names.join(", ")}`);
-  }
 }
 
 /** Checks that a value is a backend. */

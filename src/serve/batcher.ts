@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
+import { checkOptions, checkSignal } from "../options.ts";
 import type { PhotoClassifier } from "./handler.ts";
 
 /** What {@linkcode Batcher} needs of a model. */
@@ -67,8 +68,10 @@ export class Batcher implements PhotoClassifier {
    */
   constructor(
     model: BatchClassifier,
-    { maxBatchSize = 16, onBatch = () => {} }: BatcherOptions = {},
+    options: BatcherOptions = {},
   ) {
+    checkOptions("Batcher", options, ["maxBatchSize", "onBatch"]);
+    const { maxBatchSize = 16, onBatch = () => {} } = options;
     if (!Number.isSafeInteger(maxBatchSize) || maxBatchSize < 1) {
       throw new ArgumentError("Batcher", "maxBatchSize", maxBatchSize, "a positive integer");
     }
@@ -86,8 +89,11 @@ export class Batcher implements PhotoClassifier {
    */
   async classify(
     photo: RgbImage | Float32Array,
-    { topK = 5, signal }: { readonly topK?: number; readonly signal?: AbortSignal } = {},
+    options: { readonly topK?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[]> {
+    checkOptions("Batcher.classify", options, ["topK", "signal"]);
+    const { topK = 5, signal } = options;
+    checkSignal("Batcher.classify", signal);
     if (!Number.isSafeInteger(topK) || topK < 1) {
       throw new ArgumentError("Batcher.classify", "topK", topK, "a positive integer");
     }

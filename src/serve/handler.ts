@@ -8,6 +8,7 @@ import { ArgumentError, CodecError, FileError, TooLargeError } from "../errors.t
 import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
+import { checkOptions } from "../options.ts";
 import { photoIn } from "./body.ts";
 import { checkOrigin, withCors } from "./cors.ts";
 import { checkLimit, checkMs } from "./limits.ts";
@@ -95,6 +96,11 @@ export interface PhotoHandlerOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+/** The names of the options, without those of loading. */
+export const handlerNames =
+  "maxBytes maxPixels maxRequests maxDecodes maxUploads maxUploadBytes maxMs minBytesPerSecond rateMs \
+cors codecs decode onError".split(" ");
+
 /** Classes in a response without `?top=`. */
 const defaultTopK = 5;
 
@@ -134,7 +140,11 @@ const defaultTopK = 5;
 export function photoHandler(
   options: PhotoHandlerOptions,
 ): (request: Request) => Promise<Response> {
-  return createPhotoHandler(options).handle;
+  checkOptions("photoHandler", options, ["load", "loadMs", ...handlerNames]);
+  if (typeof options.load !== "function") {
+    throw new ArgumentError("photoHandler", "load", options.load, "a function");
+  }
+  return createPhotoHandler("photoHandler", options).handle;
 }
 
 /** A handler of photos and the state of its requests. */
@@ -150,11 +160,15 @@ export interface PhotoHandler {
 /**
  * Does the work of {@linkcode photoHandler}.
  *
+ * @param op The name of the function in error messages.
  * @param batches Whether photos are classified together: `maxDecodes` then limits only decoding, which
  * must return values and no pixels, for memory's sake.
  */
-export function createPhotoHandler(options: PhotoHandlerOptions, batches = false): PhotoHandler {
-  const op = "photoHandler";
+export function createPhotoHandler(
+  op: string,
+  options: PhotoHandlerOptions,
+  batches = false,
+): PhotoHandler {
   const { load, maxPixels, onError = console.error, decode = defaultDecode(options) } = options;
   const { maxRequests = 128, maxBytes = 10 * 2 ** 20, cors } = options;
   const { maxDecodes = options.decode ? Infinity : 1 } = options;

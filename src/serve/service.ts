@@ -7,10 +7,12 @@
 import type { Prediction } from "../models/classify.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { release } from "../image/release.ts";
+import { checkOptions } from "../options.ts";
 import { type BatchClassifier, Batcher } from "./batcher.ts";
 import {
   createPhotoHandler,
   defaultDecode,
+  handlerNames,
   type PhotoClassifier,
   type PhotoHandler,
   type PhotoHandlerOptions,
@@ -63,6 +65,8 @@ export class PhotoService {
     model: BatchClassifier,
     { residentBytes, healthMs = 5000, ...options }: PhotoServiceOptions = {},
   ) {
+    const op = "PhotoService";
+    checkOptions(op, options, [...handlerNames, "residentBytes", "healthMs"]);
     const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.batch(photos) });
     const decode = preprocessing(model, options.decode ?? defaultDecode(options));
     const health = this.#health = new Health({
@@ -70,13 +74,13 @@ export class PhotoService {
         const { input } = await decode(probePicture.slice(), { name: "probe" });
         await batcher.classify(input, { topK: 1 });
       },
-      timeoutMs: checkMs("PhotoService", "healthMs", healthMs),
+      timeoutMs: checkMs(op, "healthMs", healthMs),
     });
     const classifier = new Watched(batcher, health);
     this.#model = model.type;
     const { maxDecodes = options.decode ? Infinity : 1 } = options;
     const load = () => classifier;
-    this.#photos = createPhotoHandler({ ...options, load, decode, maxDecodes }, true);
+    this.#photos = createPhotoHandler(op, { ...options, load, decode, maxDecodes }, true);
     this.#residentBytes = residentBytes;
   }
 

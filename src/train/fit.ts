@@ -10,7 +10,8 @@ import type { Linear } from "../layers/linear.ts";
 import { toClassNames } from "../models/classify.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
-import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkOptions, checkSignal } from "../options.ts";
 import { wilsonInterval } from "./confusion.ts";
 import { crossValidate, lowestLoss, scoresOf } from "./cross_validate.ts";
 import { checkDataset, type Dataset } from "./dataset.ts";
@@ -178,7 +179,7 @@ export async function fit(
   const { classes, validation, indices, folds, weightDecays, steps } = checked;
   const { mirror, batchSize, seed } = checked;
   const { onProgress, onStep, signal } = options, pause = pauses(signal);
-  signal?.throwIfAborted();
+  checkSignal("fit", signal);
   const started = performance.now(), samples = dataset.length + (validation?.length ?? 0);
   const featuresOf = async (
     from: Dataset,

@@ -287,6 +287,8 @@ Deno.test("the map lies on its region, between the centres of its cells", () => 
   assertThrows(() => drawHeatMap(image, map, { alpha: 2 }), ArgumentError, "alpha");
   const none = null as unknown as { alpha?: number };
   assertThrows(() => drawHeatMap(image, map, none), ArgumentError, "options is null");
+  const unknown = { opacity: 1 } as { alpha?: number };
+  assertThrows(() => drawHeatMap(image, map, unknown), ArgumentError, 'an option is "opacity"');
   for (
     const wrong of [
       null,

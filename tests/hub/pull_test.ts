@@ -261,7 +261,7 @@ Deno.test("pull() downloads another file from a mirror only if its hash is given
   });
 });
 
-Deno.test("pull() refuses a part of a hash, and precisions that it does not store", async () => {
+Deno.test("pull() refuses a part of a hash, and options that it does not know", async () => {
   await withServer({}, async ({ folder, server, pull }) => {
     await pull(); // so that an empty hash would match
     for (const options of [{ sha256: "" }, { sha256: sha256(bytes).slice(1) }]) {
@@ -269,6 +269,8 @@ Deno.test("pull() refuses a part of a hash, and precisions that it does not stor
     }
     const options = { precision: "bf16" } as unknown as PullOptions;
     await assertRejects(() => pull(options), ArgumentError, "precision is");
+    const unknown = { sha1: "0" } as PullOptions;
+    await assertRejects(() => pull(unknown), ArgumentError, 'an option is "sha1"');
     assertEquals([(await filesIn(folder)).length, server.ranges.length], [1, 1]);
   });
 });

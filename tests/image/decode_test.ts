@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
-import { FileError, TooLargeError } from "../../src/errors.ts";
+import { ArgumentError, FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage } from "../../src/image/decode.ts";
-import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
+import { imageMemory } from "../../src/image/header.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { bytesAt, concat, countStarts, type Place, readCases, readImage } from "./fixtures.ts";
 
 interface DecodeCase {
@@ -179,6 +180,24 @@ Deno.test("decodeImage() accepts exactly maxPixels, and rejects one more", async
       TooLargeError,
       `${file}: is 40×27 pixels (0.00108 megapixels), larger than the limit of 0.001079 megapixels`,
     );
+  }
+});
+
+Deno.test("decodeImage() and imageMemory() refuse options that they would ignore", async () => {
+  const bytes = readImage("rgb.png"), shared = { maxPixels: 2000, codecs: {}, signal: null };
+  const any = (value: unknown) => value as { maxPixels: number };
+  assertEquals((await decodeImage(bytes, any(shared))).width, 40);
+  assertEquals(imageMemory(bytes, any(shared)) > 0, true);
+  const wrong: [unknown, string][] = [
+    [null, "options is null"],
+    [{ maxPixel: 1 }, 'an option is "maxPixel"'],
+    [{ signal: {} }, "signal is [object Object], must be an AbortSignal"],
+  ];
+  for (const [options, text] of wrong) {
+    const decode = () => decodeImage(bytes, any(options));
+    await assertRejects(decode, ArgumentError, `decodeImage: ${text}`);
+    if (text.startsWith("signal")) continue; // imageMemory() uses none
+    assertThrows(() => imageMemory(bytes, any(options)), ArgumentError, `imageMemory: ${text}`);
   }
 });
 

@@ -198,6 +198,9 @@ Deno.test("networks refuse options that they would ignore, and those of wrong ty
     ['an option is "class"', () => new Classifier([], any({ class: [] }))],
     ["options is undefined", () => new Classifier([], any(undefined))],
     ['an option is "topk"', () => model.classifyBatch([], any({ topk: 1 }))],
+    ["signal is [object AbortController]", () => {
+      return model.classify(new Float32Array(1), any({ signal: new AbortController() }));
+    }],
     ["options is null", () => model.classify(new Float32Array(1), any(null))],
     ['an option is "precision"', () => saveModel(model, any({ precision: "int8" }))],
     ['metadata is "a"', () => saveModel(model, { metadata: any("a") })],

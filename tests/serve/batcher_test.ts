@@ -75,7 +75,7 @@ const fake = {
   },
 };
 
-Deno.test("Batcher rejects an invalid maxBatchSize or topK", async () => {
+Deno.test("Batcher rejects invalid options", async () => {
   for (const maxBatchSize of [0, -1, NaN, 1.5, Infinity, "4" as unknown as number]) {
     assertThrows(() => new Batcher(fake, { maxBatchSize }), ArgumentError, "maxBatchSize");
   }
@@ -87,6 +87,12 @@ Deno.test("Batcher rejects an invalid maxBatchSize or topK", async () => {
       ArgumentError,
       "topK",
     );
+  }
+  const any = (value: unknown) => value as { maxBatchSize?: number; topK?: number };
+  assertThrows(() => new Batcher(fake, any({ size: 4 })), ArgumentError, 'an option is "size"');
+  for (const [options, text] of [[{ top: 1 }, 'an option is "top"'], [{ signal: {} }, "signal"]]) {
+    const call = () => batcher.classify(Float32Array.of(1), any(options));
+    await assertRejects(call, ArgumentError, `Batcher.classify: ${text}`);
   }
   assertEquals((await good)[0].index, 7);
 });

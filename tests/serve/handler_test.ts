@@ -213,6 +213,9 @@ Deno.test("photoHandler() rejects invalid options", () => {
   for (const cors of ["", "example.org", "https://example.org/", "null"]) {
     assertThrows(() => handlerOf({ cors }), ArgumentError, "cors");
   }
+  for (const wrong of [{ load: undefined }, { cros: "*" }] as unknown as PhotoHandlerOptions[]) {
+    assertThrows(() => handlerOf(wrong), ArgumentError, "photoHandler: ");
+  }
 });
 
 /** A body that never ends, sent as this many bytes every so many milliseconds. */

@@ -1,7 +1,7 @@
 import { loadModel } from "../../mod.ts";
-import { DeviceLostError, FileError } from "../../src/errors.ts";
+import { ArgumentError, DeviceLostError, FileError } from "../../src/errors.ts";
 import { PhotoService } from "../../src/serve/mod.ts";
-import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "../assert.ts";
 
 const post = { method: "POST", body: "photo", headers: { "content-type": "image/png" } };
 const request = (path: string, init?: RequestInit) => new Request(`http://x.test${path}`, init);
@@ -148,6 +148,18 @@ Deno.test("PhotoService reports failing when pictures cannot be decoded", async 
   for (const decode of [() => new Promise<never>(() => {}), () => Promise.reject(new Error("x"))]) {
     const service = new PhotoService(new FragileModel(), { decode, healthMs: 20 });
     assertEquals((await service.fetch(request("/healthz"))).status, 503);
+  }
+});
+
+Deno.test("PhotoService refuses options that it would ignore, and those of wrong types", () => {
+  for (
+    const [options, text] of [[{ loadMs: 1 }, 'an option is "loadMs"'], [
+      { maxBytes: 0 },
+      "maxBytes",
+    ]]
+  ) {
+    const create = () => new PhotoService(new FragileModel(), options as { maxBytes: number });
+    assertThrows(create, ArgumentError, `PhotoService: ${text}`);
   }
 });
 

@@ -1,0 +1,43 @@
+/**
+ * The checks of options that all modules share. Each throws an {@linkcode ArgumentError} or returns.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "./errors.ts";
+
+/** Checks that a value is an object. */
+export function checkObject(op: string, parameter: string, value: unknown): void {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new ArgumentError(op, parameter, value, "an object");
+}
+
+/**
+ * Checks that options are an object without other names than these, which would be ignored. Those that
+ * are undefined count as missing.
+ *
+ * @param names Default: only `out`.
+ */
+export function checkOptions(
+  op: string,
+  options: object,
+  names: readonly string[] = ["out"],
+): void {
+  checkObject(op, "options", options);
+  for (const name in options) { // not entries(): each pass runs this for each layer
+    if (names.includes(name) || options[name as keyof object] === undefined) continue;
+    throw new ArgumentError(op, "an option", name, `one of: ${names.join(", ")}`);
+  }
+}
+
+/**
+ * Checks a signal, and throws its reason if it has aborted. None may also be null: in some runtimes, a
+ * request has such a signal.
+ */
+export function checkSignal(op: string, signal: AbortSignal | null | undefined): void {
+  if (signal === undefined || signal === null) return;
+  if (typeof signal.throwIfAborted !== "function") {
+    throw new ArgumentError(op, "signal", signal, "an AbortSignal");
+  }
+  signal.throwIfAborted();
+}
