@@ -96,11 +96,10 @@ export async function topClasses(
   const probabilities = softmax(scores, count, temperature);
   return Array.from({ length: count }, (_, n) => {
     const row = probabilities.subarray(n * classes.length, (n + 1) * classes.length);
-    return largestIndices(row, topK).map((index) => ({
-      index,
-      ...classes[index],
-      probability: row[index],
-    }));
+    return largestIndices(row, topK).map((index) => {
+      const { wnid, label } = classes[index]; // a class may be a prediction itself
+      return { index, wnid, label, probability: row[index] };
+    });
   });
 }
 

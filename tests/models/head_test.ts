@@ -188,6 +188,16 @@ Deno.test("classify() returns what the model was in its pass, whatever follows",
   assertEquals([model.numClasses, model.temperature], [3, 1]);
 });
 
+Deno.test("predictions of one network can be the classes of another", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = ofPixels(3, ["ant", "bee", "cow"]).init(backend, { seed: 1 });
+  const classes = (await model.classify(pixel, { topK: 2 })).toReversed();
+  model.replaceHead(classes, { seed: 2 });
+  for (const { index, label, ...other } of await model.classify(pixel)) {
+    assertEquals([label, Object.keys(other)], [classes[index].label, ["wnid", "probability"]]);
+  }
+});
+
 Deno.test("classify() rejects with the reason of its signal", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = ofPixels(2, ["ant", "bee"]).init(backend, { seed: 1 });
