@@ -30,6 +30,17 @@ export function checkOptions(
   }
 }
 
+/** Checks a function that may be undefined. */
+export function checkFunction(
+  op: string,
+  parameter: string,
+  value: unknown,
+  expected = "a function",
+): void {
+  if (value === undefined || typeof value === "function") return;
+  throw new ArgumentError(op, parameter, value, expected);
+}
+
 /**
  * Checks a signal, and throws its reason if it has aborted. None may also be null: in some runtimes, a
  * request has such a signal.

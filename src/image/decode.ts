@@ -8,8 +8,9 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
-import { checkOptions, checkSignal } from "../options.ts";
+import { ArgumentError, FileError } from "../errors.ts";
+import { kindOf } from "../kinds.ts";
+import { checkFunction, checkObject, checkOptions, checkSignal } from "../options.ts";
 import type { CodecModules, Decoder } from "./formats/format.ts";
 import { decodeNames, type ImageHeader, readHeader } from "./header.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
@@ -97,14 +98,28 @@ export async function decodeImage(
 ): Promise<RgbImage> {
   checkOptions("decodeImage", options, decodeNames);
   checkSignal("decodeImage", options.signal);
+  const { memory, name, signal, codecs, onWarning } = options;
+  checkFunction("decodeImage", "onWarning", onWarning);
+  if (codecs !== undefined) checkCodecs(codecs);
+  if (memory !== undefined && typeof memory?.acquire !== "function") {
+    throw new ArgumentError("decodeImage", "memory", memory, "a MemoryBudget");
+  }
   const header = readHeader(bytes, options);
-  const { memory, name, signal } = options;
   if (!memory) return await decodeWithHeader(bytes, header, options);
   const share = await memory.acquire(header.memory, { name, signal });
   try {
     return await decodeWithHeader(bytes, header, options);
   } finally {
     share.release();
+  }
+}
+
+function checkCodecs(codecs: CodecModules): void {
+  checkObject("decodeImage", "codecs", codecs);
+  checkOptions("codecs", codecs, ["jpeg", "webp"]);
+  for (const [name, codec] of Object.entries(codecs)) {
+    if (kindOf(codec) === "WebAssembly.Module") continue;
+    checkFunction("decodeImage", `codecs.${name}`, codec, "a WebAssembly.Module or a function");
   }
 }
 

@@ -16,7 +16,7 @@ import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
 import { checkBackend } from "../ops/checks.ts";
-import { checkObject, checkOptions, checkSignal } from "../options.ts";
+import { checkFunction, checkObject, checkOptions, checkSignal } from "../options.ts";
 import { elements } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
@@ -82,9 +82,7 @@ export function checkLoadOptions(
   const { files = {}, onProgress, signal, backend } = options;
   if (backend !== undefined) checkBackend(op, backend);
   checkObject(op, "files", files);
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw new ArgumentError(op, "onProgress", onProgress, "a function");
-  }
+  checkFunction(op, "onProgress", onProgress);
   checkSignal(op, signal);
 }
 

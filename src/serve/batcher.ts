@@ -8,7 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
-import { checkOptions, checkSignal } from "../options.ts";
+import { checkFunction, checkOptions, checkSignal } from "../options.ts";
 import type { PhotoClassifier } from "./handler.ts";
 
 /** What {@linkcode Batcher} needs of a model. */
@@ -72,6 +72,7 @@ export class Batcher implements PhotoClassifier {
   ) {
     checkOptions("Batcher", options, ["maxBatchSize", "onBatch"]);
     const { maxBatchSize = 16, onBatch = () => {} } = options;
+    checkFunction("Batcher", "onBatch", onBatch);
     if (!Number.isSafeInteger(maxBatchSize) || maxBatchSize < 1) {
       throw new ArgumentError("Batcher", "maxBatchSize", maxBatchSize, "a positive integer");
     }

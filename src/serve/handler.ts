@@ -8,7 +8,7 @@ import { ArgumentError, CodecError, FileError, TooLargeError } from "../errors.t
 import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
-import { checkOptions } from "../options.ts";
+import { checkFunction, checkOptions } from "../options.ts";
 import { photoIn } from "./body.ts";
 import { checkOrigin, withCors } from "./cors.ts";
 import { checkLimit, checkMs } from "./limits.ts";
@@ -172,6 +172,7 @@ export function createPhotoHandler(
   const { load, maxPixels, onError = console.error, decode = defaultDecode(options) } = options;
   const { maxRequests = 128, maxBytes = 10 * 2 ** 20, cors } = options;
   const { maxDecodes = options.decode ? Infinity : 1 } = options;
+  for (const name of ["decode", "onError"] as const) checkFunction(op, name, options[name]);
   checkLimit(op, "maxRequests", maxRequests);
   checkLimit(op, "maxDecodes", maxDecodes);
   if (maxPixels !== undefined && !(maxPixels > 0)) {

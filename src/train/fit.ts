@@ -11,7 +11,7 @@ import { toClassNames } from "../models/classify.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { checkInteger, checkNumber } from "../ops/checks.ts";
-import { checkOptions, checkSignal } from "../options.ts";
+import { checkFunction, checkOptions, checkSignal } from "../options.ts";
 import { wilsonInterval } from "./confusion.ts";
 import { crossValidate, lowestLoss, scoresOf } from "./cross_validate.ts";
 import { checkDataset, type Dataset } from "./dataset.ts";
@@ -179,7 +179,6 @@ export async function fit(
   const { classes, validation, indices, folds, weightDecays, steps } = checked;
   const { mirror, batchSize, seed } = checked;
   const { onProgress, onStep, signal } = options, pause = pauses(signal);
-  checkSignal("fit", signal);
   const started = performance.now(), samples = dataset.length + (validation?.length ?? 0);
   const featuresOf = async (
     from: Dataset,
@@ -268,6 +267,7 @@ function checkFit(model: Classifier, dataset: NamedDataset, options: FitOptions)
   if (!(model instanceof Classifier)) throw new ArgumentError(op, "model", model, "a Classifier");
   checkDataset(op, dataset);
   checkOptions(op, options, optionNames);
+  for (const name of ["onProgress", "onStep"] as const) checkFunction(op, name, options[name]);
   const { classes: given = dataset.classes, validation, mirror = true } = options;
   const { folds = 5, weightDecays = [1, 3, 10, 30], steps = 60, seed = 0 } = options;
   if (!Array.isArray(given) || given.length < 2) {
@@ -291,6 +291,7 @@ function checkFit(model: Classifier, dataset: NamedDataset, options: FitOptions)
     const expected = `${folds} or more, the number of folds`;
     throw new ArgumentError(op, "the length of the dataset", dataset.length, expected);
   }
+  checkSignal(op, options.signal);
   return { classes, validation, indices, mirror, folds, weightDecays, steps, seed, batchSize };
 }
 

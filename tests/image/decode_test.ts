@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { ArgumentError, FileError, TooLargeError } from "../../src/errors.ts";
-import { decodeImage } from "../../src/image/decode.ts";
+import { type CodecModules, decodeImage } from "../../src/image/decode.ts";
 import { imageMemory } from "../../src/image/header.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { bytesAt, concat, countStarts, type Place, readCases, readImage } from "./fixtures.ts";
@@ -192,11 +192,18 @@ Deno.test("decodeImage() and imageMemory() refuse options that they would ignore
     [null, "options is null"],
     [{ maxPixel: 1 }, 'an option is "maxPixel"'],
     [{ signal: {} }, "signal is [object Object], must be an AbortSignal"],
+    [{ memory: 1e6 }, "memory is 1000000, must be a MemoryBudget"],
+    [{ onWarning: true }, "onWarning is true, must be a function"],
+    [{ codecs: null }, "codecs is null, must be an object"],
+    [
+      { codecs: { webp: bytes } },
+      "codecs.webp is [object Uint8Array], must be a WebAssembly.Module",
+    ],
   ];
   for (const [options, text] of wrong) {
     const decode = () => decodeImage(bytes, any(options));
     await assertRejects(decode, ArgumentError, `decodeImage: ${text}`);
-    if (text.startsWith("signal")) continue; // imageMemory() uses none
+    if (!text.includes("option")) continue; // imageMemory() uses none of the others
     assertThrows(() => imageMemory(bytes, any(options)), ArgumentError, `imageMemory: ${text}`);
   }
 });
@@ -261,6 +268,16 @@ Deno.test("decodeImage() with reuse keeps a codec without a reset, until an imag
   assertEquals(count.starts, 0);
   assertEquals(await decodeImage(bytes, options), expected);
   assertEquals(count.starts, 1);
+});
+
+Deno.test("decodeImage() reports codecs of other modules", async () => {
+  const jpeg = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)); // empty
+  const decode = () => decodeImage(readImage("gray.jpg"), { codecs: { jpeg } });
+  const reason = "the JPEG codec cannot be loaded from the module in the option `codecs`: ";
+  assertEquals((await assertRejects(decode, FileError, reason)).message.includes("result"), false);
+  const ignored = () =>
+    decodeImage(readImage("gray.jpg"), { codecs: { jpg: jpeg } as CodecModules });
+  await assertRejects(ignored, ArgumentError, 'codecs: an option is "jpg"');
 });
 
 Deno.test("decodeImage() decodes with custom decoders", async () => {

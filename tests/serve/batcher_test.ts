@@ -89,7 +89,11 @@ Deno.test("Batcher rejects invalid options", async () => {
     );
   }
   const any = (value: unknown) => value as { maxBatchSize?: number; topK?: number };
-  assertThrows(() => new Batcher(fake, any({ size: 4 })), ArgumentError, 'an option is "size"');
+  for (
+    const [options, text] of [[{ size: 4 }, 'an option is "size"'], [{ onBatch: 1 }, "onBatch"]]
+  ) {
+    assertThrows(() => new Batcher(fake, any(options)), ArgumentError, `Batcher: ${text}`);
+  }
   for (const [options, text] of [[{ top: 1 }, 'an option is "top"'], [{ signal: {} }, "signal"]]) {
     const call = () => batcher.classify(Float32Array.of(1), any(options));
     await assertRejects(call, ArgumentError, `Batcher.classify: ${text}`);

@@ -213,7 +213,7 @@ Deno.test("photoHandler() rejects invalid options", () => {
   for (const cors of ["", "example.org", "https://example.org/", "null"]) {
     assertThrows(() => handlerOf({ cors }), ArgumentError, "cors");
   }
-  for (const wrong of [{ load: undefined }, { cros: "*" }] as unknown as PhotoHandlerOptions[]) {
+  for (const wrong of [{ onError: 1 }, { cros: "*" }] as unknown as PhotoHandlerOptions[]) {
     assertThrows(() => handlerOf(wrong), ArgumentError, "photoHandler: ");
   }
 });

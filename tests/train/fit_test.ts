@@ -237,6 +237,7 @@ Deno.test("fit() leaves the model alone when it is cancelled or refuses", async 
   await assertRejects(pauses(late.signal), Error, "late");
   const bad: [string, object, string][] = [
     ["classes", {}, "fit: classes is undefined, must be a list of at least two names"],
+    ["labels", { classes, onStep: 1 }, "fit: onStep is 1, must be a function"],
     ["labels", { classes, signal: {} }, "fit: signal is [object Object], must be an AbortSignal"],
     ["labels", { classes, seed: 0.5 }, "fit: seed is 0.5, must be an integer"],
     ["folds", { classes, folds: 1 }, "fit: folds is 1, must be an integer of at least 2"],

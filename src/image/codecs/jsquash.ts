@@ -75,7 +75,7 @@ interface CodecJob {
 export async function runCodec(job: CodecJob): Promise<{ image: RgbImage; printed: string[] }> {
   const { bytes, options = [], format, name, reuse } = job;
   const instance = await getInstance(job).catch((cause) => {
-    throw new CodecError(name, loadFailure(format, cause), { cause });
+    throw new CodecError(name, loadFailure(job, cause), { cause });
   });
   instance.maxGrowth = job.memory;
   const { codec, printed } = instance;
@@ -116,12 +116,13 @@ function dropAlpha({ width, height, data }: RgbaImage): RgbImage {
  * Why the codec cannot be loaded. In a project with a package.json, or with "nodeModulesDir":
  * "manual", Deno only uses packages from node_modules.
  */
-function loadFailure(format: string, error: { readonly code?: unknown }): string {
+function loadFailure({ format, module }: CodecJob, error: { readonly code?: unknown }): string {
   const reason = reasonOf(error);
   const [missing] = error.code === "ERR_MODULE_NOT_FOUND"
     ? /npm:@[^@]+@[\d.]+/.exec(reason) ?? []
     : [];
-  if (!missing) return `the ${format} codec cannot be loaded: ${reason}`;
+  const from = module ? " from the module in the option `codecs`" : "";
+  if (!missing) return `the ${format} codec cannot be loaded${from}: ${reason}`;
   return `the ${format} codec is not installed in this project; run "deno add ${missing}", or set ` +
     `"nodeModulesDir": "auto" in deno.json. PNG images, pixels (fromRgba) and your own decoder ` +
     `(the "codecs" option) work without it`;
@@ -153,7 +154,8 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
     idle.printed = [];
     return idle;
   }
-  const print = (line: string) => void result.printed.push(line);
+  let result: CodecInstance | undefined;
+  const print = (line: string) => void result?.printed.push(line);
   let instance: WebAssembly.Instance | undefined;
   const codec = await withGlobals(() =>
     factory({
@@ -169,13 +171,12 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
     })
   );
   const memory = instance && memoryOf(instance), buffer = memory?.buffer;
-  if (memory) limitGrowth(memory, () => result.maxGrowth);
+  if (memory) limitGrowth(memory, () => result!.maxGrowth);
   const hasGrown = () => memory?.buffer !== buffer;
   const keep = module && !job.reuse && (job.module || instantiatedModules.has(module));
   const reset = keep && memory ? memoryReset(memory, job.module !== undefined) : () => false;
   if (module) instantiatedModules.add(module);
-  const result: CodecInstance = { codec, module, printed: [], maxGrowth: 0, reset, hasGrown };
-  return result;
+  return result = { codec, module, printed: [], maxGrowth: 0, reset, hasGrown };
 }
 
 /**
