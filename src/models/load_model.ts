@@ -39,8 +39,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   readonly model?: NetworkName;
   /**
    * The weights of the other layers, if `weights` has only the last one. They must be those that
-   * the last layer was trained with, in a file of any format. See the option `headOnly` of
-   * {@linkcode saveModel}.
+   * the last layer was trained with, in a file of any format; `files` belong to it. See the option
+   * `headOnly` of {@linkcode saveModel}.
    */
   readonly base?: WeightsInput;
 }
@@ -82,12 +82,14 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
 export async function loadModel(options: LoadModelOptions = {}): Promise<Classifier> {
   const names = [...networkOptionNames, "weights", "model", "base", "backend"];
   checkLoadOptions("loadModel", options, names);
-  const { weights = await bundledInput(), signal, model } = options;
+  const { weights = await bundledInput(), signal, model, base, files } = options;
   if (model !== undefined) {
     const { networkInfo } = await import("./registry.ts");
     networkInfo("loadModel", "model", model);
   }
-  using file = await openInput(weights, signal, "loadModel", options.files);
+  // opening a file closes those that it does not need, but the base may need them
+  const others = base === undefined ? files : {};
+  using file = await openInput(weights, signal, "loadModel", others);
   const description = readDescription(file);
   if (description?.base !== undefined) {
     const { loadHead } = await import("./load_head.ts");

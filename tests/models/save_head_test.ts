@@ -92,6 +92,18 @@ Deno.test("networks with a new head are saved in 8 and 16 bits, and converted", 
   await assertRejects(() => saveModel(small), PembrokeError);
 });
 
+Deno.test("the base of a last layer may consist of streams", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 2 });
+  const shard = await saveModel(model), names = [...model.stateDict().keys()];
+  const index = { weight_map: Object.fromEntries(names.map((name) => [name, "all"])) };
+  const base = new TextEncoder().encode(JSON.stringify(index));
+  model.replaceHead(classes, { seed: 3 });
+  const weights = await saveModel(model, { headOnly: true });
+  using same = await loadModel({ backend, weights, base, files: { all: new Response(shard) } });
+  assertEquals(same.classes, model.classes);
+});
+
 Deno.test("the last layer alone is joined with its base", async () => {
   using backend = await createBackend({ device: "wasm" });
   for (const name of ["squeezenet1_1", "alexnet-tiny"] as const) {
