@@ -31,7 +31,7 @@ import { type ByteSource, checkRange } from "./source.ts";
  * ```
  */
 export async function fileSource(path: string | URL): Promise<ByteSource> {
-  if (typeof path !== "string" && kindOf(path) !== "URL") {
+  if (path === "" || typeof path !== "string" && kindOf(path) !== "URL") {
     throw new ArgumentError("fileSource", "path", path, "a path or a file URL");
   }
   const name = String(path);

@@ -6,6 +6,7 @@
 
 import { ArgumentError, FileError } from "../../errors.ts";
 import type { Chunks } from "../../io/download.ts";
+import { asBytes } from "../../kinds.ts";
 import { RecentBytes } from "./recent_bytes.ts";
 import { type ByteSource, checkRange, needsRandomAccess, unknownSize } from "./source.ts";
 
@@ -143,11 +144,12 @@ class StreamSource implements ByteSource {
   /** Waits until there are unread bytes; false at the end. */
   async #fill(): Promise<boolean> {
     while (this.#rest.bytes.length === 0) {
-      const bytes = await this.#chunks.next();
-      if (!bytes) {
+      const chunk = await this.#chunks.next(), bytes = asBytes(chunk);
+      if (!chunk) {
         this.#size = this.#rest.start;
         return false;
       }
+      if (!bytes) throw new FileError(this.name, "the chunks of its stream are not Uint8Arrays");
       this.#rest = { start: this.#rest.start, bytes };
     }
     return true;

@@ -119,6 +119,7 @@ Deno.test("functions reject values that are not bytes, Blobs, paths, streams or 
     );
     assertThrows(() => fromRgba(value), ArgumentError, "fromRgba: image is ");
   }
+  await assertRejects(() => fileSource(""), ArgumentError, 'path is "", must be a path');
   const stream = new Blob([ten]).stream() as never;
   await assertRejects(() => streamSource(stream), ArgumentError, "[object ReadableStream]");
 });

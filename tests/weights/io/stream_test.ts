@@ -1,6 +1,7 @@
 /** Reads weights from streams with chunks of any size. */
 
 import { FileError } from "../../../src/errors.ts";
+import { streamSource } from "../../../src/weights/io/stream_source.ts";
 import {
   type ByteSource,
   bytesSource,
@@ -88,6 +89,18 @@ Deno.test("a truncated stream is rejected, with and without a known size", async
   for (const length of [0, 1, 100, 600]) {
     await assertRejects(() => chunkedSource(bytes.slice(0, length)).then(readTensors), FileError);
   }
+});
+
+Deno.test("a stream may have chunks that are ArrayBuffers, but no texts", async () => {
+  const sourceOf = (chunk: unknown) => {
+    const chunks = [chunk].values() as Iterator<Uint8Array>;
+    const next = () => Promise.resolve(chunks.next().value as Uint8Array);
+    return streamSource({ next, cancel: () => Promise.resolve() });
+  };
+  const source = await sourceOf(Uint8Array.of(1, 2).buffer), bytes = new Uint8Array(2);
+  await source.read(0, bytes);
+  assertEquals(bytes, Uint8Array.of(1, 2));
+  await assertRejects(() => sourceOf("text"), FileError, "its stream are not Uint8Arrays");
 });
 
 Deno.test("openWeights() reads ONNX only from a stream of known length", async () => {
