@@ -1,11 +1,15 @@
 /**
- * Hides passwords in URLs.
+ * Hides passwords in URLs, and long data.
  *
  * @module
  */
 
-/** A URL in which the user name and password are replaced by `***`; other text unchanged. */
+/**
+ * A URL in which the user name and password are replaced by `***`, or of a data URL the beginning.
+ * Other text is unchanged.
+ */
 export function redactUrl(url: string): string {
+  if (/^data:/i.test(url)) return "data:…";
   // fetch() accepts more slashes
   const [scheme] = /^(https?:\/\/+|[a-z][a-z\d+.-]{0,30}:\/\/)/i.exec(url) ?? [];
   if (!scheme) return url;

@@ -28,8 +28,8 @@ import type { IntegerSink, WeightsFile, WeightSink } from "../weights/tensor_fil
 import { Classifier } from "./classifier.ts";
 
 /**
- * A source of weights: a path or file URL (in Deno, Node and Bun), an http or https URL, a response
- * of `fetch()`, bytes, a Blob, a stream of bytes, or a {@linkcode ByteSource}. Downloads are
+ * A source of weights: a path or file URL (in Deno, Node and Bun), an http, https, blob or data URL, a
+ * response of `fetch()`, bytes, a Blob, a stream of bytes, or a {@linkcode ByteSource}. Downloads are
  * streamed to the backend and not cached.
  */
 export type WeightsInput =
@@ -279,12 +279,11 @@ async function toSource(
   throw new ArgumentError(op, "weights", weights, expected);
 }
 
-/** Opens a path, or a file, http or https URL. */
+/** Opens a path or a URL. */
 async function openPlace(place: string, signal?: AbortSignal): Promise<ByteSource> {
-  const isFileUrl = /^file:/i.test(place);
-  if (isFileUrl || !/^https?:/i.test(place)) {
+  if (!/^(https?|blob|data):/i.test(place)) {
     const { fileSource } = await import("../weights/io/file_source.ts"); // pages have no files
-    return await fileSource(isFileUrl ? new URL(place) : place);
+    return await fileSource(/^file:/i.test(place) ? new URL(place) : place);
   }
   const { response, body } = await request(place, { signal });
   return await streamSource(body, redactUrl(place), contentLength(response));

@@ -166,6 +166,25 @@ Deno.test("loadModel() accepts bytes, blobs, streams and responses", async () =>
   }
 });
 
+Deno.test("loadWeights() reads URLs of data and blobs, as bundlers and pages make them", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using linear = new Linear(2, 1);
+  const bytes = writeSafetensors([
+    { name: "weight", dtype: "F32", shape: [1, 2], data: Float32Array.of(3, 4) },
+    { name: "bias", dtype: "F32", shape: [1], data: new Float32Array(1) },
+  ]);
+  const blob = URL.createObjectURL(new Blob([bytes])), type = "application/octet-stream";
+  for (const url of [blob, new URL(blob), `data:${type};base64,${bytes.toBase64()}`]) {
+    await loadWeights(linear, backend, url);
+    assertEquals(await linear.parameters.weight.tensor!.read(), Float32Array.of(3, 4));
+    linear.dispose();
+  }
+  URL.revokeObjectURL(blob);
+  await assertRejects(() => loadWeights(linear, backend, blob), FileError, blob);
+  const text = () => loadWeights(linear, backend, "data:,weights");
+  await assertRejects(text, FileError, "data:…: is text, not weights");
+});
+
 Deno.test("loadModel() says what is wrong with a response", async () => {
   using backend = await createBackend({ threads: 1 });
   const { model, bytes } = await createFile(backend);
