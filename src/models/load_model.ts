@@ -95,6 +95,9 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
     const { loadHead } = await import("./load_head.ts");
     return await loadHead(file, description, options, modelFor);
   }
+  if (base !== undefined) {
+    throw new FileError(file.name, "has all layers, so it needs no `base`; leave it out");
+  }
   return await loadInto(await modelFor(file, options, model), file, options);
 }
 
