@@ -94,7 +94,7 @@ export async function pull(
     await removeLeftovers(path, download, lockPath(folder, entry.name)).catch(() => {});
     return { path, cached: true };
   }
-  return await withCacheErrors(folder, async () => {
+  return await withCacheErrors(folder, signal, async () => {
     await Deno.mkdir(folder, { recursive: true });
     return await withLock(lockPath(folder, entry.name), async () => {
       await removeTemporary(folder, entry.name);
@@ -203,11 +203,15 @@ function ignoreMissing(error: unknown): void {
 }
 
 /** Turns errors of the operating system into errors that name the cache. */
-async function withCacheErrors<T>(folder: string, run: () => Promise<T>): Promise<T> {
+async function withCacheErrors<T>(
+  folder: string,
+  signal: AbortSignal | undefined,
+  run: () => Promise<T>,
+): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    const aborted = error instanceof DOMException; // has a code, too
+    const aborted = signal?.aborted && error === signal.reason; // may have a code, too
     const denied = error instanceof Deno.errors.NotCapable;
     if (aborted || denied || !(error instanceof Error && "code" in error)) throw error;
     const reason = error.message.replace(/ \(os error \d+\).*/s, "").toLowerCase();
