@@ -6,6 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { RgbImage } from "../image/pixels.ts";
+import { kindOf } from "../kinds.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
 import { checkFunction, checkOptions, checkSignal } from "../options.ts";
@@ -98,7 +99,9 @@ export class Batcher implements PhotoClassifier {
     if (!Number.isSafeInteger(topK) || topK < 1) {
       throw new ArgumentError("Batcher.classify", "topK", topK, "a positive integer");
     }
-    const values = photo instanceof Float32Array ? photo : this.#model.preprocess(photo);
+    const values = kindOf(photo) === "Float32Array"
+      ? photo as Float32Array
+      : this.#model.preprocess(photo as RgbImage);
     return await new Promise((resolve, reject) => {
       this.#queue.push({ values, topK, signal, resolve, reject });
       if (!this.#running) void this.#run();

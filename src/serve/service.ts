@@ -151,7 +151,7 @@ function preprocessing(
 ): NonNullable<PhotoHandlerOptions["decode"]> {
   return async (bytes, options) => {
     const photo = await decode(bytes, options), { input } = photo;
-    if (input instanceof Float32Array) return photo;
+    if (!("data" in input)) return photo;
     const values = model.preprocess(input);
     release(input.data);
     return { ...photo, input: values };
