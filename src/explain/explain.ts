@@ -97,7 +97,9 @@ export function classIndex(
 function findClass(classes: Classifier["classes"], wanted: string): number {
   const name = wanted.toLowerCase();
   if (name === "") return -1; // classes without a WordNet id have this one
-  const whole = classes.findIndex(({ wnid, label }) => [wnid, label.toLowerCase()].includes(name));
+  const whole = classes.findIndex(({ wnid, label }) =>
+    [wnid, label].some((text) => text.toLowerCase() === name)
+  );
   if (whole >= 0) return whole;
   const part = classes.findIndex(({ label }) => label.toLowerCase().split(", ").includes(name));
   return part < 0 && /^\d+$/.test(name) ? Number(name) : part;

@@ -172,6 +172,7 @@ testWithThreads("classes have an index, a label, one of its names, or an id", as
   assertEquals(classIndex({ classes: numbers }, 1), 1);
   assertEquals(classIndex({ classes: numbers }, "300"), 2);
   assertEquals(classIndex(model, "3"), 3);
+  assertEquals(classIndex({ classes: [{ wnid: "Taxon-7", label: "fox" }] }, "Taxon-7"), 0);
   for (const wrong of ["unicorn", "200", 200, -1, 0.5, ""]) {
     await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
   }
