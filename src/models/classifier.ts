@@ -317,9 +317,9 @@ export class Classifier extends Graph {
 
   /**
    * Finds the ranges of the inputs of convolutions from sample images, and stores them as their
-   * `inputRange`. Convolutions in 8 bits then need not search each sample for the least and the
-   * largest value. Call it before {@linkcode Layer.quantize}. A few dozen different images are
-   * enough. {@linkcode saveModel} stores the ranges, and {@linkcode loadModel} reads them back.
+   * `inputRange`. Convolutions in 8 bits then need not search each sample for its extremes. Call it
+   * before {@linkcode Layer.quantize}, and again with other weights: they keep the ranges. A few dozen
+   * images are enough. {@linkcode saveModel} stores ranges, and {@linkcode loadModel} reads them back.
    *
    * @param images The images, or results of {@linkcode Classifier.preprocess}.
    * @throws {ArgumentError} When there are no images, or the number of values is invalid.
