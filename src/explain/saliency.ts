@@ -47,8 +47,8 @@ export async function saliency(
   classes: readonly number[],
   { samples = 16, noise = 0.15, seed = 0 }: SaliencyOptions = {},
 ): Promise<HeatMap[]> {
-  checkInteger("saliency", "samples", samples, 1);
-  checkNonNegative("saliency", "noise", noise);
+  checkInteger("explain", "samples", samples, 1);
+  checkNonNegative("explain", "noise", noise);
   const shape = model.inputShape(), isLast = model.preprocessing.layout === "nhwc";
   const [height, width] = isLast ? shape.slice(1) : shape.slice(2);
   using part = await FrozenPart.make(model.expand().nodes, -1, scoresOf(model));

@@ -36,18 +36,18 @@ const DEFAULT_MAX_PIXELS = 64_000_000;
 /**
  * Reads an image's header.
  *
+ * @param op The name of the function in errors.
  * @throws {TooLargeError} If it states more than `maxPixels` pixels.
  * @throws {FileError} If it is not the header of a supported image.
  */
 export function readHeader(
   bytes: Uint8Array,
   { name = "image", maxPixels = DEFAULT_MAX_PIXELS }: HeaderOptions = {},
+  op = "decodeImage",
 ): ImageHeader {
-  if (kindOf(bytes) !== "Uint8Array") {
-    throw new ArgumentError("decodeImage", "bytes", bytes, "a Uint8Array");
-  }
+  if (kindOf(bytes) !== "Uint8Array") throw new ArgumentError(op, "bytes", bytes, "a Uint8Array");
   if (!(maxPixels > 0)) {
-    throw new ArgumentError("decodeImage", "maxPixels", maxPixels, "a positive number");
+    throw new ArgumentError(op, "maxPixels", maxPixels, "a positive number");
   }
   const format = detectFormat(bytes, name);
   const size = format.readSize(bytes, name);
@@ -87,8 +87,9 @@ export function readHeader(
  * ```
  */
 export function imageMemory(bytes: Uint8Array, options: HeaderOptions = {}): number {
-  checkOptions("imageMemory", options, decodeNames); // one object may be the options of both
-  return readHeader(bytes, options).memory;
+  const op = "imageMemory";
+  checkOptions(op, options, decodeNames); // one object may be the options of both
+  return readHeader(bytes, options, op).memory;
 }
 
 /** With all digits, so that an image with one pixel too many does not seem to be within the limit. */

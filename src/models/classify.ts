@@ -90,7 +90,7 @@ export async function topClasses(
   const scores = await logits.read();
   if (!scores.every(Number.isFinite)) {
     throw new PembrokeError(
-      `the output of ${model.type} is not finite: its values overflow float32`,
+      `the output of ${model.type} is not finite: its input is not, or its values overflow float32`,
     );
   }
   const probabilities = softmax(scores, count, temperature);

@@ -61,12 +61,10 @@ export class PhotoService {
    * @param model The classifier, with its weights loaded.
    * @throws {ArgumentError} If an option is invalid.
    */
-  constructor(
-    model: BatchClassifier,
-    { residentBytes, healthMs = 5000, ...options }: PhotoServiceOptions = {},
-  ) {
+  constructor(model: BatchClassifier, options: PhotoServiceOptions = {}) {
     const op = "PhotoService";
     checkOptions(op, options, [...handlerNames, "residentBytes", "healthMs"]);
+    const { residentBytes, healthMs = 5000 } = options;
     const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.batch(photos) });
     const decode = preprocessing(model, options.decode ?? defaultDecode(options));
     const health = this.#health = new Health({

@@ -176,6 +176,8 @@ testWithThreads("classes have an index, a label, one of its names, or an id", as
   for (const wrong of ["unicorn", "200", 200, -1, 0.5, ""]) {
     await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
   }
+  const none = { method: "saliency", samples: 0 } as const;
+  await assertRejects(() => explain(model, image, none), ArgumentError, "explain: samples is 0");
   for (const wrong of [null, {}, true, 1n] as unknown as string[]) {
     await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
   }

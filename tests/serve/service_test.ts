@@ -152,12 +152,13 @@ Deno.test("PhotoService reports failing when pictures cannot be decoded", async 
 });
 
 Deno.test("PhotoService refuses options that it would ignore, and those of wrong types", () => {
-  for (
-    const [options, text] of [[{ loadMs: 1 }, 'an option is "loadMs"'], [
-      { maxBytes: 0 },
-      "maxBytes",
-    ]]
-  ) {
+  const wrong: [unknown, string][] = [
+    [null, "options is null"],
+    [{ loadMs: 1 }, 'an option is "loadMs"'],
+    [{ maxBytes: 0 }, "maxBytes is 0"],
+    [{ healthMs: 0 }, "healthMs is 0"],
+  ];
+  for (const [options, text] of wrong) {
     const create = () => new PhotoService(new FragileModel(), options as { maxBytes: number });
     assertThrows(create, ArgumentError, `PhotoService: ${text}`);
   }
