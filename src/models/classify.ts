@@ -58,8 +58,9 @@ export function toClassNames(
  * @param x A batch of preprocessed images, [N, 3, H, W].
  * @param topK The number of classes to return.
  * @throws {ArgumentError} When `topK` is not a positive integer.
- * @throws {PembrokeError} When the model is in training mode, has not as many classes as scores, or an
- * output is not finite. The message names the parameter that is not finite.
+ * @throws {PembrokeError} When the model is in training mode, weights are being loaded into it, it has
+ * not as many classes as scores, or an output is not finite. The message names the parameter that is
+ * not finite.
  */
 export async function topClasses(
   model: ImageClassifier,
@@ -69,6 +70,7 @@ export async function topClasses(
   if (!Number.isInteger(topK) || topK < 1) {
     throw new ArgumentError("classify", "topK", topK, "a positive integer");
   }
+  checkLoaded(model);
   // Before the pass, because ReLU and softmax hide −∞: it would only make other outputs wrong.
   const parameter = await findNonFinite(model);
   if (parameter) {
@@ -80,6 +82,7 @@ export async function topClasses(
   if (model.training) {
     throw new PembrokeError(`${model.type}: cannot classify in training mode; call eval() first`);
   }
+  checkLoaded(model);
   const { classes, temperature } = model;
   using logits = model.forward(x);
   const { shape: [count], size } = logits;
@@ -120,6 +123,18 @@ function softmax(scores: Float32Array, rows: number, temperature: number): Float
     probabilities.set(exponentials.map((value) => value / sum), start);
   }
   return probabilities;
+}
+
+/** The parameters that weights are being loaded into. */
+export const loading = new Set<Parameter>();
+
+/** Throws a {@linkcode PembrokeError} while weights are being loaded: the result would be a mixture. */
+export function checkLoaded(model: Layer): void {
+  if (loading.size === 0) return; // to list parameters takes time
+  for (const parameter of model.stateDict().values()) {
+    if (!loading.has(parameter)) continue;
+    throw new PembrokeError(`${model.type}: other weights are being loaded; wait for them`);
+  }
 }
 
 /** The versions of the tensors that are known to be finite. */

@@ -16,6 +16,7 @@ import type { Precision } from "../layers/precision.ts";
 import { Dropout, Flatten } from "../layers/shape.ts";
 import { View } from "../layers/view.ts";
 import { elements, type Shape } from "../tensor.ts";
+import { checkLoaded } from "./classify.ts";
 
 /** The head of a classifier. */
 export interface Head {
@@ -68,6 +69,7 @@ export function nodesWithHead(
   outFeatures: number,
   precision?: Precision,
 ): readonly GraphNode[] {
+  checkLoaded(model);
   const { nodes } = model.expand(), { name, layer, input } = head;
   const removed = dependents(nodes, nodes.findIndex((node) => node.name === name));
   const nameOf = (index: number) => nodes[index]?.name ?? graphInput;

@@ -11,7 +11,7 @@ import { ArgumentError, FileError, PembrokeError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
 import { Conv2d } from "../layers/conv.ts";
 import { Layer } from "../layers/layer.ts";
-import { parameterShapes } from "../layers/parameter.ts";
+import { type Parameter, parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
@@ -26,6 +26,7 @@ import type { OnnxFile } from "../weights/onnx/reader.ts";
 import { openWeights } from "../weights/open.ts";
 import type { IntegerSink, WeightsFile, WeightSink } from "../weights/tensor_file.ts";
 import { Classifier } from "./classifier.ts";
+import { checkLoaded, loading } from "./classify.ts";
 
 /**
  * A source of weights: a path or file URL (in Deno, Node and Bun), an http, https, blob or data URL, a
@@ -94,7 +95,8 @@ export function checkLoadOptions(
  * @throws {FileError} When the file does not match the model: the model keeps its present weights.
  * Or when reading fails: the model is left without weights.
  * @throws {ArgumentError} When an argument is invalid: the model keeps its present weights.
- * @throws {PembrokeError} When other weights are being loaded into the model.
+ * @throws {PembrokeError} When other weights are being loaded into the model, or it is disposed of
+ * meanwhile.
  */
 export async function loadWeights(
   model: Layer,
@@ -196,9 +198,6 @@ export async function loadInto<M extends Classifier>(
   }
 }
 
-/** The models that weights are being loaded into. */
-const busy = new WeakSet<Layer>();
-
 /** Loads weights from an open file; see {@linkcode loadWeights}. */
 export async function loadTensors(
   model: Layer,
@@ -206,19 +205,21 @@ export async function loadTensors(
   file: WeightsFile,
   options: Omit<LoadOptions, "backend"> & ValueOptions = {},
 ): Promise<void> {
-  if (busy.has(model)) { // the result would be a mixture
-    throw new PembrokeError(`${model.type}: other weights are being loaded; wait for them`);
-  }
-  busy.add(model);
-  let loading = false;
+  checkLoaded(model);
+  const parameters = model.stateDict();
+  for (const parameter of parameters.values()) loading.add(parameter);
+  const check = (parameter: Parameter) => {
+    if (parameter.backend) return;
+    throw new PembrokeError(`${model.type}: was disposed while weights were loaded into it`);
+  };
+  let isChanged = false;
   try {
-    const parameters = model.stateDict();
     const shapes = parameterShapes(model);
     const named = model instanceof Classifier ? model.mapWeights(file) : file;
     const weights = matchNames(named, shapes.keys());
     checkWeights(weights, shapes, model.type);
 
-    loading = true;
+    isChanged = true;
     const total = [...shapes.values()].reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
     for (const name of weights.order) {
@@ -228,12 +229,14 @@ export async function loadTensors(
       const written = (count: number) => options.onProgress?.(done += count, total);
       const write: WeightSink = (values, offset) => {
         options.signal?.throwIfAborted();
+        check(parameter);
         parameter.write(values, offset);
         options.onValues?.(name, values);
         written(values.length);
       };
       const writeIntegers: IntegerSink = (integers, offset, scale) => {
         options.signal?.throwIfAborted();
+        check(parameter);
         (parameter as RoundedWeight).writeIntegers(integers, offset, scale);
         written(integers.length);
       };
@@ -244,15 +247,16 @@ export async function loadTensors(
         takesIntegers && !options.onValues ? writeIntegers : undefined,
       );
     }
+    parameters.forEach(check);
     if (file.metadata.has("input_ranges") && model instanceof Graph) {
       const { readRanges } = await import("./input_ranges.ts");
       readRanges(model, file);
     }
   } catch (error) {
-    if (loading) disposeWeights(model);
+    if (isChanged) disposeWeights(model);
     throw error;
   } finally {
-    busy.delete(model);
+    for (const parameter of parameters.values()) loading.delete(parameter);
   }
 }
 

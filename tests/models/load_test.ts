@@ -332,6 +332,31 @@ Deno.test("loadWeights() refuses a model that other weights are being loaded int
   assertEquals([...await bias.tensor!.read()], [3]);
 });
 
+Deno.test("a network cannot classify, get another head or be disposed of while it is loaded", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  for (const precision of ["f32", "int8"] as const) {
+    using model = new AlexNetTiny({ precision }).init(backend, { seed: 1 });
+    const load = (onProgress: (done: number, total: number) => void) =>
+      loadWeights(model, backend, bundledWeights("alexnet-tiny"), { onProgress });
+    const refused: Promise<unknown>[] = [];
+    await load(() => {
+      const classify = () => model.classify(photo);
+      refused.push(assertRejects(classify, PembrokeError, "other weights are being loaded"));
+      assertThrows(() => model.replaceHead(classes), PembrokeError, "are being loaded");
+    });
+    assert((await Promise.all(refused)).length > 1);
+    assertEquals((await model.classify(photo)).length, 5);
+    const reason = "AlexNetTiny: was disposed while weights were loaded into it";
+    for (const share of [0, 1]) {
+      const dispose = (done: number, total: number) => {
+        if (done / total >= share) model.dispose();
+      };
+      await assertRejects(() => load(dispose), PembrokeError, reason);
+    }
+    assertEquals(backend.bytesInUse, 0);
+  }
+});
+
 Deno.test("loadModel() reads a stream, reports progress, and stops at the signal", async () => {
   using backend = await createBackend({ threads: 1 });
   const { model, bytes } = await createFile(backend);
