@@ -9,6 +9,7 @@ import { checkBoolean, checkObject, checkOptions } from "../ops/checks.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import { Classifier } from "./classifier.ts";
+import { checkLoaded } from "./classify.ts";
 import { describe, invalidField, onnxArchitecture, withDescription } from "./description.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { describeRanges } from "./input_ranges.ts";
@@ -91,6 +92,7 @@ export async function saveModel(
   const { dtype = "F32", metadata = {}, headOnly = false } = options;
   checkObject("saveModel", "metadata", metadata);
   checkBoolean("saveModel", "headOnly", headOnly);
+  checkLoaded(model);
   const { network, classes, preprocessing, temperature } = model;
   const field = invalidField(JSON.parse(JSON.stringify(preprocessing)));
   if (field) {

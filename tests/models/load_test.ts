@@ -12,6 +12,7 @@ import {
   AlexNetTiny,
   loadModel,
   loadWeights,
+  saveModel,
   type WeightsInput,
 } from "../../src/models/mod.ts";
 import {
@@ -332,7 +333,7 @@ Deno.test("loadWeights() refuses a model that other weights are being loaded int
   assertEquals([...await bias.tensor!.read()], [3]);
 });
 
-Deno.test("a network cannot classify, get another head or be disposed of while it is loaded", async () => {
+Deno.test("a network cannot be used, get another head or be disposed of while it is loaded", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   for (const precision of ["f32", "int8"] as const) {
     using model = new AlexNetTiny({ precision }).init(backend, { seed: 1 });
@@ -340,8 +341,10 @@ Deno.test("a network cannot classify, get another head or be disposed of while i
       loadWeights(model, backend, bundledWeights("alexnet-tiny"), { onProgress });
     const refused: Promise<unknown>[] = [];
     await load(() => {
-      const classify = () => model.classify(photo);
-      refused.push(assertRejects(classify, PembrokeError, "other weights are being loaded"));
+      for (const use of [() => model.classify(photo), () => saveModel(model)]) {
+        const call = use as () => Promise<unknown>;
+        refused.push(assertRejects(call, PembrokeError, "other weights are being loaded"));
+      }
       assertThrows(() => model.replaceHead(classes), PembrokeError, "are being loaded");
     });
     assert((await Promise.all(refused)).length > 1);
