@@ -7,10 +7,9 @@
 
 import { imagenetPreprocessing } from "../image/preprocess.ts";
 import { AdaptiveAvgPool2d, Add, Flatten, Sigmoid, SiLU, StochasticDepth } from "../layers/mod.ts";
-import { makeDivisible } from "./channels.ts";
 import { type InitialValues, kaimingNormal, uniform } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";
-import type { NetworkBuilder } from "./network_builder.ts";
+import { makeDivisible, type NetworkBuilder } from "./network_builder.ts";
 import { squeezeExcitation } from "./squeeze_excitation.ts";
 
 /** What distinguishes the networks. */

@@ -5,10 +5,9 @@
  */
 
 import { AdaptiveAvgPool2d, Add, Flatten, ReLU } from "../layers/mod.ts";
-import { makeDivisible } from "./channels.ts";
 import { type InitialValues, kaimingNormal, kaimingUniformSigmoid } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";
-import type { Channels, NetworkBuilder } from "./network_builder.ts";
+import { type Channels, makeDivisible, type NetworkBuilder } from "./network_builder.ts";
 
 /** Blocks: the channels, kernel size, first stride, growth of the channels inside, and blocks. */
 type Stage = readonly [

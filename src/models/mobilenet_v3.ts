@@ -5,10 +5,9 @@
  */
 
 import { AdaptiveAvgPool2d, Add, Flatten, Hardsigmoid, Hardswish, ReLU } from "../layers/mod.ts";
-import { makeDivisible } from "./channels.ts";
 import { type InitialValues, kaimingNormal, normal } from "./initial_values.ts";
 import { defineNetworks, type NetworkDefinition } from "./network.ts";
-import type { NetworkBuilder } from "./network_builder.ts";
+import { makeDivisible, type NetworkBuilder } from "./network_builder.ts";
 import { squeezeExcitation } from "./squeeze_excitation.ts";
 
 /** A block, in the order of the paper's tables. The input channels are those of the block before. */

@@ -19,6 +19,12 @@ import type { NetworkOptions } from "./network_options.ts";
 /** Channels of a convolution's input and output. */
 export type Channels = readonly [input: number, output: number];
 
+/** Rounds to a multiple of 8, but not down by more than 10 %, torchvision's `_make_divisible`. */
+export function makeDivisible(channels: number): number {
+  const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
+  return rounded < 0.9 * channels ? rounded + 8 : rounded;
+}
+
 /** What the networks of a builder have in common. */
 export interface BuilderOptions extends NetworkOptions {
   /** The probability of dropout in training mode. */
