@@ -6,9 +6,10 @@
 
 import { ArgumentError } from "./errors.ts";
 
-/** Checks that a value is an object. */
+/** Checks that a value is an object, and no list or map: the properties of these are others. */
 export function checkObject(op: string, parameter: string, value: unknown): void {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  const isObject = typeof value === "object" && value !== null;
+  if (isObject && !Array.isArray(value) && !(value instanceof Map)) return;
   throw new ArgumentError(op, parameter, value, "an object");
 }
 

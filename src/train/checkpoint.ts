@@ -6,6 +6,7 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes } from "../kinds.ts";
+import { checkObject } from "../options.ts";
 import type { Parameter } from "../layers/parameter.ts";
 import { RandomGenerator } from "../random.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
@@ -52,6 +53,7 @@ export async function saveCheckpoint(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
   checkTrainer("saveCheckpoint", trainer);
+  checkObject("saveCheckpoint", "metadata", metadata);
   const { model, average, generator, state, options: { optimizer } } = trainer;
   average?.checkUnused("saveCheckpoint");
   trainer.checkIdle("saveCheckpoint");

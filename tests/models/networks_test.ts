@@ -204,6 +204,7 @@ Deno.test("networks refuse options that they would ignore, and those of wrong ty
     ["options is null", () => model.classify(new Float32Array(1), any(null))],
     ['an option is "precision"', () => saveModel(model, any({ precision: "int8" }))],
     ['metadata is "a"', () => saveModel(model, { metadata: any("a") })],
+    ["metadata is [object Map]", () => saveModel(model, { metadata: any(new Map()) })],
     ['headOnly is "no"', () => saveModel(model, { headOnly: any("no") })],
   ];
   for (const [text, call] of refused) {

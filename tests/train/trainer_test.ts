@@ -212,6 +212,12 @@ Deno.test("a trainer runs one step at a time", async () => {
   assertEquals([(await first).batch, trainer.state.batch, optimizer.steps], [1, 1, 1]);
   await trainer.step(() => loadCheckpoint(trainer, saved)); // the step has ended
   assertEquals(trainer.state.batch, 0);
+  const map = new Map() as never; // as files of weights have it
+  await assertRejects(
+    () => saveCheckpoint(trainer, map),
+    ArgumentError,
+    "metadata is [object Map]",
+  );
 });
 
 Deno.test("a step that fails leaves the running statistics alone", async () => {

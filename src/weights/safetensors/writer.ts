@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
+import { checkObject } from "../../options.ts";
 import { itemSize } from "../dtype.ts";
 import {
   checkData,
@@ -83,16 +84,14 @@ export function layOutSafetensors(
 
 /** Checks that metadata are an object of texts: readers reject a file with others. */
 function checkMetadata(metadata: Readonly<Record<string, string>>): object {
-  const op = "writeSafetensors", values: unknown = metadata;
-  if (typeof values !== "object" || values === null || Array.isArray(values)) {
-    throw new ArgumentError(op, "metadata", values, "an object of strings");
-  }
-  for (const [key, value] of Object.entries(values)) {
+  const op = "writeSafetensors";
+  checkObject(op, "metadata", metadata);
+  for (const [key, value] of Object.entries<unknown>(metadata)) {
     if (typeof value !== "string") {
       throw new ArgumentError(op, `metadata.${key}`, value, "a string");
     }
   }
-  return values;
+  return metadata;
 }
 
 /** Compares by element width, widest first, so that every tensor is aligned. */

@@ -198,7 +198,7 @@ Deno.test("safetensors: a header length that begins like a pickle or a zip is re
 });
 
 Deno.test("writeSafetensors() rejects metadata that no reader accepts", () => {
-  for (const metadata of [{ epochs: 3 }, { note: null }, ["a"], 7]) {
+  for (const metadata of [{ epochs: 3 }, { note: null }, ["a"], new Map(), 7]) {
     assertThrows(
       () => writeSafetensors([], metadata as unknown as Record<string, string>),
       ArgumentError,
