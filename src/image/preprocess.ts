@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
 import { checkInterpolation, type Interpolation, resizeWindow, shorterSideTo } from "./resize.ts";
@@ -65,6 +66,10 @@ export const preprocessingChoices = {
   layout: ["nchw", "nhwc"],
   rounding: ["torchvision", "caffe"],
 } as const satisfies { [K in keyof Preprocessing]?: readonly Preprocessing[K][] };
+
+/** The names of the fields of {@linkcode Preprocessing}. */
+export const preprocessingNames =
+  "resize interpolation crop cropWidth mean std channels layout rounding".split(" ");
 
 /** The preprocessing of torchvision's ImageNet models. */
 export const imagenetPreprocessing: Preprocessing = {
@@ -140,7 +145,7 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
  * @returns `3 × crop × cropWidth` floats: the red, green and blue planes, or what `channels` and
  * `layout` say.
  * @throws {ArgumentError} If a size is not a positive integer, a mean or standard deviation is not
- * finite, a standard deviation is 0, or another option has an unknown value.
+ * finite, a standard deviation is 0, or an option or its value is unknown.
  *
  * @example
  * ```ts
@@ -156,7 +161,8 @@ export function preprocess(
   options: Preprocessing = imagenetPreprocessing,
 ): Float32Array<ArrayBuffer> {
   checkPixels("preprocess", image, 3);
-  checkSize("preprocess", "resize", options?.resize);
+  checkOptions("preprocess", options, preprocessingNames);
+  checkSize("preprocess", "resize", options.resize);
   const { crop, cropWidth = crop, interpolation = "bilinear" } = options;
   checkSize("preprocess", "crop", crop);
   checkSize("preprocess", "cropWidth", cropWidth);

@@ -7,7 +7,7 @@
 import type { Backend } from "../backend/mod.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError } from "../errors.ts";
-import { preprocess, type Preprocessing } from "../image/preprocess.ts";
+import { preprocess, type Preprocessing, preprocessingNames } from "../image/preprocess.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { Conv2d } from "../layers/conv.ts";
 import { Graph } from "../layers/graph.ts";
@@ -25,8 +25,6 @@ import type { WeightsFile } from "../weights/tensor_file.ts";
 import { type Prediction, toClassNames, topClasses, uploadImages } from "./classify.ts";
 import { findHead, type Head, nodesWithHead } from "./head.ts";
 import { checkClasses } from "./network_classes.ts";
-
-const fields = "resize interpolation crop cropWidth mean std channels layout rounding".split(" ");
 
 /**
  * Options of {@linkcode Classifier}.
@@ -87,7 +85,7 @@ export class Classifier extends Graph {
     checkOptions("Classifier", options, ["preprocessing", "classes", "output"]);
     const { preprocessing, classes, output } = options;
     checkObject("Classifier", "preprocessing", preprocessing);
-    checkOptions("preprocessing", preprocessing, fields);
+    checkOptions("preprocessing", preprocessing, preprocessingNames);
     checkInteger("Classifier", "preprocessing.crop", preprocessing.crop, 1);
     checkClasses("Classifier", classes);
     super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });

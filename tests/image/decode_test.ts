@@ -360,6 +360,7 @@ Deno.test("preprocess.ts, which models import, imports no codec", async () => {
   assertEquals(files.sort(), [
     "errors.ts",
     "kinds.ts",
+    "options.ts",
     "pixels.ts",
     "preprocess.ts",
     "release.ts",

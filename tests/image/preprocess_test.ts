@@ -83,13 +83,14 @@ Deno.test("preprocess() rejects invalid options", () => {
     const all = { ...imagenetPreprocessing, ...options };
     assertThrows(() => preprocess(image, all), ArgumentError, message);
   }
-  for (const [options, message] of [[null, "resize"], [{ resize: 2, crop: 2 }, "mean"]] as const) {
-    const part = options as unknown as Preprocessing;
-    assertThrows(
-      () => preprocess(image, part),
-      ArgumentError,
-      `preprocess: ${message} is undefined`,
-    );
+  const others = [
+    [null, "options is null"],
+    [{ resize: 2, crop: 2 }, "mean is undefined"],
+    [{ ...imagenetPreprocessing, filter: "bicubic" }, 'an option is "filter"'],
+  ] as const;
+  for (const [options, message] of others) {
+    const call = () => preprocess(image, options as unknown as Preprocessing);
+    assertThrows(call, ArgumentError, `preprocess: ${message}`);
   }
 });
 
