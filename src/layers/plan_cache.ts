@@ -103,6 +103,10 @@ export class PlanCache implements Disposable {
 
 /** Places the values of a plan in the blocks of an arena. */
 function bind(plan: Plan, arena: Arena): BoundPlan {
+  for (const { layer, norm = layer } of plan.steps) {
+    // throws if there are no values, as after dispose(), before memory is taken
+    for (const part of [layer, norm]) if (part.stateDict().size > 0) void part.backend;
+  }
   const blocks = arena.reserve(plan.sizes), tensors: (Tensor | undefined)[] = [];
   for (const { output, shape } of plan.steps) {
     const place = plan.blocks.get(output);

@@ -196,4 +196,8 @@ testOnEveryBackend("recorded passes need values and a backend", async (backend) 
   net.stateDict().get("hidden.weight")!.tensor!.dispose();
   assertThrows(() => net.forward(x), PembrokeError, "was already disposed");
   net.dispose();
+  const { bytesInUse } = backend;
+  assertThrows(() => net.forward(x), PembrokeError, "no values yet");
+  assertThrows(() => net.outputsOf(x, ["add"]), PembrokeError, "no values yet");
+  assertEquals(backend.bytesInUse, bytesInUse);
 });

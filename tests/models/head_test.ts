@@ -198,6 +198,16 @@ Deno.test("predictions of one network can be the classes of another", async () =
   }
 });
 
+Deno.test("a network that is disposed of while it classifies leaves no memory in use", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const predictions = model.classify({ width: 1, height: 1, data: new Uint8Array(3) });
+  await null;
+  model.dispose();
+  await assertRejects(() => predictions, PembrokeError, "no values yet");
+  assertEquals(backend.bytesInUse, 0);
+});
+
 Deno.test("classify() rejects with the reason of its signal", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = ofPixels(2, ["ant", "bee"]).init(backend, { seed: 1 });
