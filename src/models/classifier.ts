@@ -316,7 +316,7 @@ export class Classifier extends Graph {
   /**
    * Finds the ranges of the inputs of convolutions from sample images, and stores them as their
    * `inputRange`. Convolutions in 8 bits then need not search each sample for its extremes. Call it
-   * before {@linkcode Layer.quantize}, and again with other weights: they keep the ranges. A few dozen
+   * before {@linkcode Layer.quantize}, and again after training or {@linkcode loadWeights}. A few dozen
    * images are enough. {@linkcode saveModel} stores ranges, and {@linkcode loadModel} reads them back.
    *
    * @param images The images, or results of {@linkcode Classifier.preprocess}.

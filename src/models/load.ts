@@ -9,7 +9,7 @@ import { redactUrl } from "../io/redact.ts";
 import { contentLength, readChunks, request, responseChunks } from "../io/download.ts";
 import { ArgumentError, FileError, PembrokeError } from "../errors.ts";
 import { asBytes, isBlob, kindOf } from "../kinds.ts";
-import { Conv2d } from "../layers/conv.ts";
+import { Conv, Conv2d } from "../layers/conv.ts";
 import { Layer } from "../layers/layer.ts";
 import { type Parameter, parameterShapes } from "../layers/parameter.ts";
 import type { Precision } from "../layers/precision.ts";
@@ -141,8 +141,18 @@ export async function openInput(
 
 /** Disposes of a model's weights, but not of the backend that it may own. */
 function disposeWeights(model: Layer): void {
-  if (!(model instanceof Graph)) return model.dispose();
-  for (const [, layer] of model.leaves()) layer.dispose();
+  for (const layer of leavesOf(model)) layer.dispose();
+}
+
+/** Forgets the input ranges that were found with other values. Those of an ONNX file come before any. */
+function forgetRanges(model: Layer): void {
+  for (const layer of leavesOf(model)) {
+    if (layer instanceof Conv && layer.parameters.weight.backend) layer.inputRange = null;
+  }
+}
+
+function leavesOf(model: Layer): readonly Layer[] {
+  return model instanceof Graph ? model.leaves().map(([, layer]) => layer) : [model];
 }
 
 /** Returns the default precision for a file: "int8" if its weights are int8, else "f32". */
@@ -220,6 +230,7 @@ export async function loadTensors(
     checkWeights(weights, shapes, model.type);
 
     isChanged = true;
+    forgetRanges(model);
     const total = [...shapes.values()].reduce((sum, shape) => sum + elements(shape), 0);
     let done = 0;
     for (const name of weights.order) {

@@ -2,7 +2,13 @@ import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { Conv2d, Flatten, Linear, ReLU } from "../../src/layers/mod.ts";
 import { Conv } from "../../src/layers/conv.ts";
-import { AlexNetTiny, Classifier, loadModel, saveModel } from "../../src/models/mod.ts";
+import {
+  AlexNetTiny,
+  Classifier,
+  loadModel,
+  loadWeights,
+  saveModel,
+} from "../../src/models/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
@@ -138,6 +144,10 @@ Deno.test("saveModel() stores ranges, and loadModel() reads them", async () => {
     using same = await loadModel({ backend, weights: await saveModel(model, { dtype }) });
     assertEquals(rangesOf(same), ranges);
   }
+  // they do not belong to other weights
+  using other = new AlexNetTiny({ classes }).init(backend, { seed: 2 });
+  await loadWeights(model, backend, await saveModel(other));
+  assertEquals(rangesOf(model).some((range) => range), false);
 });
 
 Deno.test("loadModel() refuses damaged ranges", async () => {
