@@ -1,5 +1,5 @@
 /**
- * The input ranges of convolutions in the metadata of safetensors files: the key `input_ranges` holds a
+ * The input ranges of convolutions. In the metadata of safetensors files, the key `input_ranges` holds a
  * JSON object with [min, max] for the names of layers.
  *
  * @module
@@ -7,7 +7,8 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { Conv } from "../layers/conv.ts";
-import type { Graph } from "../layers/graph.ts";
+import { Graph } from "../layers/graph.ts";
+import type { Layer } from "../layers/layer.ts";
 import { escapeText } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 
@@ -48,5 +49,18 @@ export function readRanges(model: Graph, { name: file, metadata }: WeightsFile):
       const reason = `its input_ranges of ${escapeText(name)} are not two numbers: damaged`;
       throw new FileError(file, reason, { cause });
     }
+  }
+}
+
+/**
+ * Forgets the `inputRange` of convolutions behind trained layers. It was found with other weights, and
+ * values beyond it would be clamped in 8 bits.
+ */
+export function forgetTrainedRanges(model: Layer): void {
+  if (!(model instanceof Graph)) return;
+  let isChanged = false;
+  for (const [, layer] of model.leaves()) {
+    if (isChanged && layer instanceof Conv) layer.inputRange = null;
+    isChanged ||= Object.values(layer.parameters).some(({ requiresGrad }) => requiresGrad);
   }
 }

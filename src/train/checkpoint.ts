@@ -8,6 +8,7 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { asBytes } from "../kinds.ts";
 import { checkObject } from "../options.ts";
 import type { Parameter } from "../layers/parameter.ts";
+import { forgetTrainedRanges } from "../models/input_ranges.ts";
 import { RandomGenerator } from "../random.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 import { escapeText, formatShape } from "../weights/io/quote.ts";
@@ -18,7 +19,6 @@ import {
   type WeightsFile,
   writeSafetensors,
 } from "../weights/mod.ts";
-import { forgetRanges } from "./stale_ranges.ts";
 import { Trainer, type TrainerState } from "./trainer.ts";
 
 const FORMAT = "pembroke checkpoint 1";
@@ -135,7 +135,7 @@ export async function loadCheckpoint(
   const stateNames = states.map((key) => key.slice(PREFIX.length));
   await optimizer.loadStateDict(stateNames, (key, into) => read(stateName(key), into), name);
   for (const [key, tensor] of into) await read(key, tensor);
-  forgetRanges(model);
+  forgetTrainedRanges(model);
   optimizer.steps = header.steps;
   optimizer.lr = header.lr;
   optimizer.missed = new Map(Object.entries(header.missed ?? {}));

@@ -6,6 +6,7 @@
 
 import { PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
+import { forgetTrainedRanges } from "../models/input_ranges.ts";
 import { checkNumber } from "../ops/checks.ts";
 import { copyInto, copyOf } from "../ops/arithmetic.ts";
 import { crossEntropy } from "../ops/loss.ts";
@@ -16,7 +17,6 @@ import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } fr
 import { checkModel, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
-import { forgetRanges } from "./stale_ranges.ts";
 import { checkParameters, checkTrainerOptions, type TrainerOptions } from "./trainer_options.ts";
 
 export type { TrainerOptions };
@@ -261,7 +261,7 @@ export class Trainer implements Disposable {
       optimizer.lr = checkNumber("Trainer", "the rate of the schedule", schedule(optimizer.steps));
     }
     optimizer.step();
-    forgetRanges(this.model);
+    forgetTrainedRanges(this.model);
     this.average?.update(optimizer.steps - 1);
     return { loss, right };
   }
