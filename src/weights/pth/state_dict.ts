@@ -5,6 +5,7 @@
  */
 
 import { FileError } from "../../errors.ts";
+import { isFloat } from "../dtype.ts";
 import { locateTensor, SharedElements, type StorageRange, type StoredTensor } from "../layout.ts";
 import { Dict, List, Tuple, type Value } from "./pickle_values.ts";
 import type { ByteSource } from "../io/source.ts";
@@ -92,16 +93,11 @@ function namedTensors(dict: Dict): [string, TorchTensor][] {
   return tensors;
 }
 
-/** Whether a dict has a tensor that is more than a single number, such as a loss. */
+/** Whether a dict has floats: more than a single one, such as a loss, and not only a random state. */
 function isStateDict(dict: Dict): boolean {
-  for (const value of dict.map.values()) {
-    if (
-      value instanceof TorchTensor && !(value.size instanceof Tuple && !value.size.items.length)
-    ) {
-      return true;
-    }
-  }
-  return false;
+  return namedTensors(dict).some(([, { dtype, size }]) =>
+    isFloat(dtype) && !(size instanceof Tuple && !size.items.length)
+  );
 }
 
 /** Whether a dict is the state of an optimizer, whose tensors are no weights. */

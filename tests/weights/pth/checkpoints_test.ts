@@ -116,12 +116,14 @@ const optimizer = dict(
 
 Deno.test("the only nested dict of tensors is the state dict", async () => {
   const loss = tensor({ shape: [], stride: [] });
+  const random = tensor({ type: global("torch", "ByteStorage"), key: "1" });
   for (
     const code of [
       dict([text("net"), named("w")]),
       dict([text("epoch"), int(3)], [text("any name"), named("w")], [text("optim"), optimizer]),
       dict([text("outer"), dict([text("inner"), dict([text("net"), named("w")])])]),
       dict([text("best_loss"), loss], [text("net"), named("w")]),
+      dict([text("rng_state"), random], [text("net"), named("w")]),
       dict([text("state_dict"), dict([text("net"), named("w")])]),
       dict([text("state_dict"), named("w")], [text("ema"), named("other")]),
     ]
