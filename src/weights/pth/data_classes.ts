@@ -39,7 +39,7 @@ const numpyTypes = "Bool Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float
 /** All other classes and functions that make values without tensors. */
 export const opaqueClasses: ReadonlySet<string> = new Set([
   ...names("builtins", builtins),
-  ...names("__builtin__", `${builtins} unicode long`),
+  ...names("__builtin__", `${builtins} xrange unicode long`),
   ...["_codecs.encode", "copy_reg._reconstructor", "copyreg._reconstructor"],
   ...["copyreg.__newobj__", "copy_reg.__newobj__"],
   ...["collections.deque", "types.SimpleNamespace", "argparse.Namespace", "uuid.UUID"],

@@ -203,6 +203,7 @@ Deno.test("values beside the weights are placeholders, and nothing is called", a
     bytearray: call(global("builtins", "bytearray"), latin),
     complex: call(global("__builtin__", "complex"), bytes("G", new Uint8Array(8))),
     uuid: bytes(newObject("uuid", "UUID"), dict([text("int"), int(1)]), "b"),
+    range: call(global("__builtin__", "xrange"), int(0), int(3), int(1)),
     device: call(global("torch", "device"), text("cuda"), int(0)),
     version: newObject("torch.torch_version", "TorchVersion", text("2.1")),
     int16: newObject("numpy", "int16", int(1)),
