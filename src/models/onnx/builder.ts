@@ -286,7 +286,9 @@ export class LayerBuilder {
     if (!x.scaled || !entry) return x;
     const { of, scale, shift } = x.scaled, { node } = entry, shape = [of.shape[1]];
     // Convolutions compute the same factors if they belong to channels, of which the number is fixed.
-    if (isOpen(of, 1)) return entry.made ??= this.apply(node, new Affine(scale, shift), [of]);
+    if (shape[0] === undefined || isOpen(of, 1)) {
+      return entry.made ??= this.apply(node, new Affine(scale, shift), [of]);
+    }
     const weight = { shape, numbers: [scale] }, bias = { shape, numbers: [shift] };
     return entry.made ??= this.channelAffine(node, of, { weight, bias });
   }

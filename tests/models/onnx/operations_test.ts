@@ -10,6 +10,7 @@ import {
   int,
   integers,
   node,
+  type Parts,
   port,
   tensor,
 } from "../../weights/onnx/helpers.ts";
@@ -286,4 +287,29 @@ Deno.test("inputs hold floats of any size, in batches of any size", async () => 
     FileError,
   );
   assertEquals(error.message, "weights: its input x does not hold floats: not supported");
+});
+
+Deno.test("a value may have one number for each sample", async () => {
+  const tensors = [
+    ...[integers("one", 1), integers("all", -1), floats("s", [], 4)],
+    ...[floats("c", [2], 5, 6), floats("t", [2], 3, 3)],
+  ];
+  const squeezed = (nodes: NonNullable<Parts["nodes"]>, inputs = [port("x", "N", 1)]) =>
+    run({ nodes, tensors, inputs, opset: 13 }, [1, -2], [2, 1]);
+  const scaled = node("Mul", ["a", "s"], ["y"]), expected = { shape: [2], values: [4, -8] };
+  assertEquals(await squeezed([node("Squeeze", ["x", "one"], ["a"]), scaled]), expected);
+  assertEquals(await squeezed([node("Reshape", ["x", "all"], ["a"]), scaled]), expected);
+  const sum = node("ReduceSum", ["x", "one"], ["a"], { keepdims: 0 });
+  assertEquals(await squeezed([sum, scaled]), expected);
+  assertEquals(await squeezed([sum, node("Unsqueeze", ["a", "one"], ["y"])]), {
+    ...{ shape: [2, 1], values: [1, -2] },
+  });
+  const fixed = [port("x", 2, 1)], add = (name: string) => node("Add", ["a", name], ["y"]);
+  assertEquals((await squeezed([sum, add("t")], fixed)).values, [4, 1]);
+  const error = await assertRejects(() => squeezed([sum, add("c")], fixed), FileError);
+  assertEquals(
+    error.message,
+    "weights: node y (Add): a constant [2] and an input [2] are not supported: " +
+      "only one number, or one for each channel",
+  );
 });

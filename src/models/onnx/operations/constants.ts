@@ -31,7 +31,7 @@ export function combineConstant(
   const absorbed = x.step?.absorb?.(kind, operand);
   if (absorbed) return absorbed;
   if (isAlong(1, own, shape)) return channels(node, build, x, kind, operand);
-  if (isAlong(rank - 1, own, shape)) { // such as the channels of [N, H, W, C]
+  if (rank > 1 && isAlong(rank - 1, own, shape)) { // such as the channels of [N, H, W, C]
     const axes = shape.map((_, axis) => axis), last = axes.pop()!;
     const ordered = build.permute(node, x, [axes[0], last, ...axes.slice(1)]);
     const y = channels(node, build, ordered, kind, operand);

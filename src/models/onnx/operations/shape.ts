@@ -53,7 +53,7 @@ function reshaped(
   x: Activation,
   shape: Shape,
 ): Activation {
-  if (shape[0] !== x.shape[0] || shape.length < 2) throw movesBatch(node, x.shape, shape);
+  if (shape[0] !== x.shape[0]) throw movesBatch(node, x.shape, shape);
   return shuffled(node, build, x, shape) ?? build.view(node, x, shape, { suffix: "" });
 }
 
