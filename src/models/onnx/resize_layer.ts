@@ -32,7 +32,8 @@ const coordinates = {
   half_pixel: halfPixel,
   pytorch_half_pixel: (i, axis) => axis.out > 1 ? halfPixel(i, axis) : 0,
   align_corners: (i, { size, out }) => out > 1 ? fround(i * (size - 1) / (out - 1)) : 0,
-  half_pixel_symmetric: (i, axis) => halfPixel(i, axis) + (axis.size - axis.out / axis.scale) / 2,
+  half_pixel_symmetric: (i, { size, out, scale }) =>
+    fround(fround((i + 0.5) / scale + size * (1 - out / fround(scale * size)) / 2) - 0.5),
   tf_half_pixel_for_nn: (i, { scale }) => fround((i + 0.5) / scale),
 } satisfies Record<string, Coordinates>;
 

@@ -269,6 +269,7 @@ Deno.test("Resize rounds halves as the file says, though float32 misses them", a
   };
   assertEquals(await resized(7, 4, "asymmetric", "round_prefer_ceil"), [0, 2, 4, 5]);
   assertEquals((await resized(14, 19, "half_pixel", "round_prefer_floor"))[9], 6); // 6.5
+  assertEquals(await resized(6, 2, "half_pixel_symmetric", "ceil"), [1, 4]);
 });
 
 Deno.test("inputs hold floats of any size, in batches of any size", async () => {
