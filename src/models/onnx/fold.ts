@@ -18,7 +18,7 @@ import {
   targetShape,
   unsqueezedShape,
 } from "./shape_rules.ts";
-import type { NumberArray } from "./values.ts";
+import { type NumberArray, stridesOf } from "./values.ts";
 
 /** The most elements and axes of a computed value. */
 const maxFolded = 4096, maxRank = 16;
@@ -60,6 +60,7 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Mod", [2, modulo]],
   ["Mul", [2, pairs((a, b) => a * b)]],
   ["Neg", [1, each((a) => -a)]],
+  ["NonZero", [1, nonZero]], // of arange() before opset 11
   ["Not", [1, each((a) => a === 0 ? 1 : 0)]],
   ["Or", [2, compare((a, b) => a !== 0 || b !== 0)]],
   ["Pow", [2, pairs((a, b) => a ** b)]],
@@ -262,6 +263,14 @@ function checkSize(node: NodeReader, shape: Shape): number {
   throw node.bad(
     `its output ${text} has more than ${maxFolded} numbers: fold it with onnxsim first`,
   );
+}
+
+function nonZero(_node: NodeReader, [{ shape, numbers }]: readonly NumberArray[]): NumberArray {
+  const at = numbers.flatMap((value, i) => value ? [i] : []);
+  const rows = stridesOf(shape).map((stride, axis) =>
+    at.map((i) => Math.floor(i / stride) % shape[axis])
+  );
+  return integers([shape.length, at.length], rows.flat());
 }
 
 function range(node: NodeReader, [start, limit, delta]: readonly NumberArray[]): NumberArray {

@@ -229,7 +229,8 @@ Deno.test("sizes are computed in float32, and clipped", async () => {
   const x = count(100), shape = [1, 1, 10, 10], factor = Math.fround(0.7); // 10 times it is 7
   const tensors = [
     ...[floats("scales", [4], 1, 1, factor, 1), floats("k", [], factor)],
-    ...[integers("two", 2), integers("zero", 0), integers("four", 4)],
+    ...[integers("one", 1), integers("two", 2), integers("zero", 0), integers("four", 4)],
+    floats("grid", [2, 3], 0, 1, 2, 0, 0, 3),
     tensor("double", [1], 11, field(10, new Uint8Array(new Float64Array([factor]).buffer))),
   ];
   const mode = { mode: "nearest", coordinate_transformation_mode: "asymmetric" };
@@ -256,6 +257,8 @@ Deno.test("sizes are computed in float32, and clipped", async () => {
     );
   assertEquals([await rows(1, "k"), await rows(11, "double")], [7, 6]);
   assertEquals(await part(node("Clip", ["h", "", "four"], ["end"])), 4);
+  const axis = node("Gather", ["z", "one"], ["a"]), sum = node("ReduceSum", ["a"], ["end"]);
+  assertEquals(await part(node("NonZero", ["grid"], ["z"]), axis, sum), 5);
   assertEquals(await part(node("Clip", ["h", "two"], ["c"]), node("Sign", ["c"], ["end"])), 1);
 });
 
