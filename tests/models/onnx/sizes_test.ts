@@ -4,13 +4,22 @@ import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { ArgumentError } from "../../../src/errors.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { assert, assertEquals } from "../../assert.ts";
-import { halves, integers, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
+import {
+  floats,
+  halves,
+  integers,
+  node,
+  onnx,
+  type Parts,
+  port,
+} from "../../weights/onnx/helpers.ts";
 import { formula } from "./models.ts";
 
 const tensors = [
   ...[integers("zero", 0), integers("one", 1), integers("two", 2), integers("last", -1)],
   ...[integers("eight", 8), integers("end", 2 ** 40), integers("start", -(2 ** 40))],
   ...[integers("sizes", 8, 8), integers("both", 2, 3)],
+  ...[integers("features", -1, 192)],
   ...[halves("w", 2, 3, 3, 3), halves("up", 3, 3, 2, 2)],
 ];
 
@@ -69,6 +78,8 @@ Deno.test("what is computed from the size of images binds a graph to it", async 
   await bound([...pads("r", ...rest), relu]);
   const resize = node("Resize", ["x", "", "", "sizes"], ["a"], { axes: [2, 3] });
   await bound([resize, relu], [1, 3, 16, 8], 18);
+  // a number of features, as LeNet has
+  await bound([node("Reshape", ["x", "features"], ["a"]), relu]);
   // parts
   await bound([node("Split", ["x"], ["a", "b"], { axis: 2 }), relu]);
   await bound([node("Slice", ["x", "zero", "eight", "two"], ["a"]), relu]);

@@ -30,14 +30,7 @@ import {
 } from "../shape_rules.ts";
 import type { NodeReader } from "../node.ts";
 import { filled } from "./constants.ts";
-import {
-  type Activation,
-  type Constant,
-  isOpen,
-  type NumberArray,
-  probed,
-  shapeOf,
-} from "../values.ts";
+import { type Activation, isOpen, type NumberArray, probed, shapeOf } from "../values.ts";
 
 /** An optional input of numbers, as folding takes it. */
 function numbersAt(node: NodeReader, index: number, what: string): NumberArray | undefined {
@@ -64,7 +57,9 @@ export const reshape: Operation = (node, build) => {
   if (constant && !constant.numbers) node.numbers(1, "shape"); // says why not
   const [first, second] = list ? [list, list] : constant!.numbers!.map(({ numbers }) => numbers);
   const shape = targetShape(node, x.shape, first), y = reshaped(node, build, x, shape);
-  if (constant?.isSized && !isFree(x, y, constant)) node.scope.bindSize();
+  const sizes = constant?.isSized ? constant.others?.numbers : first;
+  const isFixed = !constant?.isSized && sameShape(x.shape, x.other);
+  if (!isFixed && !(sizes && isFree(x, y, sizes))) node.scope.bindSize();
   // The shape must be the same for another batch, unless it names the fixed batch of the file.
   const [batch, otherBatch] = node.scope.batches;
   if (node.scope.isBatchFixed && first[0] === batch) return y;
@@ -73,14 +68,14 @@ export const reshape: Operation = (node, build) => {
   throw movesBatch(node, x.shape, first);
 };
 
-/** Whether a change from x to y suits other sizes of images, though its shape depends on them. */
-function isFree(x: Activation, y: Activation, { others }: Constant): boolean {
-  if (y.shape.length === 2) return true;
+/** Whether a change from x to y suits other sizes of images, for which the file has a shape. */
+function isFree(x: Activation, y: Activation, sizes: readonly number[]): boolean {
+  if (y.shape.length === 2) return sizes[1] <= 0 || sizes[1] === elements(probed(x).slice(1));
   if (y !== x && y.step?.layer instanceof ChannelShuffle) return true;
   // Known at the end: the layer may become a part of another one.
   if (y !== x && y.step?.layer instanceof Reshape) return !sameShape(x.shape, x.other);
   const shape = probed(y); // an earlier value
-  return others?.numbers.every((size, axis) => size === shape[axis] || size <= 0) ?? false;
+  return sizes.every((size, axis) => size === shape[axis] || size <= 0);
 }
 
 /** Finds a channel shuffle: [N, g, c, …], the two axes exchanged, and back. */
