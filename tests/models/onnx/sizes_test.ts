@@ -19,7 +19,7 @@ const tensors = [
   ...[integers("zero", 0), integers("one", 1), integers("two", 2), integers("last", -1)],
   ...[integers("eight", 8), integers("end", 2 ** 40), integers("start", -(2 ** 40))],
   ...[integers("sizes", 8, 8), integers("both", 2, 3)],
-  ...[integers("features", -1, 192)],
+  ...[integers("features", -1, 192), floats("eps", [], 1e-3)],
   ...[halves("w", 2, 3, 3, 3), halves("up", 3, 3, 2, 2)],
 ];
 
@@ -134,6 +134,13 @@ Deno.test("what adapts to the size of images takes any", async () => {
   await check([
     ...[node("ReduceMean", ["x", "one"], ["g"], { keepdims: 1 }), node("Shape", ["x"], ["s"])],
     ...[node("Expand", ["g", "s"], ["a"]), relu],
+  ], [1, 3, 16, 8]);
+  // instance normalisation by its parts
+  await check([
+    ...[node("ReduceMean", ["x"], ["m"], { axes: [2, 3] }), node("Sub", ["x", "m"], ["d"])],
+    ...[node("Mul", ["d", "d"], ["q"]), node("ReduceMean", ["q"], ["v"], { axes: [2, 3] })],
+    ...[node("Add", ["v", "eps"], ["e"]), node("Sqrt", ["e"], ["r"])],
+    node("Div", ["d", "r"], ["y"]),
   ], [1, 3, 16, 8]);
   const pixels = [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["a"]), relu];
   await check(pixels, [1, 3, 16, 8]);

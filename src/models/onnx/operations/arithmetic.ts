@@ -13,6 +13,7 @@ import {
   type Absorb,
   type Activation,
   type Constant,
+  isOpen,
   type Operand,
   scaledOf,
   shapeOf,
@@ -118,7 +119,7 @@ export function layerNorm(
   const [square] = inputsOf(variance, "ReduceMean"), [d, same] = inputsOf(square, "Mul");
   const axes = variance.origin?.numbers ?? [], x = centred(difference, axes);
   const matches = scale === 1 && eps > 0 && d === same && x && centred(d, axes) === x;
-  if (!matches || axes.length === 0) return undefined;
+  if (!matches || axes.length === 0 || axes.some((axis) => isOpen(x, axis))) return undefined;
   const order = [...x.shape.keys()].filter((axis) => !axes.includes(axis)).concat(axes);
   const last = build.permute(node, x, order), shape = axes.map((axis) => x.shape[axis]);
   return build.permute(
