@@ -160,13 +160,16 @@ export function isOpen({ shape, other }: Activation, axis: number): boolean {
   return shape[axis] !== other[axis];
 }
 
+/** A prime, so that sizes with this difference have different remainders by all that graphs divide by. */
+const probe = 1021;
+
 /**
- * Returns a shape to find out what depends on the size of images. The sizes are odd and much larger.
- * Equal sizes stay equal, unlike those of layers that round: many graphs pad by their difference, which
- * is 0 if the images suit the network, and other images give an error.
+ * Returns a shape to find out what depends on the size of images. Equal sizes stay equal, unlike those
+ * of layers that round: many graphs pad by their difference, which is 0 if the images suit the network,
+ * and other images give an error.
  */
 export function probed(x: Activation): Shape {
-  return x.shape.map((size, axis) => isOpen(x, axis) ? 2 * size + 1 : size);
+  return x.shape.map((size, axis) => isOpen(x, axis) ? size + probe : size);
 }
 
 /** Returns the elements of a constant if they are known, and do not depend on the batch. */
