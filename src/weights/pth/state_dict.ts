@@ -62,12 +62,12 @@ function findTensors(value: Value, file: string): [string, TorchTensor][] {
     const inner = value.map.get(key);
     if (inner instanceof Dict && isStateDict(inner)) return namedTensors(inner);
   }
-  if (isStateDict(value)) return namedTensors(value);
-  const nested = nestedStateDicts(value);
+  const own = isStateDict(value) ? namedTensors(value) : [], nested = nestedStateDicts(value);
   if (nested.size === 1) {
-    const [[dict]] = nested;
-    return namedTensors(dict);
+    const [[dict]] = nested, tensors = namedTensors(dict);
+    if (tensors.length > own.length) return tensors; // beside means, or a history of losses
   }
+  if (own.length > 0) return own;
   if (nested.size > 1) {
     const names = [...nested.values()].map(escapeText);
     const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : "";

@@ -130,6 +130,13 @@ Deno.test("the only nested dict of tensors is the state dict", async () => {
   ) assertEquals(await namesIn(code), ["w"]);
 });
 
+Deno.test("the state dict is the larger of two dicts, one in the other", async () => {
+  const two = dict([text("w"), tensor()], [text("b"), tensor()]);
+  assertEquals(await namesIn(dict([text("mean"), tensor()], [text("net"), two])), ["w", "b"]);
+  const extra = dict([text("w"), tensor()], [text("_extra_state"), named("scale")]);
+  assertEquals(await namesIn(extra), ["w"]);
+});
+
 Deno.test("several nested state dicts are named in the error", async () => {
   const both = dict(
     [text("generator"), named("w")],
