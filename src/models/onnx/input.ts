@@ -70,10 +70,13 @@ export function readInput(
   }
   const first = batch ?? 2; // not 1, which would fit any size
   const fixed = [first, ...shape], isSizeOpen = others.includes(undefined);
-  // Twice the size can be halved as often.
-  const doubled = shape.map((size, axis) => others[axis] === undefined ? 2 * size : size);
+  // Such multiples can be halved as often.
+  const isWidth = (axis: number) => axis === (isLast ? 1 : 2);
+  const larger = shape.map((size, axis) =>
+    others[axis] === undefined ? (isWidth(axis) ? 8 : 2) * size : size
+  );
   return {
-    ...{ name: input.name, shape: fixed, other: isSizeOpen ? [first, ...doubled] : fixed },
+    ...{ name: input.name, shape: fixed, other: isSizeOpen ? [first, ...larger] : fixed },
     ...{ batches: [first, first + 1], isBatchFixed: batch !== undefined, isSizeOpen },
     ...(isImage && isColor(channels) && { image: { channels, height: h, width: w, isLast } }),
   };

@@ -59,7 +59,10 @@ export interface Activation {
   readonly kind: "activation";
   /** The shape for the first batch size. */
   readonly shape: Shape;
-  /** The shape for images of another size. The same object if the file fixes the sizes. */
+  /**
+   * The shape for images of another size: twice as high, eight times as wide. The same object if the file
+   * fixes the sizes.
+   */
   readonly other: Shape;
   /** The layer that computes it; undefined for the graph's input, and for what follows. */
   readonly step?: LayerStep;
@@ -160,16 +163,19 @@ export function isOpen({ shape, other }: Activation, axis: number): boolean {
   return shape[axis] !== other[axis];
 }
 
-/** A prime, so that sizes with this difference have different remainders by all that graphs divide by. */
-const probe = 1021;
+/** Primes: sizes with such a difference have other remainders by all that graphs divide by. */
+const probes = [1021, 1031];
 
 /**
  * Returns a shape to find out what depends on the size of images. Equal sizes stay equal, unlike those
  * of layers that round: many graphs pad by their difference, which is 0 if the images suit the network,
- * and other images give an error.
+ * and other images give an error. But a height does not stay equal to a width.
  */
 export function probed(x: Activation): Shape {
-  return x.shape.map((size, axis) => isOpen(x, axis) ? size + probe : size);
+  const { shape, other } = x;
+  return shape.map((size, axis) =>
+    isOpen(x, axis) ? size + probes[other[axis] < 4 * size ? 0 : 1] : size
+  );
 }
 
 /** Returns the elements of a constant if they are known, and do not depend on the batch. */

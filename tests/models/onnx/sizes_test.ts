@@ -3,7 +3,7 @@
 import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { ArgumentError } from "../../../src/errors.ts";
 import { loadModel } from "../../../src/models/mod.ts";
-import { assert, assertEquals } from "../../assert.ts";
+import { assert, assertEquals, assertThrows } from "../../assert.ts";
 import {
   floats,
   halves,
@@ -24,7 +24,7 @@ const tensors = [
 ];
 
 /** The size of an axis of x, as `to`. */
-const sizeOf = (axis: "one" | "two", to: string, from = "x") => [
+const sizeOf = (axis: "one" | "two" | "three", to: string, from = "x") => [
   node("Shape", [from], [`${to} shape`]),
   node("Gather", [`${to} shape`, axis], [to], { axis: 0 }),
 ];
@@ -93,6 +93,21 @@ Deno.test("what is computed from the size of images binds a graph to it", async 
   await bound([...factor, node("Mul", ["x", "s"], ["y"])]);
   await bound([...factor, node("Min", ["x", "s"], ["y"])]);
   await bound([node("ReduceSum", ["x", "both"], ["y"])]);
+});
+
+Deno.test("a graph that pads squares by 0 takes nothing but squares", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const nodes = [
+    ...[...sizeOf("two", "h"), ...sizeOf("three", "v"), node("Sub", ["v", "h"], ["d"])],
+    node("Concat", ["zero", "zero", "zero", "zero", "zero", "zero", "d", "zero"], ["pads"], {
+      axis: 0,
+    }),
+    ...[node("Pad", ["x", "pads"], ["a"]), relu],
+  ];
+  const inputs = [port("x", "N", 3, "H", "W")], outputs = [port("y")];
+  using network = await loadModel({ backend, weights: onnx({ nodes, tensors, inputs, outputs }) });
+  using x = backend.upload(formula([1, 3, 8, 16], 2), [1, 3, 8, 16]);
+  assertThrows(() => network.forward(x), ArgumentError, "must be [N, 3, 224, 224]");
 });
 
 Deno.test("what adapts to the size of images takes any", async () => {
