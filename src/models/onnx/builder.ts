@@ -31,6 +31,7 @@ import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../weights/onnx/reader.ts";
 import { Affine, ChannelAffine } from "./affine_layer.ts";
+import { Blocks } from "./blocks_layer.ts";
 import { FakeQuantize } from "./fake_quantize_layer.ts";
 import type { NodeReader } from "./node.ts";
 import {
@@ -86,7 +87,7 @@ const positiveLayers = [ReLU, ReLU6, Sigmoid, Softmax];
 
 /** Layers whose output has none if their inputs have none. */
 const keepingLayers = [
-  ...[AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, Concat, Dropout, Flatten],
+  ...[AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, Blocks, Concat, Dropout, Flatten],
   ...[FakeQuantize, MaxPool2d, Permute, Reshape],
 ];
 

@@ -134,6 +134,11 @@ Deno.test("what adapts to the size of images takes any", async () => {
     node("Pad", ["u", "pads"], ["padded"]),
     node("Concat", ["x", "padded"], ["y"], { axis: 1 }),
   ], [1, 6, 16, 8]);
+  // blocks of pixels, as networks for super-resolution have
+  await check([
+    node("SpaceToDepth", ["x"], ["a"], { blocksize: 2 }),
+    node("DepthToSpace", ["a"], ["y"], { blocksize: 2, mode: "CRD" }),
+  ], [1, 3, 16, 8]);
   // a channel shuffle, and the gate of a squeeze-and-excitation
   await check([
     node("GlobalAveragePool", ["x"], ["p"]),

@@ -18,6 +18,7 @@ import {
 } from "../../../layers/mod.ts";
 import { elements, sameShape, type Shape } from "../../../tensor.ts";
 import { escapeText, formatShape } from "../../../weights/io/quote.ts";
+import { Blocks } from "../blocks_layer.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import {
   movesBatch,
@@ -260,34 +261,15 @@ function padLayer(node: NodeReader): PadLayer {
   return (sides) => value === 0 ? new ZeroPad2d(sides) : new ConstantPad2d(sides, value);
 }
 
-/** Reads the size of the blocks, and checks that the input has planes. */
-function blockSize(node: NodeReader, { shape }: Activation, mustDivide: Shape, by: number): number {
-  const size = node.number("blocksize", 0);
-  const fits = shape.length === 4 && size > 0 && mustDivide.every((n) => n % size ** by === 0);
-  if (Number.isInteger(size) && fits) return size;
-  throw node.bad(`blocks of ${size} do not fit ${formatShape(shape)}`);
-}
-
 /** Channels become blocks of pixels: [N, C · b², H, W] → [N, C, H · b, W · b]. */
 export const depthToSpace: Operation = (node, build) => {
-  const x = node.activation(0), [n, c, h, w] = x.shape;
-  const b = blockSize(node, x, [c], 2), mode = node.text("mode", "DCR");
+  const mode = node.text("mode", "DCR"), size = node.number("blocksize", 0);
   if (mode !== "DCR" && mode !== "CRD") throw node.bad("its attribute mode is unknown: damaged");
-  // DCR has the blocks before the channels.
-  const ordered = mode === "CRD"
-    ? x
-    : build.apply(node, new ChannelShuffle(b * b), [x], { suffix: ".shuffle" });
-  const split = build.view(node, ordered, [n, c / (b * b), b, b, h, w]);
-  const moved = build.permute(node, split, [0, 1, 4, 2, 5, 3]);
-  return build.view(node, moved, [n, c / (b * b), h * b, w * b]);
+  return build.apply(node, new Blocks("DepthToSpace", size, mode === "DCR"), [node.activation(0)]);
 };
 
 /** Blocks of pixels become channels: [N, C, H · b, W · b] → [N, b² · C, H, W]. */
 export const spaceToDepth: Operation = (node, build) => {
-  const x = node.activation(0), [n, c, h, w] = x.shape;
-  const b = blockSize(node, x, [h, w], 1);
-  const split = build.view(node, x, [n, c, h / b, b, w / b, b]);
-  const moved = build.permute(node, split, [0, 1, 3, 5, 2, 4]);
-  const channels = build.view(node, moved, [n, c * b * b, h / b, w / b]);
-  return build.apply(node, new ChannelShuffle(c), [channels]);
+  const layer = new Blocks("SpaceToDepth", node.number("blocksize", 0), true);
+  return build.apply(node, layer, [node.activation(0)]);
 };

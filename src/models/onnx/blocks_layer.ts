@@ -1,0 +1,76 @@
+/**
+ * Moves elements between channels and blocks of pixels.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../../errors.ts";
+import { checkForward, type ForwardOptions, Layer } from "../../layers/layer.ts";
+import { checkTensor } from "../../ops/checks.ts";
+import { inversePermutation, permutation, reorder } from "../../ops/permute.ts";
+import type { Shape, Tensor } from "../../tensor.ts";
+
+/** The axes of images between the two forms: split, and in another order. */
+interface Axes {
+  readonly split: Shape;
+  readonly order: readonly number[];
+  readonly output: Shape;
+}
+
+/** ONNX's DepthToSpace and SpaceToDepth, for images of any size. */
+export class Blocks extends Layer {
+  /**
+   * @param type What it does.
+   * @param size The height and width of the blocks, which the input must have.
+   * @param isDepthFirst Whether the blocks come before the channels.
+   */
+  constructor(
+    override readonly type: "DepthToSpace" | "SpaceToDepth",
+    readonly size: number,
+    readonly isDepthFirst: boolean,
+  ) {
+    super();
+  }
+
+  override outputShape(input: Shape): Shape {
+    return this.#axes(input).output;
+  }
+
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options), { split, order, output } = this.#axes(x.shape);
+    const y = reorder(
+      this.type,
+      x,
+      { ...permutation(this.type, split, order), shape: output },
+      out,
+    );
+    this.saveShape(x);
+    return y;
+  }
+
+  override backward(dy: Tensor): Tensor {
+    checkTensor(this.type, "dy", dy, dy);
+    const shape = this.recallShape(), { split, order, output } = this.#axes(shape);
+    checkTensor(this.type, "dy", dy, dy, output);
+    const moved = order.map((axis) => split[axis]);
+    const back = permutation(this.type, moved, inversePermutation(order));
+    return reorder(this.type, dy, { ...back, shape });
+  }
+
+  #axes(input: Shape): Axes {
+    const [n, c, h, w] = input, b = this.size, isSplit = this.type === "DepthToSpace";
+    const sizes = isSplit ? [c / b ** 2] : [h / b, w / b];
+    if (input.length !== 4 || !(b > 0) || ![b, ...sizes].every(Number.isInteger)) {
+      const expected = `[N, C, H, W] of whole blocks of ${b}`;
+      throw new ArgumentError(this.type, "the shape of x", input, expected);
+    }
+    if (!isSplit) {
+      const split = [n, c, h / b, b, w / b, b], output = [n, c * b * b, h / b, w / b];
+      return { split, order: [0, 3, 5, 1, 2, 4], output };
+    }
+    const output = [n, c / b ** 2, h * b, w * b];
+    return this.isDepthFirst
+      ? { split: [n, b, b, c / b ** 2, h, w], order: [0, 3, 4, 1, 5, 2], output }
+      : { split: [n, c / b ** 2, b, b, h, w], order: [0, 1, 4, 2, 5, 3], output };
+  }
+}
