@@ -7,8 +7,11 @@
 import { type Backend, type Shape, Tensor, type Values } from "../tensor.ts";
 import type { Kernels } from "./kernels.ts";
 
-/** A call of a kernel, with its arguments. */
-export type KernelCall = () => void;
+/** A call of a kernel. */
+export interface KernelCall {
+  readonly kernel: (...args: readonly unknown[]) => unknown;
+  readonly args: readonly unknown[];
+}
 
 /** A backend with its kernels. Every backend that `createBackend()` makes is one. */
 export interface ComputeBackend extends Backend {

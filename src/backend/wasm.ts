@@ -110,7 +110,7 @@ function recording(kernels: Kernels, calls: KernelCall[]): Kernels {
       const kernel = Reflect.get(target, name);
       if (typeof kernel !== "function") return kernel;
       return (...args: unknown[]) => {
-        calls.push(() => kernel(...args));
+        calls.push({ kernel, args });
         return kernel(...args);
       };
     },

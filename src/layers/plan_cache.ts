@@ -51,7 +51,7 @@ class Arena implements Disposable {
 export interface BoundPlan extends Plan {
   /** By value. Undefined for outputs that the caller takes, and for views of them or of the input. */
   readonly tensors: readonly (Tensor | undefined)[];
-  /** By step. Undefined for steps that were not recorded, or that read the input or write an output. */
+  /** By step. Undefined for steps that were not recorded. */
   readonly recorded: (RecordedStep | undefined)[];
   /** That of the arena when the tensors were placed. */
   readonly generation: number;
@@ -140,16 +140,17 @@ export function run(
   const backend = x.backend as ComputeBackend;
   for (let i = 0; i < steps.length; i++) { // not entries(): passes of small networks take so little time
     const step = steps[i], { output } = step;
-    if (recorded[i]?.repeat()) {
-      values[output] = tensors[output]!;
+    const result = results.get(output)?.view(step.shape), out = result ?? tensors[output];
+    if (recorded[i]?.repeat({ x, result })) {
+      values[output] = out!;
       continue;
     }
-    const out = results.get(output)?.view(step.shape) ?? tensors[output];
     const compute = () => {
       values[output] = runStep(step, out, (value) => value < 0 ? x : values[value]);
     };
-    if (isInside(plan, step)) recorded[i] = RecordedStep.record(backend, step, compute);
-    else compute();
+    if (out && isPlanned(plan, step)) {
+      recorded[i] = RecordedStep.record(backend, step, { x, result }, compute);
+    } else compute();
   }
   return values;
 }
@@ -169,9 +170,10 @@ function runStep(
   });
 }
 
-/** Whether a step computes with tensors of the plan alone, which are the same in each pass. */
-function isInside({ tensors }: BoundPlan, { inputs, residual, output }: PlannedStep): boolean {
-  return [...inputs, residual ?? output, output].every((value) => tensors[value] !== undefined);
+/** Whether a step reads the input and tensors of the plan alone, which are the same in each pass. */
+function isPlanned({ tensors }: BoundPlan, { inputs, residual }: PlannedStep): boolean {
+  if (residual !== undefined && tensors[residual] === undefined) return false;
+  return inputs.every((value) => value < 0 || tensors[value] !== undefined);
 }
 
 /** Computes the outputs of some nodes. The first one of views of the same memory owns it. */

@@ -6,7 +6,7 @@
  */
 
 import type { ComputeBackend, KernelCall } from "../backend/interface.ts";
-import type { TensorStorage } from "../tensor.ts";
+import { Tensor, type TensorStorage } from "../tensor.ts";
 import type { Repeatable } from "./forward.ts";
 import type { Step } from "./fuse.ts";
 import type { Layer } from "./layer.ts";
@@ -19,23 +19,34 @@ interface Source {
   readonly version: number | undefined;
 }
 
-/** The kernels that computed a step of a plan, which can be called again for the same tensors. */
+/** The tensors that are others in the next pass. */
+interface Ends {
+  /** The input of the network. */
+  readonly x: Tensor;
+  /** The result of the step, if the caller takes it. */
+  readonly result: Tensor | undefined;
+}
+
+/** The kernels that computed a step of a plan, which can be called again. */
 export class RecordedStep {
   readonly #layer: Repeatable;
   readonly #version: number;
   readonly #sources: readonly Source[];
   readonly #calls: readonly KernelCall[];
+  readonly #ends: Ends;
 
   private constructor(
-    layer: Repeatable,
+    { layer, norm }: Step,
     version: number,
-    sources: readonly Source[],
     calls: readonly KernelCall[],
+    ends: Ends,
   ) {
-    this.#layer = layer;
+    const parameters = [layer, ...norm ? [norm] : []].flatMap((l) => Object.values(l.parameters));
+    this.#layer = layer as Layer & Repeatable;
     this.#version = version;
-    this.#sources = sources;
+    this.#sources = parameters.map(sourceOf);
     this.#calls = calls;
+    this.#ends = ends;
   }
 
   /**
@@ -45,30 +56,47 @@ export class RecordedStep {
    */
   static record(
     backend: ComputeBackend,
-    { layer, norm }: Step,
+    step: Step,
+    ends: Ends,
     compute: () => void,
   ): RecordedStep | undefined {
-    const repeatable = layer as Layer & Partial<Repeatable>;
-    if (!backend.record || repeatable.kernelVersion === undefined) {
+    const layer = step.layer as Layer & Partial<Repeatable>;
+    if (!backend.record || layer.kernelVersion === undefined) {
       compute();
       return undefined;
     }
-    const calls = backend.record(compute), { kernelVersion: version } = repeatable;
-    if (!calls || version === undefined) return undefined;
-    const parameters = [layer, ...norm ? [norm] : []].flatMap((l) => Object.values(l.parameters));
-    return new RecordedStep(layer as Layer & Repeatable, version, parameters.map(sourceOf), calls);
+    const calls = backend.record(compute), { kernelVersion: version } = layer;
+    if (!calls || version === undefined || calls.some((call) => hidesEnd(call, ends))) {
+      return undefined;
+    }
+    return new RecordedStep(step, version, calls, ends);
   }
 
   /** Computes the step again. Returns false, and does nothing, if it has changed. */
-  repeat(): boolean {
+  repeat({ x, result }: Ends): boolean {
     if (this.#layer.kernelVersion !== this.#version) return false;
     for (const { parameter, storage, version } of this.#sources) {
       const present = parameter.storage;
       if (present !== storage || present?.version !== version || present?.freed) return false;
+      if (storage && storage === result?.storage) return false; // its layer says what is wrong
     }
-    for (const call of this.#calls) call();
+    const { x: lastX, result: lastResult } = this.#ends;
+    for (const { kernel, args } of this.#calls) {
+      kernel(...args.map((arg) => arg === lastX ? x : arg && arg === lastResult ? result : arg));
+    }
     return true;
   }
+}
+
+/** Whether a call has views of tensors that are others next time, or has them inside of objects. */
+function hidesEnd({ args }: KernelCall, { x, result }: Ends): boolean {
+  const sharesMemory = (value: unknown) => {
+    return value instanceof Tensor && [x, result].some((end) => end?.storage === value.storage);
+  };
+  return args.some((arg) => {
+    if (arg === x || arg && arg === result) return false;
+    return sharesMemory(arg) || Object.values(arg ?? {}).some(sharesMemory);
+  });
 }
 
 function sourceOf(parameter: Parameter): Source {
