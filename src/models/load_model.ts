@@ -39,8 +39,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   readonly model?: NetworkName;
   /**
    * The weights of the other layers, if `weights` has only the last one. They must be those that
-   * the last layer was trained with, in a file of any format; `files` belong to it. See the option
-   * `headOnly` of {@linkcode saveModel}.
+   * the last layer was trained with, in a file of any format; `files` belong to it. Not read if
+   * `weights` has all layers. See the option `headOnly` of {@linkcode saveModel}.
    */
   readonly base?: WeightsInput;
 }
@@ -94,9 +94,6 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
   if (description?.base !== undefined) {
     const { loadHead } = await import("./load_head.ts");
     return await loadHead(file, description, options, modelFor);
-  }
-  if (base !== undefined) {
-    throw new FileError(file.name, "has all layers, so it needs no `base`; leave it out");
   }
   return await loadInto(await modelFor(file, options, model), file, options);
 }

@@ -67,6 +67,6 @@ export function networkIn(files: readonly File[], current: NetworkSource): Netwo
     name: main.name,
     weights: main,
     files: Object.fromEntries(others),
-    base: current.base ?? current.weights,
+    base: others.length === 0 ? current.base ?? current.weights : undefined,
   };
 }
