@@ -2,9 +2,9 @@
 // all sums of which stay in registers; x86 has 16 of four floats. gemm5x8 has five rows and eight columns.
 //
 // Engines that check the bounds of each access, as Deno's does, spend three instructions on a load. So loads
-// are what these kernels save: one fetches four floats, and shuffles broadcast them. The last of the four is
-// broadcast by a load of its own. Its last byte is the same, so the engine checks only once; and a shuffle
-// would take the place of a multiply-add, as processors have two units for both.
+// are what these kernels save: one fetches four floats, and shuffles broadcast them. But shuffles are computed
+// where multiply-adds are, and take their place. So a second load broadcasts the last of the four. It ends at the
+// same byte as the first one, and the engine checks that byte only once.
 
 import { lane0, lane1, lane2, madd } from "./inline/lanes";
 import { storeTransposed } from "./inline/transpose";
