@@ -41,8 +41,11 @@ export const TAPS: usize = 1280;
 /** A Product (gemm_tiles.ts), or an IntProduct (gemm_int8.ts). */
 export const PRODUCT: usize = 1408;
 
-/** Checks before a thread starts to sleep, a tenth of a millisecond at a time. */
-const SPINS: i32 = 20_000;
+/**
+ * Checks before a thread starts to sleep, a tenth of a millisecond at a time: a third of a millisecond of them.
+ * A thread that sleeps wakes too late for the next kernel.
+ */
+const SPINS: i32 = 400_000;
 
 /** Makes this instance one of several over a memory. */
 export function setThread(

@@ -42,9 +42,9 @@ const OUTPUT_BLOCK: i32 = TALL;
 function planBoxes(g: Conv2dGeometry): bool {
   const c = channels(g);
   if (threads > 1) {
-    plan(g, c + 2 * OUTPUT_BLOCK, THREAD_BOX_FLOATS);
+    plan(g, c + 2 * OUTPUT_BLOCK, THREAD_BOX_FLOATS, ceilDiv(4 * threads, g.groups));
     // with fewer boxes, a late thread would keep the others waiting
-    if (boxes * g.groups >= 4 * threads) return true;
+    if (boxes * g.groups >= 2 * threads) return true;
   }
   plan(g, c + 2 * OUTPUT_BLOCK, BOX_FLOATS);
   return false;

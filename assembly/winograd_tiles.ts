@@ -7,6 +7,7 @@
 // them, a kernel of k×k acts as one of taps × taps with stride 1, taps ≥ ⌈k/s⌉, padded with zeros.
 
 import { NR } from "./gemm";
+import { packedColumns } from "./gemm_pack";
 import { Conv2dGeometry } from "./geometry";
 import { highHalves, interleaveHigh, interleaveLow, lowHalves } from "./inline/transpose";
 import {
@@ -42,11 +43,15 @@ let boxSamples: i32 = 0, boxRows: i32 = 0, boxColumns: i32 = 0;
 /** The tiles of the current box. */
 export let tiles: i32 = 0;
 
+/** The fewest tiles for which a box transforms the weights again, only because there are more threads. */
+const SHARED_TILES: i32 = 64;
+
 /**
  * Cuts the outputs into boxes that take about `floats` numbers each, when a tile takes `channels`
  * numbers at each position.
+ * @param parts the number of boxes wanted, unless they would have fewer than SHARED_TILES
  */
-export function plan(g: Conv2dGeometry, channels: i32, floats: i32): void {
+export function plan(g: Conv2dGeometry, channels: i32, floats: i32, parts: i32 = 1): void {
   const n = g.n, stride = g.strideH;
   taps = ceilDiv(g.kh, stride) <= 3 ? 3 : 5; // 4 are 5, the last of which is 0
   inputSide = TILE + taps - 1;
@@ -54,7 +59,8 @@ export function plan(g: Conv2dGeometry, channels: i32, floats: i32): void {
   samples = n;
   tileRows = ceilDiv(g.oh, TILE);
   tileColumns = ceilDiv(g.ow, TILE);
-  const fit = max(4 * NR, floats / (positions * channels) & ~(NR - 1));
+  const wanted = packedColumns(max(SHARED_TILES, ceilDiv(n * tileRows * tileColumns, parts)));
+  const fit = max(4 * NR, min(wanted, floats / (positions * channels) & ~(NR - 1)));
   maxColumns = evenSize(tileColumns, fit);
   maxRows = evenSize(tileRows, fit / maxColumns);
   maxSamples = evenSize(n, fit / (maxColumns * maxRows));

@@ -74,13 +74,16 @@ async function train(
   return (await Promise.all(tensors)).map(bits);
 }
 
-/** Runs a convolution with so many boxes of tiles that each thread computes whole boxes. */
+/** Runs convolutions with so many tiles that each thread computes whole boxes: of many samples, and of one. */
 async function convolve(backend: Backend): Promise<Int32Array[]> {
-  const draw = new Draw(6);
-  using x = upload(backend, draw.floats([40, 64, 26, 27]));
-  using w = upload(backend, draw.floats([64, 64, 3, 3]));
-  using y = conv2d(x, w, null, { padding: 1, activation: "relu", algorithm: "winograd" });
-  return [bits(await y.read())];
+  const draw = new Draw(6), results: Promise<Float32Array>[] = [];
+  for (const shape of [[40, 64, 26, 27], [1, 9, 70, 65]]) {
+    using x = upload(backend, draw.floats(shape)),
+      w = upload(backend, draw.floats([64, shape[1], 3, 3]));
+    using y = conv2d(x, w, null, { padding: 1, activation: "relu", algorithm: "winograd" });
+    results.push(y.read());
+  }
+  return (await Promise.all(results)).map(bits);
 }
 
 /** Runs a fully connected layer in 8 bits, for one sample and several. */
@@ -114,7 +117,7 @@ const workloads: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
   "training with SGD": (backend) =>
     train(backend, (net) => new SGD(net, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 })),
   "training with AdamW": (backend) => train(backend, (net) => new AdamW(net, { lr: 1e-3 })),
-  "a large batch": convolve,
+  "large convolutions": convolve,
   "8-bit weights": multiplyInt8,
   "depthwise convolutions": convolveDepthwise,
 };
