@@ -6,8 +6,10 @@
 //   join(items);
 //
 // Threads claim one item at a time. So a slow thread computes fewer items, and the others do the work of
-// one that is late or missing. An item gives the same result on every thread. In builds without threads
-// the loop simply counts. Variables of a module belong to a thread; constants in memory are shared.
+// one that is late or missing. Half of the threads begin with the first item, the others with the last one. So a
+// thread mostly gets the same part of the image in one kernel after the other, and finds it in its cache. An item
+// gives the same result on every thread. In builds without threads the loop simply counts. Variables of a module
+// belong to a thread; constants in memory are shared.
 
 /** This thread's number, 0 for the caller's, and the number of threads. */
 let threadIndex: i32 = 0;
@@ -15,12 +17,12 @@ export let threads: i32 = 1;
 
 /** Address of the words that threads share (`words` in src/backend/wasm/worker.ts), and offsets of some. */
 let control: usize = 0;
-const TICKETS: usize = 8; // items claimed since the kernel began
-const DONE: usize = 12; // items finished since then
+const CLAIMS: usize = 8; // the items that are claimed; see claimShared
 const FAILED: usize = 32; // not 0 once a thread has thrown
+const DONE: usize = 36; // items finished since the kernel began
 
-/** Items of all earlier phases, when threads share the kernel. */
-let earlierItems: i32 = 0;
+/** The number of this phase, when threads share the kernel, and the items of all earlier ones. */
+let phase: i32 = 0, earlierItems: i32 = 0;
 /** The next item of this phase, when one thread computes all of them. */
 let nextItem: i32 = 0;
 /** Whether this thread runs the current loops by itself, inside an item that it has claimed. */
@@ -60,6 +62,7 @@ export function setThread(
 
 /** Every thread calls this before a kernel that all of them run. */
 export function beginKernel(): void {
+  phase = 0;
   earlierItems = 0;
   nextItem = 0;
   hasItem = false;
@@ -92,24 +95,39 @@ export function claim(items: i32): i32 {
   if (ASC_FEATURE_THREADS && threads > 1 && !solo) {
     if (hasItem) atomic.add<i32>(control + DONE, 1);
     hasItem = false;
-    return claimShared(earlierItems + items);
+    return claimShared(items);
   }
   return nextItem < items ? nextItem++ : -1;
 }
 
-/** Claims a ticket below `end`. It calls itself if another thread was faster, so it is never inlined. */
-function claimShared(end: i32): i32 {
-  const ticket = atomic.load<i32>(control + TICKETS);
-  if (ticket >= end) return -1;
-  if (atomic.cmpxchg<i32>(control + TICKETS, ticket, ticket + 1) != ticket) return claimShared(end);
+/** Where the parts of CLAIMS begin: items claimed from the front, from the back, and the number of the phase. */
+const BACK: i64 = 22, PHASE: i64 = 44;
+/** The most items that are claimed from both ends, and the largest number of a phase. */
+const MOST_ITEMS: i32 = (1 << 22) - 1, LAST_PHASE: i32 = (1 << 20) - 1;
+
+/** Claims an item. It calls itself if another thread was faster, so it is never inlined. */
+function claimShared(items: i32): i32 {
+  const claims = atomic.load<i64>(control + CLAIMS), ahead = ((claims >>> PHASE) as i32) - phase & LAST_PHASE;
+  if (ahead != 0 && ahead <= LAST_PHASE / 2) return -1; // the others have finished this phase
+  const fromBoth = items <= MOST_ITEMS;
+  let front: i64 = 0, back: i64 = 0;
+  if (ahead == 0) {
+    front = claims & ((1 << (fromBoth ? BACK : PHASE)) - 1);
+    back = fromBoth ? claims >>> BACK & MOST_ITEMS : 0;
+  }
+  if (front + back >= items) return -1;
+  const item = fromBoth && 2 * threadIndex >= threads ? items - 1 - (back++ as i32) : front++ as i32;
+  const next = (phase as i64) << PHASE | back << BACK | front;
+  if (atomic.cmpxchg<i64>(control + CLAIMS, claims, next) != claims) return claimShared(items);
   hasItem = true;
-  return ticket - earlierItems;
+  return item;
 }
 
 /** Waits until all items of this phase are finished, and begins the next phase. */
 export function join(items: i32): void {
   if (ASC_FEATURE_THREADS && threads > 1 && !solo) {
     earlierItems += items;
+    phase = phase + 1 & LAST_PHASE;
     for (let spins = 0; atomic.load<i32>(control + DONE) < earlierItems; spins++) {
       if (atomic.load<i32>(control + FAILED)) unreachable();
       if (spins > SPINS && canSleep) {

@@ -20,7 +20,7 @@ import { Conv2dGeometry, FusedConv2dGeometry } from "./geometry";
 import { bytesForThreads, ceilDiv, claim, join, setSolo, threads, threadScratch } from "./threads";
 import { outputTiles } from "./winograd_outputs";
 import {
-  boxes, boxInputSize, fillOffsets, fillTargets, gatherInput, inputRowBytes, maxInputSize, maxTiles, plan,
+  boxes, boxInputSize, countTiles, fillOffsets, fillTargets, gatherInput, inputRowBytes, maxInputSize, maxTiles, plan,
   positions, selectBox, STAGGER, taps, TARGET, tiles, transformInput,
 } from "./winograd_tiles";
 import { transformWeights } from "./winograd_weights";
@@ -34,19 +34,23 @@ const CHANNEL_BLOCK: i32 = 4;
 /** The most output channels whose weights are transformed and used together: U stays in the second-level cache. */
 const OUTPUT_BLOCK: i32 = TALL;
 
+/** Tiles of a box that are worth a second box for each thread, and the most boxes for each. */
+const MANY_TILES: i32 = 64, THREAD_BOXES: i32 = 4;
+
 /**
- * Cuts the outputs into boxes. Where there are enough of them, each thread computes whole boxes: then no
- * thread reads what another wrote, or waits for it.
+ * Cuts the outputs into boxes. Threads that compute whole boxes do not wait for each other, and do not read V
+ * from the cache of another thread. But each of them transforms all weights. So they do it where there are few
+ * weights for each tile.
  * @returns whether threads compute whole boxes; otherwise they share each box
  */
 function planBoxes(g: Conv2dGeometry): bool {
-  const c = channels(g);
+  const size = channels(g) + 2 * OUTPUT_BLOCK, groups = g.groups;
   if (threads > 1) {
-    plan(g, c + 2 * OUTPUT_BLOCK, THREAD_BOX_FLOATS, ceilDiv(4 * threads, g.groups));
-    // with fewer boxes, a late thread would keep the others waiting
-    if (boxes * g.groups >= 2 * threads) return true;
+    const all = countTiles(g), each = all * groups / (threads * MANY_TILES);
+    plan(g, size, THREAD_BOX_FLOATS, ceilDiv(max(1, min(THREAD_BOXES, each)) * threads, groups));
+    if (boxes * groups >= threads && g.groupOutC <= 3 * all) return true;
   }
-  plan(g, c + 2 * OUTPUT_BLOCK, BOX_FLOATS);
+  plan(g, size, BOX_FLOATS);
   return false;
 }
 

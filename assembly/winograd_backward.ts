@@ -11,7 +11,7 @@ import {
   bytesForThreads, ceilDiv, claim, HALF_TILE, join, threadMemory, threads, threadScratch,
 } from "./threads";
 import {
-  boxes, boxInputSize, fillOffsets, gatherInput, gatherOutput, inputRowBytes, inputSide, maxInputSize,
+  boxes, boxInputSize, boxOutputSize, fillOffsets, gatherInput, gatherOutput, inputRowBytes, inputSide, maxInputSize,
   maxTiles, outputRowBytes, plan, positions, selectBox, STAGGER, taps, tiles, transformGradient, transformInput,
 } from "./winograd_tiles";
 
@@ -121,7 +121,7 @@ function transformBox(
     for (let o = first; o < min(m, first + 2 * MR); o += MR) {
       for (let l = 0; l < 4; l++) {
         const plane = group * m + min(o + l, m - 1);
-        gatherOutput(inputs + ((l * tiles) << 6), dy + ((plane * g.oh * g.ow) << 2), g);
+        gatherOutput(inputs + ((l * boxOutputSize()) << 2), dy + ((plane * g.oh * g.ow) << 2), g);
       }
       gradientChannels(e + ((o * tiles) << 2), stepE, inputs, targets);
     }
@@ -195,7 +195,7 @@ function inputChannels(v: usize, step: usize, inputs: usize, offsets: usize): vo
 
 /** Transforms four channels of the gradient to a panel whose rows are tiles. */
 function gradientChannels(e: usize, step: usize, inputs: usize, offsets: usize): void {
-  const row = outputRowBytes(), plane = tiles << 6;
+  const row = outputRowBytes(), plane = boxOutputSize() << 2;
   for (let j = 0; j < tiles; j++, e += MR << 2, offsets += 4) {
     const d = inputs + load<i32>(offsets);
     transformGradient(e, step, d, d + plane, d + 2 * plane, d + 3 * plane, row);

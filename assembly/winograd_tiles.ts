@@ -1,6 +1,7 @@
 // How Winograd's kernels (winograd.ts) cut their work, and the transforms of the tiles. The output is cut into
-// tiles of 4×4. A box is some samples, some rows and some columns of tiles, small enough for its matrices to
-// stay in a cache. The input of a tile has inputSide × inputSide values, inputSide = 4 + taps − 1; those of
+// tiles of 4×4. A box is some of them, few enough for its matrices to stay in a cache: all tiles of some samples;
+// or neighbouring tiles of one sample, row by row; or, if a row has too many, some rows and columns. Its rows and
+// columns are those in which it has tiles. The input of a tile has inputSide × inputSide values, inputSide = 4 + taps − 1; those of
 // neighbouring tiles overlap. plan() and selectBox() set the variables that the other functions read.
 //
 // A stride s is turned into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px]. On
@@ -34,22 +35,27 @@ let samples: i32 = 0, tileRows: i32 = 0, tileColumns: i32 = 0;
 /** The largest box: its samples, rows and columns of tiles, and tiles. */
 let maxSamples: i32 = 0, maxRows: i32 = 0, maxColumns: i32 = 0;
 export let maxTiles: i32 = 0;
+/** If a sample is cut into boxes of neighbouring tiles: the number of them. Otherwise 0. */
+let ranges: i32 = 0;
 /** The number of boxes. */
 export let boxes: i32 = 0;
 
 /** The current box: its first sample, row and column of tiles, and how many of each it has. */
 let firstSample: i32 = 0, firstRow: i32 = 0, firstColumn: i32 = 0;
 let boxSamples: i32 = 0, boxRows: i32 = 0, boxColumns: i32 = 0;
-/** The tiles of the current box. */
+/** The tiles of the current box, and how many of its first row are in front of them. */
 export let tiles: i32 = 0;
+let firstTile: i32 = 0;
 
-/** The fewest tiles for which a box transforms the weights again, only because there are more threads. */
-const SHARED_TILES: i32 = 64;
+/** Tiles of all samples. */
+export function countTiles(g: Conv2dGeometry): i32 {
+  return g.n * ceilDiv(g.oh, TILE) * ceilDiv(g.ow, TILE);
+}
 
 /**
  * Cuts the outputs into boxes that take about `floats` numbers each, when a tile takes `channels`
  * numbers at each position.
- * @param parts the number of boxes wanted, unless they would have fewer than SHARED_TILES
+ * @param parts the number of boxes wanted
  */
 export function plan(g: Conv2dGeometry, channels: i32, floats: i32, parts: i32 = 1): void {
   const n = g.n, stride = g.strideH;
@@ -59,8 +65,18 @@ export function plan(g: Conv2dGeometry, channels: i32, floats: i32, parts: i32 =
   samples = n;
   tileRows = ceilDiv(g.oh, TILE);
   tileColumns = ceilDiv(g.ow, TILE);
-  const wanted = packedColumns(max(SHARED_TILES, ceilDiv(n * tileRows * tileColumns, parts)));
-  const fit = max(4 * NR, min(wanted, floats / (positions * channels) & ~(NR - 1)));
+  const wanted = packedColumns(ceilDiv(countTiles(g), parts));
+  const fit = min(wanted, max(4 * NR, floats / (positions * channels) & ~(NR - 1)));
+  const sampleTiles = tileRows * tileColumns;
+  ranges = sampleTiles > fit && tileColumns <= fit ? ceilDiv(sampleTiles, fit) : 0;
+  if (ranges > 0) {
+    maxSamples = 1;
+    maxColumns = tileColumns;
+    maxTiles = ceilDiv(ceilDiv(sampleTiles, NR), ranges) * NR;
+    maxRows = min(tileRows, ceilDiv(maxTiles - 1, tileColumns) + 1);
+    boxes = n * ranges;
+    return;
+  }
   maxColumns = evenSize(tileColumns, fit);
   maxRows = evenSize(tileRows, fit / maxColumns);
   maxSamples = evenSize(n, fit / (maxColumns * maxRows));
@@ -73,8 +89,26 @@ function evenSize(total: i32, limit: i32): i32 {
   return ceilDiv(total, ceilDiv(total, max(1, min(total, limit))));
 }
 
+/** The first tile of a range of neighbouring tiles. All ranges but the last have whole panels. */
+function rangeBegin(index: i32): i32 {
+  const sampleTiles = tileRows * tileColumns, panels = ceilDiv(sampleTiles, NR) as i64;
+  return min(sampleTiles, (index * panels / ranges) as i32 * NR);
+}
+
 /** Makes a box the current one. */
 export function selectBox(index: i32): void {
+  if (ranges > 0) {
+    const first = rangeBegin(index % ranges);
+    tiles = rangeBegin(index % ranges + 1) - first;
+    firstSample = index / ranges;
+    firstRow = first / tileColumns;
+    firstColumn = 0;
+    firstTile = first % tileColumns;
+    boxSamples = 1;
+    boxRows = ceilDiv(firstTile + tiles, tileColumns);
+    boxColumns = tileColumns;
+    return;
+  }
   const boxesAcross = ceilDiv(tileColumns, maxColumns), boxesDown = ceilDiv(tileRows, maxRows);
   firstColumn = index % boxesAcross * maxColumns;
   firstRow = index / boxesAcross % boxesDown * maxRows;
@@ -82,6 +116,7 @@ export function selectBox(index: i32): void {
   boxColumns = min(maxColumns, tileColumns - firstColumn);
   boxRows = min(maxRows, tileRows - firstRow);
   boxSamples = min(maxSamples, samples - firstSample);
+  firstTile = 0;
   tiles = boxColumns * boxRows * boxSamples;
 }
 
@@ -93,6 +128,11 @@ export function maxInputSize(): i32 {
 /** Floats of the inputs of one channel for the current box. */
 export function boxInputSize(): i32 {
   return boxSamples * (boxRows * TILE + taps - 1) * (boxColumns * TILE + taps - 1);
+}
+
+/** Floats of the outputs of one channel for the current box; at most those of its inputs. */
+export function boxOutputSize(): i32 {
+  return boxSamples * boxRows * boxColumns * TILE * TILE;
 }
 
 /**
@@ -119,7 +159,7 @@ export function gatherInput(to: usize, x: usize, phase: i32, g: Conv2dGeometry):
   }
 }
 
-/** Copies the gradients of the box's outputs from one plane of each sample. */
+/** Copies the gradients of the outputs in the box's rows and columns from one plane of each sample. */
 export function gatherOutput(to: usize, y: usize, g: Conv2dGeometry): void {
   const oh = g.oh, ow = g.ow, sample: usize = (g.outC * oh * ow) << 2;
   const rows = boxRows * TILE, columns = boxColumns * TILE, end = min(columns, ow - firstColumn * TILE);
@@ -165,7 +205,7 @@ export function outputRowBytes(): usize {
 export function fillOffsets(to: usize, halo: i32): void {
   const row = boxColumns * TILE + halo, plane = (boxRows * TILE + halo) * row;
   for (let j = 0; j < ((tiles + 3) & ~3); j++, to += 4) {
-    const tile = min(j, tiles - 1), x = tile % boxColumns, y = tile / boxColumns % boxRows;
+    const tile = firstTile + min(j, tiles - 1), x = tile % boxColumns, y = tile / boxColumns % boxRows;
     store<i32>(to, (tile / (boxColumns * boxRows) * plane + (y * row + x) * TILE) << 2);
   }
 }
@@ -176,7 +216,7 @@ export const TARGET: i32 = 12;
 /** Offset of each tile of the box in a plane of y, in bytes, and its rows and columns inside the plane. */
 export function fillTargets(to: usize, g: Conv2dGeometry): void {
   const oh = g.oh, ow = g.ow, sample = (g.outC * oh * ow) << 2;
-  for (let tile = 0; tile < tiles; tile++, to += TARGET) {
+  for (let tile = firstTile; tile < firstTile + tiles; tile++, to += TARGET) {
     const x = (firstColumn + tile % boxColumns) * TILE, y = (firstRow + tile / boxColumns % boxRows) * TILE;
     const s = firstSample + tile / (boxColumns * boxRows);
     store<i32>(to, s * sample + ((y * ow + x) << 2));

@@ -167,6 +167,22 @@ Deno.test("threads stay in step for ten thousand small kernels", async () => {
   }
 });
 
+Deno.test("threads share more groups of channels than they count from both ends", async () => {
+  const groups = (1 << 22) + 3;
+  using backend = (await WasmBackend.withThreads(2))!;
+  using x = backend.upload(new Float32Array(2 * groups).map((_, i) => i % 7), [
+    1,
+    2 * groups,
+    1,
+    1,
+  ]);
+  using w = backend.upload(new Float32Array(2 * groups).map((_, i) => i % 3), [groups, 2, 1, 1]);
+  using y = conv2d(x, w, null, { groups });
+  const term = (i: number) => (i % 7) * (i % 3);
+  const wrong = (await y.read()).findIndex((v, i) => v !== term(2 * i) + term(2 * i + 1));
+  assertEquals(wrong, -1);
+});
+
 Deno.test("createBackend() uses the requested number of threads", async () => {
   for (const threads of [1, 2, 5]) {
     using backend = await createBackend({ threads });

@@ -102,7 +102,8 @@ export class ThreadPool {
     shared[words.kernel] = kernel;
     shared[words.announced] = 0;
     for (let i = 0; i < args.length; i++) this.#args[i] = args[i];
-    Atomics.store(shared, words.tickets, 0);
+    Atomics.store(shared, words.claims, 0);
+    Atomics.store(shared, words.claims + 1, 0);
     Atomics.store(shared, words.done, 0);
     Atomics.store(shared, words.failed, 0);
     Atomics.store(shared, words.gate, gateOpen);

@@ -13,10 +13,8 @@ export const words = {
   calls: 0,
   /** The number of workers inside the current kernel, plus `gateOpen` while more may enter. */
   gate: 1,
-  /** Items of work that were claimed; kernels count them. */
-  tickets: 2,
-  /** Items of work that are finished; kernels count them. */
-  done: 3,
+  /** Items of work that were claimed, 64 bits; kernels count them. */
+  claims: 2,
   /** Workers that sleep. */
   sleepers: 4,
   /** Not 0 once the workers are to end. */
@@ -27,6 +25,8 @@ export const words = {
   announced: 7,
   /** Not 0 once a thread's kernel has thrown, so that the others stop waiting for it. */
   failed: 8,
+  /** Items of work that are finished; kernels count them. */
+  done: 9,
   /** Its arguments, float64. */
   arguments: 10,
   /** The number of all words. */
