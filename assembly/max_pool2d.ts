@@ -2,12 +2,14 @@
 // The maximum starts at −∞, so padding never wins. A NaN in the window gives NaN. Of equal values the first
 // wins, row by row. (All as in PyTorch.) A 1-D pooling has height 1.
 //
-// Four neighbouring outputs are computed at a time where their windows lie inside the row.
+// Without positions, the maximum of the rows of a window comes first, for each column, and then that of its columns;
+// so neighbouring windows share columns. With positions, four neighbouring outputs are computed at a time where
+// their windows lie inside the row.
 
 import { AdaptiveGeometry, MaxPositionGeometry, Pool2dGeometry } from "./geometry";
 import { strided4 } from "./inline/lanes";
 import { adaptiveBegin, adaptiveEnd, endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
-import { ceilDiv, claim, join, rowsPerItem } from "./threads";
+import { ceilDiv, claim, COLUMN_MAXIMA, COLUMN_MAXIMA_FLOATS, join, rowsPerItem, threadMemory } from "./threads";
 
 /**
  * @param y [planes, oh, ow], written
@@ -19,37 +21,178 @@ export function maxPool2d(y: usize, indices: usize, x: usize, g: Pool2dGeometry)
   const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
   for (let i = claim(items); i >= 0; i = claim(items)) {
     const first = i * planesPerItem, to: usize = (first * out) << 2, from: usize = (first * size) << 2;
-    maxPoolPlanes(y + to, indices ? indices + to : 0, x + from, min(planesPerItem, planes - first), g);
+    const count = min(planesPerItem, planes - first);
+    if (indices) maximaWithIndices(y + to, indices + to, x + from, count, g);
+    else maxima(y + to, x + from, count, g);
   }
   join(items);
 }
 
-/** The same for some planes. */
-function maxPoolPlanes(y: usize, indices: usize, x: usize, planes: i32, g: Pool2dGeometry): void {
+/** The maxima of some planes. */
+function maxima(y: usize, x: usize, planes: i32, g: Pool2dGeometry): void {
+  const oh = g.oh, ow = g.ow, strideW = g.strideW, span = (g.kw - 1) * g.dilationW + 1;
+  const fit = span <= COLUMN_MAXIMA_FLOATS ? (COLUMN_MAXIMA_FLOATS - span) / strideW + 1 : 0;
+  const across = fit >= ow ? ow : fit & ~3;
+  if (across == 0) {
+    for (const end = x + ((planes * g.h * g.w) << 2); x < end; x += (g.h * g.w) << 2, y += (oh * ow) << 2) {
+      oneByOne(y, x, 0, oh, 0, ow, g);
+    }
+    return;
+  }
+  // several rows of outputs, so that what was stored just before is not loaded at once
+  const down = max(1, COLUMN_MAXIMA_FLOATS / ((across - 1) * strideW + span)), from = threadMemory + COLUMN_MAXIMA;
+  for (let p = 0; p < planes; p++, x += (g.h * g.w) << 2, y += (oh * ow) << 2) {
+    for (let oy = 0; oy < oh; oy += down) {
+      const rows = min(down, oh - oy);
+      for (let ox = 0; ox < ow; ox += across) {
+        const count = min(across, ow - ox), width = (count - 1) * strideW + span;
+        if (!columnMaxima(from, x, oy, rows, ox * strideW - g.left, width, g)) {
+          oneByOne(y, x, oy, rows, ox, count, g);
+          continue;
+        }
+        let row = from;
+        for (let i = 0, to = y + ((oy * ow + ox) << 2); i < rows; i++, to += ow << 2, row += width << 2) {
+          rowMaxima(to, row, count, g);
+        }
+      }
+    }
+  }
+}
+
+/**
+ * The maxima of some rows of windows, column by column: −∞ where there is no input. f32x4.max would keep NaN,
+ * but takes eight instructions on x86; pmax is one.
+ * @param ix the first column; it can lie in the padding
+ * @returns false if an input is NaN, which the maxima may lack, or two are infinities of both signs
+ */
+function columnMaxima(
+  to: usize, x: usize, oy: i32, rows: i32, ix: i32, width: i32, g: Pool2dGeometry,
+): bool {
+  const h = g.h, w = g.w, kh = g.kh, dilation = g.dilationH, strideH = g.strideH;
+  const begin = min(width, max(0, -ix)), end = max(begin, min(width, w - ix)), row: usize = width << 2;
+  const step: usize = (dilation * w) << 2, lowest = f32x4.splat(-Infinity as f32);
+  let sum = f32x4.splat(0);
+  x += (ix + begin) << 2;
+  for (let i = 0, iy = oy * strideH - g.top; i < rows; i++, iy += strideH, to += row) {
+    const first = firstTap(iy, dilation), taps = endTap(iy, dilation, kh, h) - first;
+    if (taps <= 0) { // a dilated window can step over all rows
+      fillLowest(to, width);
+      continue;
+    }
+    fillLowest(to, begin);
+    fillLowest(to + (end << 2), width - end);
+    let from = x + (((iy + first * dilation) * w) << 2);
+    const back = to + (begin << 2) - from, last = from + ((end - begin - 4) << 2);
+    if (end - begin < 4) {
+      for (const behind = last + 16; from < behind; from += 4) {
+        let best = lowest;
+        for (let ky = 0, at = from; ky < taps; ky++, at += step) {
+          const v = v128.load32_zero(at);
+          best = f32x4.pmax(best, v);
+          sum = f32x4.add(sum, v);
+        }
+        v128.store_lane<f32>(from + back, best, 0);
+      }
+      continue;
+    }
+    for (;; from = min(from + 16, last)) { // the last four can overlap those before
+      let best = v128.load(from), part = best;
+      if (taps == 3) {
+        const v = v128.load(from + step), next = v128.load(from + 2 * step);
+        best = f32x4.pmax(f32x4.pmax(best, v), next);
+        part = f32x4.add(part, f32x4.add(v, next));
+      } else {
+        for (let ky = 1, at = from + step; ky < taps; ky++, at += step) {
+          const v = v128.load(at);
+          best = f32x4.pmax(best, v);
+          part = f32x4.add(part, v);
+        }
+      }
+      sum = f32x4.add(sum, part);
+      v128.store(from + back, best);
+      if (from == last) break;
+    }
+  }
+  return !v128.any_true(f32x4.ne(sum, sum));
+}
+
+/** Writes −∞. */
+// @ts-ignore: decorator
+@inline
+function fillLowest(to: usize, count: i32): void {
+  for (const end = to + (count << 2); to < end; to += 4) store<f32>(to, -Infinity as f32);
+}
+
+/** The maxima of `count` neighbouring windows from those of their columns. */
+function rowMaxima(y: usize, from: usize, count: i32, g: Pool2dGeometry): void {
+  const kw = g.kw, stride: usize = g.strideW << 2, dilation: usize = g.dilationW << 2;
+  if (count < 4) {
+    for (let i = 0; i < count; i++, y += 4, from += stride) {
+      let best = v128.load32_zero(from);
+      for (let kx = 1, at = from + dilation; kx < kw; kx++, at += dilation) {
+        best = f32x4.pmax(best, v128.load32_zero(at));
+      }
+      v128.store_lane<f32>(y, best, 0);
+    }
+    return;
+  }
+  const last = from + ((count - 4) as usize) * stride, end = y + ((count - 4) << 2);
+  if (kw == 3 && dilation == 4 && stride == 8) { // columns 0 2 4 6, 1 3 5 7 and 2 4 6 8
+    for (;; from = min(from + 32, last), y = min(y + 16, end)) {
+      const low = v128.load(from), high = v128.load(from, 16), next = v128.load(from, 20);
+      const even = i32x4.shuffle(low, high, 0, 2, 4, 6), odd = i32x4.shuffle(low, high, 1, 3, 5, 7);
+      v128.store(y, f32x4.pmax(f32x4.pmax(even, odd), i32x4.shuffle(even, next, 1, 2, 3, 7)));
+      if (from == last) return;
+    }
+  }
+  if (kw == 3 && dilation == 4 && stride == 4) {
+    for (;; from = min(from + 16, last), y = min(y + 16, end)) {
+      v128.store(y, f32x4.pmax(f32x4.pmax(v128.load(from), v128.load(from, 4)), v128.load(from, 8)));
+      if (from == last) return;
+    }
+  }
+  for (;; from = min(from + 4 * stride, last), y = min(y + 16, end)) {
+    let best = strided4(from, stride);
+    for (let kx = 1, at = from + dilation; kx < kw; kx++, at += dilation) {
+      best = f32x4.pmax(best, strided4(at, stride));
+    }
+    v128.store(y, best);
+    if (from == last) return;
+  }
+}
+
+/** The maxima of some windows of a plane, each by itself. */
+function oneByOne(y: usize, x: usize, oy: i32, rows: i32, ox: i32, count: i32, g: Pool2dGeometry): void {
+  const w = g.w, ow = g.ow, dilation = g.dilationH;
+  for (const end = oy + rows; oy < end; oy++) {
+    const iy = oy * g.strideH - g.top, first = firstTap(iy, dilation);
+    const taps = endTap(iy, dilation, g.kh, g.h) - first, row = (iy + first * dilation) * w;
+    for (let i = ox; i < ox + count; i++) {
+      maxOne(y + ((oy * ow + i) << 2), 0, x, row, taps, i * g.strideW - g.left, g);
+    }
+  }
+}
+
+/** The maxima of some planes, and their positions. */
+function maximaWithIndices(y: usize, indices: usize, x: usize, planes: i32, g: Pool2dGeometry): void {
   const h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw, top = g.top, left = g.left;
   const strideH = g.strideH, strideW = g.strideW, dilationH = g.dilationH, dilationW = g.dilationW;
   const begin = innerBegin(left, strideW, ow);
   let end = innerEnd(left, strideW, (kw - 1) * dilationW + 1, w, begin, ow);
   if (end - begin < 4) end = begin;
-  const three = kw == 3 && strideW == 2 && dilationW == 1;
   for (let p = 0; p < planes; p++, x += (h * w) << 2) {
-    for (let oy = 0; oy < oh; oy++, y += ow << 2) {
+    for (let oy = 0; oy < oh; oy++, y += ow << 2, indices += ow << 2) {
       const iy = oy * strideH - top;
       const ky0 = firstTap(iy, dilationH), rows = endTap(iy, dilationH, kh, h) - ky0;
       const row = (iy + ky0 * dilationH) * w; // the first one inside the plane
       for (let ox = 0; ox < ow; ox++) {
         if (ox == begin) ox = end;
         if (ox == ow) break;
-        const at = indices ? indices + (ox << 2) : 0;
-        maxOne(y + (ox << 2), at, x, row, rows, ox * strideW - left, g);
+        maxOne(y + (ox << 2), indices + (ox << 2), x, row, rows, ox * strideW - left, g);
       }
-      if (end > begin) {
-        const to = y + (begin << 2), position = row + begin * strideW - left, from = x + (position << 2);
-        if (indices) maxFoursWithIndices(to, indices + (begin << 2), x, position, rows, end - begin, g);
-        else if (three) maxFoursOf3(to, from, rows, end - begin, g);
-        else maxFours(to, from, rows, end - begin, g);
-      }
-      if (indices) indices += ow << 2;
+      if (end == begin) continue;
+      const at: usize = begin << 2;
+      maxFoursWithIndices(y + at, indices + at, x, row + begin * strideW - left, rows, end - begin, g);
     }
   }
 }
@@ -85,56 +228,7 @@ function nextFour(i: i32, count: i32): i32 {
 }
 
 /**
- * The maxima of `count` ≥ 4 neighbouring windows, four at a time. f32x4.max would keep NaN, but takes
- * eight instructions on x86. pmax is one; a comparison beside it finds NaN.
- * @param x the first tap of the first window
- * @param rows rows of taps
- */
-function maxFours(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): void {
-  const kw = g.kw, stride: usize = g.strideW << 2, dilation: usize = g.dilationW << 2;
-  const step: usize = (g.dilationH * g.w) << 2;
-  for (let i = 0; i < count; i = nextFour(i, count)) {
-    let best = f32x4.splat(-Infinity as f32), nan = f32x4.splat(0);
-    for (let ky = 0, row = x + (i as usize) * stride; ky < rows; ky++, row += step) {
-      for (let kx = 0, from = row; kx < kw; kx++, from += dilation) {
-        const v = strided4(from, stride);
-        best = f32x4.pmax(best, v);
-        nan = v128.or(nan, f32x4.ne(v, v));
-      }
-    }
-    v128.store(y + (i << 2), v128.or(best, nan)); // all bits set: a NaN
-  }
-}
-
-/**
- * The same for windows of width 3 and stride 2. Four of them cover nine columns, a0 … a8. First comes the
- * maximum of each column, then that of even, odd and next even columns:
- *   a0 a2 a4 a6 | a1 a3 a5 a7 | a2 a4 a6 a8
- */
-function maxFoursOf3(y: usize, x: usize, rows: i32, count: i32, g: Pool2dGeometry): void {
-  const step: usize = (g.dilationH * g.w) << 2;
-  for (let i = 0; i < count; i = nextFour(i, count)) {
-    let low = f32x4.splat(-Infinity as f32), high = low, last = low, sum = f32x4.splat(0);
-    const first = x + (i << 3);
-    for (let ky = 0, from = first; ky < rows; ky++, from += step) {
-      const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 20); // a0…a3, a4…a7, a5…a8
-      low = f32x4.pmax(low, a);
-      high = f32x4.pmax(high, b);
-      last = f32x4.pmax(last, c);
-      sum = f32x4.add(sum, f32x4.add(a, f32x4.add(b, c)));
-    }
-    if (v128.any_true(f32x4.ne(sum, sum))) { // a NaN, or infinities of both signs
-      maxFours(y + (i << 2), first, rows, 4, g);
-      continue;
-    }
-    const even = i32x4.shuffle(low, high, 0, 2, 4, 6), odd = i32x4.shuffle(low, high, 1, 3, 5, 7);
-    const next = i32x4.shuffle(even, last, 1, 2, 3, 7);
-    v128.store(y + (i << 2), f32x4.pmax(f32x4.pmax(even, odd), next));
-  }
-}
-
-/**
- * The same with the position of each maximum.
+ * The maxima of `count` ≥ 4 neighbouring windows, four at a time, and their positions.
  * @param first position of the first tap of the first window
  */
 function maxFoursWithIndices(

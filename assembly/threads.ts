@@ -40,6 +40,9 @@ export const EDGE_TILE: usize = 0;
 export const HALF_TILE: usize = 256;
 /** A row of the kernels of winograd_weights.ts: 5 vectors. */
 export const TAPS: usize = 1280;
+/** The maxima of the columns of windows (max_pool2d.ts), in place of tiles. */
+export const COLUMN_MAXIMA: usize = HALF_TILE;
+export const COLUMN_MAXIMA_FLOATS: i32 = 256;
 /** A Product (gemm_tiles.ts), or an IntProduct (gemm_int8.ts). */
 export const PRODUCT: usize = 1408;
 

@@ -11,7 +11,8 @@ export function firstTap(start: i32, dilation: i32): i32 {
 // @ts-ignore: decorator
 @inline
 export function endTap(start: i32, dilation: i32, kernel: i32, size: i32): i32 {
-  return min(kernel, (size - start + dilation - 1) / dilation);
+  const room = size - start;
+  return min(kernel, dilation == 1 ? room : (room + dilation - 1) / dilation);
 }
 
 /** First output whose window starts inside the input: ⌈before / stride⌉, `before` being the padding. */

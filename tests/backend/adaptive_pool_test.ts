@@ -1,4 +1,4 @@
-/** Adaptive max pooling, and the mean of whole planes. */
+/** Adaptive pooling, and the mean of whole planes. */
 
 import type { Backend } from "../../src/backend/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
@@ -94,3 +94,67 @@ testOnEveryBackend("NaN and infinity stay in their plane", async (backend) => {
   assertEquals(means.slice(0, 3), [NaN, Infinity, -Infinity]);
   assertEquals(means.slice(3).every(Number.isFinite), true);
 });
+
+testOnEveryBackend(
+  "adaptiveAvgPool2d() computes any output size from any input size",
+  async (backend) => {
+    const draw = new Draw(9);
+    for (const [h, w] of [[1, 1], [2, 3], [6, 6], [7, 5], [13, 9]]) {
+      for (const [oh, ow] of [[1, 1], [2, 2], [3, 5], [6, 6], [7, 5], [8, 17], [13, 1]] as const) {
+        const x = draw.floats([2, 2, h, w]);
+        const expected = reference.adaptiveAvgPool2d(x, [oh, ow]);
+        const y = await compute(
+          backend,
+          [x],
+          expected.shape,
+          (out, x) => ops.adaptiveAvgPool2d(x, [oh, ow], { out }),
+        );
+        assertAllClose(y, expected.data, { abs: (h * w + 1) * 2 ** -24, rel: 2 ** -22 });
+      }
+    }
+  },
+);
+
+testOnEveryBackend("adaptiveAvgPool1d() does the same along one axis", async (backend) => {
+  const x = new Draw(10).floats([2, 3, 11]);
+  for (const out of [1, 2, 3, 4, 5, 10, 11, 12, 30]) {
+    const expected = reference.adaptiveAvgPool1d(x, out);
+    const y = await compute(
+      backend,
+      [x],
+      expected.shape,
+      (y, x) => ops.adaptiveAvgPool1d(x, out, { out: y }),
+    );
+    assertAllClose(y, expected.data, { abs: 12 * 2 ** -24, rel: 2 ** -22 });
+  }
+});
+
+testOnEveryBackend(
+  "adaptiveAvgPool1d() is correct where index · size exceeds 2³¹",
+  async (backend) => {
+    const size = 50000, x = floats([1, 1, size], Array.from({ length: size }, (_, i) => i % 7));
+    const expected = reference.adaptiveAvgPool1d(x, 49999);
+    using tx = upload(backend, x);
+    using y = ops.adaptiveAvgPool1d(tx, 49999);
+    assertAllClose(await y.read(), expected.data, { rel: 2 ** -22 });
+  },
+);
+
+// Windows of padding whose area exceeds 2³¹ and 2³², where 32 bits give another sign or size
+
+testOnEveryBackend(
+  "adaptiveAvgPool1d() finds its windows where index · remainder passes 2³²",
+  async (backend) => {
+    const x = new Draw(33).floats([1, 1, 139_999]), out = 70_000;
+    const expected = reference.adaptiveAvgPool1d(x, out);
+    using tx = upload(backend, x);
+    using y = ops.adaptiveAvgPool1d(tx, out);
+    assertAllClose(await y.read(), expected.data, { abs: 1e-6 });
+    const dy = new Draw(34).floats([1, 1, out]);
+    using ty = upload(backend, dy);
+    using dx = ops.adaptiveAvgPoolBackward(ty, x.shape);
+    assertAllClose(await dx.read(), reference.adaptiveAvgPool1dBackward(dy, x.shape).data, {
+      abs: 1e-5,
+    });
+  },
+);
