@@ -186,13 +186,30 @@ function tile4x8(
     c31 = i32x4.shl(c31, 7);
   }
   if (isWhole) {
-    const at = i << 2, ldc: usize = product.ldc << 2;
+    const at = i << 2, row: usize = product.ldc << 2;
     const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
     const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
-    finishRow(c, c00, c01, by, lane0(sums), lane0(scales), lane0(biases), product);
-    finishRow(c + ldc, c10, c11, by, lane1(sums), lane1(scales), lane1(biases), product);
-    finishRow(c + 2 * ldc, c20, c21, by, lane2(sums), lane2(scales), lane2(biases), product);
-    finishRow(c + 3 * ldc, c30, c31, by, lane3(sums), lane3(scales), lane3(biases), product);
+    const step0 = v128.load(by), step1 = v128.load(by, 16), zero0 = v128.load(by, 32), zero1 = v128.load(by, 48);
+    let sum = lane0(sums), scale = lane0(scales), bias = lane0(biases);
+    c00 = scaled(c00, zero0, sum, step0, scale, bias), c01 = scaled(c01, zero1, sum, step1, scale, bias);
+    sum = lane1(sums), scale = lane1(scales), bias = lane1(biases);
+    c10 = scaled(c10, zero0, sum, step0, scale, bias), c11 = scaled(c11, zero1, sum, step1, scale, bias);
+    sum = lane2(sums), scale = lane2(scales), bias = lane2(biases);
+    c20 = scaled(c20, zero0, sum, step0, scale, bias), c21 = scaled(c21, zero1, sum, step1, scale, bias);
+    sum = lane3(sums), scale = lane3(scales), bias = lane3(biases);
+    c30 = scaled(c30, zero0, sum, step0, scale, bias), c31 = scaled(c31, zero1, sum, step1, scale, bias);
+    if (product.addsResidual) {
+      const r0 = c + product.residual, r1 = r0 + row, r2 = r1 + row, r3 = r2 + row;
+      c00 = f32x4.add(c00, v128.load(r0)), c01 = f32x4.add(c01, v128.load(r0, 16));
+      c10 = f32x4.add(c10, v128.load(r1)), c11 = f32x4.add(c11, v128.load(r1, 16));
+      c20 = f32x4.add(c20, v128.load(r2)), c21 = f32x4.add(c21, v128.load(r2, 16));
+      c30 = f32x4.add(c30, v128.load(r3)), c31 = f32x4.add(c31, v128.load(r3, 16));
+    }
+    const low = f32x4.splat(product.low), high = f32x4.splat(product.high);
+    storeRow(c, c00, c01, low, high);
+    storeRow(c + row, c10, c11, low, high);
+    storeRow(c + 2 * row, c20, c21, low, high);
+    storeRow(c + 3 * row, c30, c31, low, high);
     return;
   }
   const to = threadMemory + EDGE_TILE;
@@ -269,29 +286,18 @@ function tile4x1(row: i32, a: usize, b: usize, k: i32, isWide: bool): void {
   v128.store_lane<i32>(to, s0, 3, NR * 12);
 }
 
-/** The sums of a row as floats; `by` is the address of the steps of their columns, and of their zeros. */
+/** Sums of one row as floats. */
 // @ts-ignore: decorator
 @inline
-function scaled(v: v128, by: usize, sum: v128, scale: v128): v128 {
-  const start = i32x4.mul(v128.load(by, NR * 4), sum);
-  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v, start)), f32x4.mul(v128.load(by), scale));
+function scaled(v: v128, zeros: v128, sum: v128, steps: v128, scale: v128, bias: v128): v128 {
+  const exact = f32x4.convert_i32x4_s(i32x4.sub(v, i32x4.mul(zeros, sum)));
+  return f32x4.add(f32x4.mul(exact, f32x4.mul(steps, scale)), bias);
 }
 
-/** Scales and stores one row of a tile. */
+/** Stores a row of a tile, between two bounds. */
 // @ts-ignore: decorator
 @inline
-function finishRow(
-  c: usize, v0: v128, v1: v128, by: usize, sum: v128, scale: v128, bias: v128, product: IntProduct,
-): void {
-  v0 = f32x4.add(scaled(v0, by, sum, scale), bias);
-  v1 = f32x4.add(scaled(v1, by + 16, sum, scale), bias);
-  if (product.addsResidual) {
-    const residual = c + product.residual;
-    v0 = f32x4.add(v0, v128.load(residual));
-    v1 = f32x4.add(v1, v128.load(residual, 16));
-  }
-  const low = v128.load32_splat(changetype<usize>(product) + offsetof<IntProduct>("low"));
-  const high = v128.load32_splat(changetype<usize>(product) + offsetof<IntProduct>("high"));
+function storeRow(c: usize, v0: v128, v1: v128, low: v128, high: v128): void {
   v128.store(c, f32x4.pmin(f32x4.pmax(v0, low), high));
   v128.store(c, f32x4.pmin(f32x4.pmax(v1, low), high), 16);
 }
@@ -310,7 +316,7 @@ function finishTile(
     const b = bias ? v128.load32_splat(bias) : f32x4.splat(0);
     let to = c, column = by;
     for (let left = columns; left > 0; left -= 4, from += 16, to += 16, column += 16) {
-      let v = f32x4.add(scaled(v128.load(from), column, sum, scale), b);
+      let v = scaled(v128.load(from), v128.load(column, NR * 4), sum, v128.load(column), scale, b);
       if (adds) v = f32x4.add(v, loadUpTo(to + residual, left));
       storeUpTo(to, f32x4.pmin(f32x4.pmax(v, low), high), left);
     }

@@ -70,32 +70,56 @@ export function chooseSteps(low: f32, high: f32, isWide: bool): void {
 export function choosePixels(
   steps: usize, zeros: usize, factors: usize, offset: usize, x: usize, channels: i32, plane: usize, n: i32,
 ): void {
-  for (let i = 0; i < n; i += 4) {
+  for (let i = 0; i < n;) {
     const left = n - i;
     let high = i32x4.splat(0), low = high;
+    if (left >= 16) { // whole lines of the cache
+      let high1 = high, low1 = high, high2 = high, low2 = high, high3 = high, low3 = high;
+      for (let c = 0, p = x + (i << 2); c < channels; c++, p += plane) {
+        const v = v128.load(p), v1 = v128.load(p, 16), v2 = v128.load(p, 32), v3 = v128.load(p, 48);
+        high = i32x4.max_s(high, v), low = i32x4.max_u(low, v);
+        high1 = i32x4.max_s(high1, v1), low1 = i32x4.max_u(low1, v1);
+        high2 = i32x4.max_s(high2, v2), low2 = i32x4.max_u(low2, v2);
+        high3 = i32x4.max_s(high3, v3), low3 = i32x4.max_u(low3, v3);
+      }
+      chooseFour(steps, zeros, factors, offset, i, high, low, 4);
+      chooseFour(steps, zeros, factors, offset, i + 4, high1, low1, 4);
+      chooseFour(steps, zeros, factors, offset, i + 8, high2, low2, 4);
+      chooseFour(steps, zeros, factors, offset, i + 12, high3, low3, 4);
+      i += 16;
+      continue;
+    }
     for (let c = 0, p = x + (i << 2); c < channels; c++, p += plane) {
       const v = loadUpTo(p, left);
       high = i32x4.max_s(high, v);
       low = i32x4.max_u(low, v);
     }
-    low = v128.and(low, i32x4.shr_s(low, 31)); // 0 without negative values
-    const largest = i32x4.max_s(high, v128.and(low, i32x4.splat(0x7fffffff)));
-    const isFinite = i32x4.lt_s(largest, i32x4.splat(INFINITE));
-
-    // as chooseSteps
-    const low0 = f64x2.promote_low_f32x4(low), low1 = f64x2.promote_low_f32x4(upper(low));
-    const top = f64x2.splat(127), tiny = f64x2.splat(TINY);
-    const width0 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(high), low0), tiny);
-    const width1 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(upper(high)), low1), tiny);
-    const steps4 = demoted(f64x2.div(width0, top), f64x2.div(width1, top));
-    const zero0 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low0), top), width0));
-    const zero1 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low1), top), width1));
-    const zeros4 = demoted(zero0, zero1);
-    storeUpTo(steps + (i << 2), v128.bitselect(steps4, f32x4.splat(NaN), isFinite), left);
-    storeUpTo(zeros + (i << 2), i32x4.trunc_sat_f32x4_s(zeros4), left);
-    v128.store(factors + (i << 2), demoted(f64x2.div(top, width0), f64x2.div(top, width1)));
-    v128.store(factors + offset + (i << 2), f32x4.add(f32x4.splat(MAGIC), zeros4));
+    chooseFour(steps, zeros, factors, offset, i, high, low, left);
+    i += 4;
   }
+}
+
+/** The same for four pixels from pixel i on, `left` of them if there are fewer, with these extremes. */
+function chooseFour(
+  steps: usize, zeros: usize, factors: usize, offset: usize, i: i32, high: v128, low: v128, left: i32,
+): void {
+  low = v128.and(low, i32x4.shr_s(low, 31)); // 0 without negative values
+  const largest = i32x4.max_s(high, v128.and(low, i32x4.splat(0x7fffffff)));
+  const isFinite = i32x4.lt_s(largest, i32x4.splat(INFINITE));
+
+  // as chooseSteps
+  const low0 = f64x2.promote_low_f32x4(low), low1 = f64x2.promote_low_f32x4(upper(low));
+  const top = f64x2.splat(127), tiny = f64x2.splat(TINY);
+  const width0 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(high), low0), tiny);
+  const width1 = f64x2.max(f64x2.sub(f64x2.promote_low_f32x4(upper(high)), low1), tiny);
+  const steps4 = demoted(f64x2.div(width0, top), f64x2.div(width1, top));
+  const zero0 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low0), top), width0));
+  const zero1 = f64x2.nearest(f64x2.div(f64x2.mul(f64x2.neg(low1), top), width1));
+  const zeros4 = demoted(zero0, zero1);
+  storeUpTo(steps + (i << 2), v128.bitselect(steps4, f32x4.splat(NaN), isFinite), left);
+  storeUpTo(zeros + (i << 2), i32x4.trunc_sat_f32x4_s(zeros4), left);
+  v128.store(factors + (i << 2), demoted(f64x2.div(top, width0), f64x2.div(top, width1)));
+  v128.store(factors + offset + (i << 2), f32x4.add(f32x4.splat(MAGIC), zeros4));
 }
 
 /** Four doubles of two vectors as floats. */
@@ -171,6 +195,12 @@ export function quantizePixels(
   to: usize, p0: usize, p1: usize, p2: usize, p3: usize, n: i32, factors: usize, offset: usize,
 ): void {
   const bottom = f32x4.splat(MAGIC), top = f32x4.splat(MAGIC + 127);
+  for (; LANES == 4 && n >= 4; n -= 4, to += 16, p0 += 16, p1 += 16, p2 += 16, p3 += 16, factors += 16) {
+    const by = v128.load(factors), from = v128.load(factors + offset);
+    const a = rounded(v128.load(p0), by, from, bottom, top), b = rounded(v128.load(p1), by, from, bottom, top);
+    const c = rounded(v128.load(p2), by, from, bottom, top), d = rounded(v128.load(p3), by, from, bottom, top);
+    v128.store(to, words4(a, b, c, d));
+  }
   for (; n > 0; n -= 4, to += 16, p0 += 16, p1 += 16, p2 += 16, p3 += 16, factors += 16) {
     const by = v128.load(factors), from = v128.load(factors + offset);
     const a = rounded(loadUpTo(p0, n), by, from, bottom, top);

@@ -120,7 +120,7 @@ testOnWasm(
 testOnWasm("conv2d() in 8 bits is exact around the edges of its tiles", async (backend) => {
   const draw = new Draw(2);
   for (const outC of [1, 3, 4, 5, 8, 9]) {
-    for (const pixels of [1, 2, 4, 5, 7, 8, 9, 15, 17]) {
+    for (const pixels of [1, 2, 4, 5, 7, 8, 9, 15, 16, 17, 20, 31, 33, 50]) {
       const inC = draw.integer(1, 9);
       await check(backend, draw, { inC, outC, h: 1, w: pixels });
     }
@@ -234,6 +234,18 @@ testOnWasm("conv2d() in 8 bits computes with zeros, NaN and extremes", async (ba
   }
   const zeros = { shape: w.shape, data: w.data.map((v, i) => i < 6 ? 0 : v) };
   await compare(backend, draw.floats([2, 3, 4, 5]), zeros, options);
+});
+
+testOnWasm("conv2d() in 8 bits gives NaN for those pixels that are not finite", async (backend) => {
+  const draw = new Draw(10), options = { inC: 6, outC: 5, h: 1, w: 39 }; // pixels have their own steps
+  const w = draw.floats([5, 6, 1, 1]);
+  for (const value of [NaN, Infinity, -Infinity]) {
+    for (const pixel of [0, 3, 5, 10, 15, 16, 31, 32, 36, 38]) {
+      const x = draw.floats([1, 6, 1, 39]);
+      x.data[4 * 39 + pixel] = value;
+      await compare(backend, x, w, options);
+    }
+  }
 });
 
 testOnWasm("conv1d() in 8 bits equals conv2d() of height 1", async (backend) => {
