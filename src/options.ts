@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "./errors.ts";
 
-/** Checks that a value is an object, and no list or map: the properties of these are others. */
+/** Checks that a value is an object, but no list or map, whose properties are not options. */
 export function checkObject(op: string, parameter: string, value: unknown): void {
   const isObject = typeof value === "object" && value !== null;
   if (isObject && !Array.isArray(value) && !(value instanceof Map)) return;
@@ -14,8 +14,8 @@ export function checkObject(op: string, parameter: string, value: unknown): void
 }
 
 /**
- * Checks that options are an object without other names than these, which would be ignored. Those that
- * are undefined count as missing.
+ * Checks that options are an object with no other names than these: they would be ignored. An option
+ * that is undefined counts as missing.
  *
  * @param names Default: only `out`.
  */
@@ -25,7 +25,7 @@ export function checkOptions(
   names: readonly string[] = ["out"],
 ): void {
   checkObject(op, "options", options);
-  for (const name in options) { // not entries(): each pass runs this for each layer
+  for (const name in options) { // faster than entries(): each pass runs this for each layer
     if (names.includes(name) || options[name as keyof object] === undefined) continue;
     throw new ArgumentError(op, "an option", name, `one of: ${names.join(", ")}`);
   }
@@ -43,8 +43,8 @@ export function checkFunction(
 }
 
 /**
- * Checks a signal, and throws its reason if it has aborted. None may also be null: in some runtimes, a
- * request has such a signal.
+ * Checks a signal, and throws its reason if it has aborted. Null counts as missing: the requests of some
+ * runtimes have such a signal.
  */
 export function checkSignal(op: string, signal: AbortSignal | null | undefined): void {
   if (signal === undefined || signal === null) return;

@@ -1,5 +1,3 @@
-/** Joins bytes. */
-
 /** Joins bytes and text, which becomes UTF-8. */
 export function joinBytes(
   parts: readonly (ArrayLike<number> | string)[],

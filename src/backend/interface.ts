@@ -17,11 +17,11 @@ export interface KernelCall {
 export interface ComputeBackend extends Backend {
   /** One function for each operation and each gradient. */
   readonly kernels: Kernels;
-  /** Returns a view of a tensor from an element on. Missing if tensors must begin where memory begins. */
+  /** Returns a view of a tensor from an element on. Missing where a tensor must begin with its memory. */
   part?(tensor: Tensor, offset: number, shape: Shape): Tensor;
   /**
    * Runs `compute`, and returns the kernels that it calls. Returns undefined if it also creates, fills or
-   * overwrites tensors, which calling the kernels again would not do. Missing if that saves little.
+   * overwrites tensors: calling the kernels again would not do that. Missing where recording saves little.
    */
   record?(compute: () => void): readonly KernelCall[] | undefined;
 }

@@ -16,7 +16,7 @@ import { findAdapter, reasonOf } from "./webgpu/adapter.ts";
 export type { Backend };
 export { devices };
 
-/** Options of {@linkcode createBackend}. All of them have defaults. */
+/** Options of {@linkcode createBackend}. All of them are optional. */
 export interface BackendOptions {
   /**
    * The device to compute on. Default "auto": the GPU if there is one, otherwise Wasm. "webgpu" also

@@ -26,7 +26,7 @@ export interface ArrayType<V> {
 export abstract class TensorMemory<S extends TensorStorage> {
   /** The backend that the tensors belong to. */
   protected readonly owner: Backend;
-  /** Grows when a tensor is created, filled or overwritten, other than by a kernel. */
+  /** Grows whenever a tensor is created, and when one is filled or overwritten other than by a kernel. */
   changes = 0;
   #disposed = false;
 
@@ -162,7 +162,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
   }
 }
 
-/** Checks that a tensor holds float32, and a value to write to it is a number. */
+/** Checks that a tensor holds float32, and that a value to write to it is a number. */
 export function checkFloats(op: string, tensor: Tensor<Values>, value: unknown = 0): void {
   if (tensor.type !== Float32Array) {
     throw new ArgumentError(op, "tensor", `a tensor of ${tensor.type.name}`, "a tensor of float32");

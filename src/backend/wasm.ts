@@ -27,7 +27,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
   readonly device = "wasm";
   readonly name: string;
   readonly threads: number;
-  /** Others while {@linkcode WasmBackend.record} runs. */
+  /** While {@linkcode WasmBackend.record} runs, kernels that also note their calls. */
   kernels: Kernels;
   protected readonly memory: WasmMemory;
   readonly #pool: ThreadPool | undefined;
@@ -74,7 +74,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
     return backend;
   }
 
-  /** Wakes the workers while it copies, because uploaded values are computed with next. */
+  /** Wakes the workers while it copies, because a kernel usually follows. */
   override upload(values: Float32Array | readonly number[], shape: Shape): Tensor {
     this.#pool?.wake();
     return super.upload(values, shape);
@@ -123,7 +123,7 @@ async function threadedBuild(): Promise<Build | undefined> {
   return first?.done ? undefined : first?.value;
 }
 
-/** Ends the workers of backends that were garbage collected without dispose(). Old edge runtimes lack it. */
+/** Ends the workers of backends that were garbage collected without dispose(). Undefined in old runtimes. */
 const undisposed = typeof FinalizationRegistry === "undefined"
   ? undefined
   : new FinalizationRegistry<ThreadPool>((pool) => pool.dispose());

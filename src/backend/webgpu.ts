@@ -23,9 +23,9 @@ export interface WebGpuOptions {
   readonly software?: boolean;
   /** The adapter. Default: the one that the runtime prefers. */
   readonly adapter?: GPUAdapter;
-  /** Limits a binding to so many bytes, if the device allows more. */
+  /** Limits a binding to this many bytes, if the device allows more. */
   readonly maxBinding?: number;
-  /** Limits a row of the grid to so many workgroups, if the device allows more. */
+  /** Limits a row of the grid to this many workgroups, if the device allows more. */
   readonly maxGridWidth?: number;
 }
 

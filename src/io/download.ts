@@ -20,7 +20,7 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A body that arrives more slowly is too slow. */
+/** Slower bodies are refused. */
 const minBytesPerSecond = 1024;
 
 /** An HTTP response with an error status. */
@@ -286,7 +286,8 @@ function networkError(url: string, error: unknown): unknown {
   const denied = "Deno" in globalThis && error instanceof Deno.errors.NotCapable;
   if (error instanceof FileError || denied) return error;
   const reason = networkReason(error), safe = redactUrls(reason);
-  return new FileError(url, safe, safe === reason ? { cause: error } : {}); // it has the password, too
+  // where the reason has a password, the cause has it, too
+  return new FileError(url, safe, safe === reason ? { cause: error } : {});
 }
 
 /** The reason behind "fetch failed", which is in the error's cause, without the URL it repeats. */

@@ -9,7 +9,7 @@ export class FollowedLinks {
   readonly #roots: string[] = [];
 
   /**
-   * Creates a memory for one listing.
+   * Creates an empty set for one listing.
    *
    * @param start The folder where the listing begins.
    * @param realPath Returns the absolute path of a folder, without links.

@@ -5,8 +5,8 @@
  */
 
 /**
- * A URL in which the user name and password are replaced by `***`, or of a data URL the beginning.
- * Other text is unchanged.
+ * Replaces the user name and password in a URL by `***`, and shortens a data URL to `data:…`. Other text
+ * is unchanged.
  */
 export function redactUrl(url: string): string {
   if (/^data:/i.test(url)) return "data:…";
@@ -21,7 +21,7 @@ export function redactUrl(url: string): string {
   return at < scheme.length ? url : `${scheme}***@${url.slice(at + 1)}`;
 }
 
-/** Text in which the user name and password of every URL are replaced by `***`. */
+/** Replaces the user name and password in every URL of a text by `***`. */
 export function redactUrls(text: string): string {
   if (!text.includes("://")) return text;
   return text.replace(/[^\s"'<>]+/g, (word) => word.includes("@") ? redactWord(word) : word);

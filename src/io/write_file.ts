@@ -45,11 +45,11 @@ async function targetOf(path: string): Promise<string | undefined> {
   if (!here?.isSymlink) return !here || here.isFile || here.isDirectory ? path : undefined;
   const there = await existing(Deno.stat(path));
   if (!there) return await targetOf(await nextOf(path)); // created where the last link leads
-  // without a path, it is what a process has open
+  // without a path, it is a file that a process has open, such as /dev/stdout
   return there.isFile || there.isDirectory ? await existing(Deno.realPath(path)) : undefined;
 }
 
-/** What a link contains, as seen from where the link is seen. */
+/** The path in a link. If it is relative, it begins in the folder of the link. */
 async function nextOf(link: string): Promise<string> {
   const next = await Deno.readLink(link), isWindows = Deno.build.os === "windows";
   const [folder = ""] = (isWindows ? /^.*[/\\]/s : /^.*\//s).exec(link) ?? [];
@@ -68,7 +68,7 @@ async function existing<T>(result: Promise<T>): Promise<T | undefined> {
 /**
  * Writes a file atomically: first under a temporary name in the same folder, then renamed once all
  * bytes are on disk. An existing file at the path stays in place until then; the new one gets its
- * permissions. Whatever is at the path is replaced, also a link.
+ * permissions. Whatever is at the path is replaced, even a link.
  *
  * @param path The file.
  * @param write Writes the contents. If it throws, nothing is left behind.
@@ -98,7 +98,7 @@ export async function replaceFile(
       await finish?.(file);
       await file.sync();
     }
-    // The process's mask may have removed some.
+    // The umask of the process may have removed some permissions.
     if (mode !== undefined) await Deno.chmod(temporary, mode);
     await onComplete?.();
     await Deno.rename(temporary, path);

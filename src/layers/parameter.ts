@@ -13,7 +13,7 @@ import { elements, type Shape, type Tensor, type TensorStorage } from "../tensor
 /** Floats initialised at a time, to avoid a second copy of a large parameter. */
 const CHUNK = 1 << 18;
 
-/** The largest last chunk: normal numbers are drawn 16 at a time, and a rest of fewer differently. */
+/** The largest last chunk: normal numbers are drawn 16 at a time, and fewer than 16 in another way. */
 const LAST_CHUNK = CHUNK + 15;
 
 /** A parameter of a layer: learned weights, or a running statistic. */
@@ -54,7 +54,7 @@ export class Parameter {
   /**
    * Allocates uninitialised memory on a backend, in place of the present values and gradient.
    *
-   * @throws {ArgumentError} When `backend` is none.
+   * @throws {ArgumentError} When `backend` is not a backend.
    */
   allocate(backend: Backend): void {
     checkBackend("allocate", backend);

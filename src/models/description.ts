@@ -8,8 +8,8 @@
  * `temperature` is a number: see {@linkcode Classifier.temperature}.
  *
  * `head` is "linear" where a fully connected layer has replaced the last convolution, as in
- * SqueezeNet. A file with the last layer only has the format "pembroke head 1", and `base_sha256` tells
- * the weights of all other layers; see fingerprint.ts.
+ * SqueezeNet. A file with the last layer only has the format "pembroke head 1", and `base_sha256`
+ * identifies the weights of the other layers; see fingerprint.ts.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** Features and a last layer against PyTorch's, from the files of photos. */
+/** Compares the features of photos, and a last layer that `fit()` trains on them, with PyTorch's. */
 
 import { fit } from "../../src/train/fit.ts";
 import { ImageFolder } from "../../src/train/image_folder.ts";

@@ -109,7 +109,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     return this.#block.address;
   }
 
-  /** Returns the address of at least so many bytes of scratch memory. */
+  /** Returns the address of at least this many bytes of scratch memory. */
   scratch(bytes: number): number {
     if (this.#scratch.bytes < bytes) {
       const { address: old, bytes: oldBytes } = this.#scratch;

@@ -20,7 +20,7 @@ export interface PooledBuffer {
 const SIZE_STEP = 256;
 /** Larger buffers are not kept. */
 const MAX_CACHED_BUFFER = 8 * 2 ** 20;
-/** Bytes that are kept at most. */
+/** The most bytes that are kept. */
 const MAX_CACHED_TOTAL = 64 * 2 ** 20;
 
 /** The buffers of tensors. */

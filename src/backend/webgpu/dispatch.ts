@@ -14,9 +14,9 @@ import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import { planeMean } from "./shaders/pool.ts";
 
-/** Up to so many samples, a fully connected layer is computed as matrix-vector products. */
+/** The most samples for which a fully connected layer is computed as matrix-vector products. */
 const FEW_SAMPLES = 16;
-/** And up to so many words of a row for each invocation, because some drivers cut longer loops off. */
+/** The most words of a row for each invocation then: some drivers cut longer loops off. */
 const LONGEST_LOOP = 2 ** 15;
 
 /** y = activation(x · weightᵀ + bias), by shaders for weights that are read as words of these types. */

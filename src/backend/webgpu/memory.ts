@@ -124,8 +124,8 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   }
 
   /**
-   * Records a shader with at least so many workgroups, in rows of GRID_WIDTH, because a device limits
-   * them. The shader leaves out those behind the last one.
+   * Records a shader with at least `workgroups` workgroups, in rows of GRID_WIDTH, because devices limit
+   * a row. The shader skips those beyond the last one.
    */
   run(
     shader: Dispatch["shader"],

@@ -25,7 +25,7 @@ export function partsOf(
 ): Part[] | undefined {
   const largest = Math.max(...bytes);
   if (count * largest <= limit) return [{ start: 0, count }];
-  // after so many items, all operands are aligned again
+  // after this many items, all operands are aligned again
   const step = bytes.reduce(
     (step, b) => leastCommonMultiple(step, BINDING_ALIGNMENT / divisor(b, BINDING_ALIGNMENT)),
     1,

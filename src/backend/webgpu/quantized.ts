@@ -8,7 +8,7 @@ import { BINDING_ALIGNMENT } from "./parts.ts";
 import { linearInt8, packInt8, unpackInt8 } from "./shaders/int8.ts";
 import { linear, linearPacked, packHalf, ROWS } from "./shaders/linear.ts";
 
-/** Bindings begin at multiples of so many words. */
+/** Bindings begin at multiples of this many words. */
 const BINDING_WORDS = BINDING_ALIGNMENT / 4;
 /** The bits of a NaN in float32. */
 const nan = 0x7fc00000;

@@ -80,7 +80,7 @@ export class Queue {
   #recorded: Recorded[] = [];
   /** The number of the submission that is being recorded. */
   #submission = 0;
-  /** How many submissions the device has got. */
+  /** Number of submissions that the device has received. */
   #submitted = 0;
   #waiting: Waiting[] = [];
   /** Buffers to destroy once the recorded commands that use them are submitted, unless used again. */

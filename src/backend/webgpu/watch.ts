@@ -1,5 +1,5 @@
 /**
- * Watches a device for errors. WebGPU reports them later; they are kept until a result is awaited.
+ * Watches a device for errors. WebGPU reports them late. The first one is kept for the next call.
  *
  * @module
  */

@@ -126,7 +126,7 @@ fn bias(z: u32, m: u32) -> f32 {
 
 /** Depth of the tiles. */
 export const DEPTH = 16;
-/** Factors padded with zeros to a multiple of so many rows, the largest tile's, need no bounds checks. */
+/** The rows of the largest tile. Factors padded with zeros to a multiple of it need no bounds checks. */
 export const TILE_ROWS = 64;
 /** Longer loops are cut off by Mesa's llvmpipe, and by the watchdogs of some GPUs. */
 const MAX_STEPS = 16384;
@@ -138,7 +138,7 @@ export function* chunks(k: number): Generator<{ readonly start: number; readonly
   }
 }
 
-/** Up to so many workgroups get more invocations each. */
+/** Products of at most this many workgroups get more invocations for each. */
 const FEW_TILES = 4;
 
 /** The shape of a workgroup: `height` invocations with `rows` rows each, `width` with 8 columns each. */
