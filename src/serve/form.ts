@@ -18,9 +18,8 @@ const maxParts = 100;
  * @throws {RequestError} If the form is malformed or has no file.
  */
 export function firstFile(body: Uint8Array<ArrayBuffer>, type: string): Uint8Array<ArrayBuffer> {
-  const [, quoted, token] = /;\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))/i.exec(type) ?? [];
-  const boundary = quoted ?? token;
-  if (boundary === undefined || boundary.length > 70) throw malformed();
+  const boundary = parametersOf(type).get("boundary");
+  if (!boundary || boundary.length > 70) throw malformed();
   const delimiter = new TextEncoder().encode(`\r\n--${boundary}`);
   // The first delimiter has no line break before it, unless there is a preamble.
   const atStart = startsWith(body, 0, delimiter.subarray(2));
@@ -52,11 +51,24 @@ const space = 0x20, tab = 0x09;
 
 /** The file name that a part's headers give it; undefined if it is not a file. */
 function fileName(head: Uint8Array): string | undefined {
-  const text = new TextDecoder().decode(head);
-  const disposition = /^content-disposition:(.*)$/im.exec(text)?.[1] ?? "";
-  const [, quoted, token] = /;\s*filename\*?\s*=\s*(?:"([^"]*)"|([^;\s]*))/i.exec(disposition) ??
-    [];
-  return quoted ?? token;
+  const lines = new TextDecoder().decode(head).replace(/\r\n[ \t]+/g, " ").split("\r\n");
+  const line = lines.find((line) => /^content-disposition:/i.test(line)) ?? "";
+  const parameters = parametersOf(line);
+  return parameters.get("filename") || (parameters.get("filename*") ?? parameters.get("filename"));
+}
+
+/**
+ * The parameters of a header, by names in lower case. Quoted values keep their backslashes. A quote that
+ * is missing is at the end.
+ */
+function parametersOf(header: string): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  const expression = /;\s*([^\s;="]+)\s*=\s*(?:"((?:\\.|[^"])*)|([^\s;]*))/gs;
+  for (const [, name, quoted, token] of header.matchAll(expression)) {
+    const key = name.toLowerCase();
+    if (!parameters.has(key)) parameters.set(key, quoted ?? token);
+  }
+  return parameters;
 }
 
 function malformed(): RequestError {
