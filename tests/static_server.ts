@@ -16,6 +16,8 @@ export class StaticServer implements AsyncDisposable {
   readonly requested: string[] = [];
   /** Whether every request fails. */
   isDown = false;
+  /** The paths of which only the first half arrives. */
+  cut = /^$/;
   readonly #server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     ({ url }) => this.#respond(new URL(url).pathname),
@@ -40,7 +42,8 @@ export class StaticServer implements AsyncDisposable {
     const bytes = await Deno.readFile(at).catch(() => undefined);
     if (!bytes || missing) return new Response("no such file", { status: 404 });
     const type = types[at.pathname.split(".").at(-1)!] ?? "application/octet-stream";
-    return new Response(bytes, { headers: { "content-type": type, ...this.#headers } });
+    const sent = this.cut.test(path) ? bytes.subarray(0, bytes.length >> 1) : bytes;
+    return new Response(sent, { headers: { "content-type": type, ...this.#headers } });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

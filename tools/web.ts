@@ -246,20 +246,26 @@ for (
 const first = sources.filter((path) => path in files).concat(
   Object.entries(chunks).flatMap(([script, needed]) => [script, ...needed]),
 );
+const later = Object.keys(files).filter((path) => !first.includes(path));
 const version = createHash("sha256");
 for (const path of Object.keys(files).sort()) version.update(`${path}\n`).update(files[path]);
 for (const { url, hash } of networks) version.update(`${url} ${hash}\n`);
+
+/** The bytes of files, by their paths with hashes. */
+const sizesOf = (paths: Iterable<string>) =>
+  Array.from(new Set(paths), (path) => [hashed(path), files[path].length] as const);
+const networkSizes = networks.map(({ url, bytes }) => [url, bytes] as const);
+const asJson = (sizes: (readonly [string, number])[]) =>
+  JSON.stringify(Object.fromEntries(sizes.sort()));
+
 const worker = await esbuild.build({
   ...options,
   entryPoints: [fileURLToPath(new URL("service_worker.ts", pages))],
   format: "iife",
   define: {
     VERSION: JSON.stringify(short(version)),
-    FILES: JSON.stringify([...new Set(first)].map(hashed).sort()),
-    LATER: JSON.stringify(
-      [...Object.keys(files), ...networks.map(({ url }) => url)]
-        .filter((path) => !first.includes(path)).map(hashed).sort(),
-    ),
+    FILES: asJson(sizesOf(first)),
+    LATER: asJson([...sizesOf(later), ...networkSizes]),
   },
 });
 files["service_worker.js"] = worker.outputFiles[0].contents;

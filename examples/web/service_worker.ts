@@ -10,8 +10,8 @@
 
 /** A hash of all files. */
 declare const VERSION: string;
-/** The files to store at once, and those to store when a page has used them. */
-declare const FILES: readonly string[], LATER: readonly string[];
+/** The bytes of files by their paths: those to store at once, and those to store when a page has used them. */
+declare const FILES: Readonly<Record<string, number>>, LATER: Readonly<Record<string, number>>;
 
 /** An event of a service worker, as far as it is used here. */
 interface WorkerEvent {
@@ -34,7 +34,10 @@ const prefix = `pembroke ${scope} `, name = prefix + VERSION;
 
 /** The URL of a file. Pages are stored under the URLs of their folders. */
 const urlOf = (path: string) => scope + path.replace(/(^|\/)index\.html$/, "$1");
-const known = new Set([...FILES, ...LATER].map(urlOf));
+const first = Object.keys(FILES).map(urlOf), later = Object.keys(LATER).map(urlOf);
+const sizes = new Map(
+  Object.entries({ ...FILES, ...LATER }).map(([path, bytes]) => [urlOf(path), bytes]),
+);
 
 worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
@@ -57,8 +60,8 @@ async function install(): Promise<void> {
   const names = await stores();
   const stored = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
   const used = new Set(stored.flat().map(({ url }) => stemOf(url)));
-  const later = LATER.map(urlOf).filter((url) => used.has(stemOf(url)));
-  const urls = [...FILES.map(urlOf), ...later], isPage = (url: string) => url.endsWith("/");
+  const urls = [...first, ...later.filter((url) => used.has(stemOf(url)))];
+  const isPage = (url: string) => url.endsWith("/");
   await store(urls.filter((url) => !isPage(url)));
   await store(urls.filter(isPage)); // last: a store that has them is complete
 }
@@ -67,24 +70,46 @@ async function install(): Promise<void> {
 async function store(urls: readonly string[]): Promise<void> {
   const cache = await caches.open(name);
   await Promise.all(
-    urls.filter((url) => known.has(url)).map(async (url) => {
+    urls.filter((url) => sizes.has(url)).map(async (url) => {
       if (await cache.match(url)) return;
       // A URL with a hash never has other contents. Of another one, an old version may be stored.
       const stored = stemOf(url) === url ? undefined : await caches.match(url);
-      const response = stored ?? await fetch(url, { cache: "no-cache" });
-      if (!isFile(url, response)) throw new Error(`${url}: ${response.status}`);
-      await cache.put(url, response);
+      try {
+        await keep(cache, url, stored ?? await fetch(url, { cache: "no-cache" }));
+      } catch { // the browser, or an old store, may have only a part of the file
+        await keep(cache, url, await fetch(url, { cache: "reload" }));
+      }
     }),
   );
+}
+
+/** Stores a response. Fails if it is not the whole file. */
+async function keep(cache: Cache, url: string, response: Response): Promise<void> {
+  if (!isFile(url, response)) throw new Error(`${url}: ${response.status}`);
+  const missing = `${url}: the end is missing`;
+  let bytes = 0;
+  const counted = response.body!.pipeThrough(
+    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(chunk, controller) {
+        bytes += chunk.length;
+        controller.enqueue(chunk);
+      },
+      flush(controller) {
+        // without a length, a connection that breaks looks like the end; a host may add to a page
+        if (bytes < sizes.get(url)!) controller.error(new Error(missing));
+      },
+    }),
+  );
+  await cache.put(url, new Response(counted, response));
 }
 
 /**
  * Whether a response is the file of a URL, and not a page in its place: some servers send one with status
  * 200 for a file that they do not have yet. Such a page must not be stored.
  */
-function isFile(url: string, { ok, headers }: Response): boolean {
+function isFile(url: string, { ok, body, headers }: Response): boolean {
   const isPage = /^text\/html\b/i.test(headers.get("content-type") ?? "");
-  return ok && isPage === url.endsWith("/");
+  return ok && body !== null && isPage === url.endsWith("/");
 }
 
 /** The names of the stores of all versions, from the oldest to the newest. */
@@ -119,11 +144,11 @@ async function respond(event: WorkerEvent): Promise<Response> {
   // a browser may be unable to read or write the store; the page needs the file all the same
   const stored = await storedIn(key).catch(() => undefined);
   if (stored) return isolated(stored);
-  if (request.mode === "navigate" && known.has(`${key}/`)) return Response.redirect(`${key}/`);
+  if (request.mode === "navigate" && sizes.has(`${key}/`)) return Response.redirect(`${key}/`);
   const response = await fetch(request);
-  if (known.has(key) && isFile(key, response)) {
+  if (sizes.has(key) && isFile(key, response)) {
     const copy = response.clone(); // the page need not wait for it
-    event.waitUntil(caches.open(name).then((cache) => cache.put(key, copy)).catch(() => {}));
+    event.waitUntil(caches.open(name).then((cache) => keep(cache, key, copy)).catch(() => {}));
   }
   return isolated(response);
 }

@@ -65,6 +65,8 @@ export class Site implements AsyncDisposable {
       await Deno.writeTextFile(file, text.replace(from, to));
     };
     await replace(`${page}/index.html`, /<title>.*?</, "<title>updated<");
+    const { size } = await Deno.stat(`${this.#folder.path}/${page}/index.html`);
+    await replace("service_worker.js", RegExp(`(?<="${page}/index\\.html":)\\d+`), `${size}`);
     await replace("service_worker.js", /"[0-9a-f]{12}"/, `"${newVersion}"`);
     if (stays) await replace("service_worker.js", /skipWaiting/, "clients.matchAll");
   }
@@ -78,6 +80,11 @@ export class Site implements AsyncDisposable {
   async setOffline(page: Page, isOffline: boolean): Promise<void> {
     await page.context().setOffline(isOffline);
     this.#server.isDown = isOffline;
+  }
+
+  /** Sends only the first half of files from now on. */
+  cut(paths: RegExp): void {
+    this.#server.cut = paths;
   }
 
   /** The size of a file of the site, by its URL or path. 0 for other URLs. */

@@ -240,6 +240,31 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await page.context().close();
   });
 
+  await step("store only whole files", async () => {
+    site.cut(/^\/classify\/$/); // a page that the first visit stores
+    const page = await site.page("convolution/");
+    await page.waitForSelector("main[data-ready]");
+    await until(page, "caches.keys().then(({ length }) => length > 0)");
+    await until(page, "navigator.serviceWorker.getRegistration().then((found) => !found)");
+    site.cut(/safetensors$/);
+    await page.reload();
+    await page.waitForFunction("navigator.serviceWorker.controller !== null");
+    const path = site.requested.find((path) => path.startsWith("/networks/"))!;
+    const load = () =>
+      page.evaluate(`fetch("${path}").then(async (response) =>
+        (await response.arrayBuffer()).byteLength)`);
+    const whole = await site.bytesOf(path);
+    assertEquals(await load(), whole >> 1);
+    site.cut(/^$/);
+    await page.waitForTimeout(200);
+    assertEquals(await load(), whole);
+    await until(page, `caches.match("${path}")`);
+    const before = site.requested.length;
+    assertEquals(await load(), whole);
+    assertEquals(site.requested.slice(before), []);
+    await page.context().close();
+  });
+
   const viewport = { width: 390, height: 844 };
   const phone = await site.page("threads/", { viewport, hasTouch: true });
 
