@@ -27,6 +27,10 @@ const opener =
     return page;
   };
 
+/** What a page says if a part of it cannot be loaded that it needs later. */
+const missingPart =
+  "A part of the page cannot be loaded. Try again online, or load the page again.";
+
 /** Asserts that nothing went wrong but that files were missing. */
 const assertNoProblems = ({ problems }: Site) =>
   assertEquals(problems.filter((text) => !/404/.test(text)), []);
@@ -100,23 +104,47 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     const page = await open("classify/", /\/(webp|teach_training)-\w+\.js$/);
     await page.waitForSelector("#teach .card");
     const photo = "tests/fixtures/image/images/animated-orientation-6.webp";
-    const expected =
-      "A part of the page cannot be loaded. Try again online, or load the page again.";
     await page.setInputFiles("#file", photo);
-    await page.waitForSelector(`#problem:text-is("${expected}")`);
+    await page.waitForSelector(`#problem:text-is("${missingPart}")`);
     await page.setInputFiles(`${card(1)} [type=file]`, [photo, photo]);
-    await page.waitForSelector(`${card(1)} .problem:text-is("${expected}")`);
+    await page.waitForSelector(`${card(1)} .problem:text-is("${missingPart}")`);
     await page.context().close();
   });
 
   await step("do nothing and say why while there are no kernels", async () => {
     const page = await open("convolution/", /\.wasm-\w+\.deflate$/);
     const reason = await problemOf(page) ?? "";
-    assertMatch(reason, /^The page cannot compute: cannot load the kernels: .*\. Load it again\.$/);
+    assertEquals(reason, missingPart);
     await page.click("[data-steps='1']");
     await page.click("[data-signal=spike]");
     assertEquals(await problemOf(page), reason);
     await page.context().close();
+  });
+
+  await step("say that the browser or the host forbids WebAssembly", async () => {
+    const expected = "The page cannot compute: this browser is too old for it, or forbids it " +
+      "WebAssembly. Use a current browser, and turn off Lockdown Mode for this page.";
+    const policy = { "content-security-policy": "script-src 'self'" };
+    for (const headers of [policy, undefined]) {
+      const page = await site.page("", { serviceWorkers: "block" });
+      await page.route(/\/$|worker\.js/, async (route) => {
+        const response = await route.fetch(), all = { ...response.headers(), ...headers };
+        const isScript = /worker/.test(route.request().url()), text = await response.text();
+        const body = isScript && !headers ? `delete globalThis.WebAssembly;${text}` : text;
+        await route.fulfill({ response, headers: all, body });
+      });
+      if (!headers) await page.addInitScript("delete globalThis.WebAssembly");
+      for (const path of ["classify/", "convolution/"]) {
+        await page.goto(new URL(`/${path}`, page.url()).href);
+        await page.waitForSelector(`#problem:text-is("${expected}")`);
+      }
+      await page.goto(new URL("/classify/", page.url()).href);
+      await page.waitForSelector("#teach .card");
+      const photo = { name: "photo.jpg", mimeType: "image/jpeg", buffer: Buffer.from("no photo") };
+      await page.setInputFiles("#file", photo);
+      await page.waitForSelector(`#problem:text-is("${expected}")`);
+      await page.context().close();
+    }
   });
 
   await step(

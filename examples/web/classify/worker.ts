@@ -2,6 +2,7 @@
 
 /// <reference lib="dom" />
 
+import { wasmProblem } from "../problems.ts";
 import { pageHandlers } from "./page_handlers.ts";
 import type { Answer, CallContext, Calls, Handlers, Request, Response } from "./protocol.ts";
 
@@ -49,7 +50,8 @@ async function compute({ id, call, takes }: typeof waiting[number]): Promise<voi
     answer({ id, returned: await handlers[call](takes, context) });
   } catch (error) {
     const { message, name } = error instanceof Error ? error : new Error(String(error));
-    answer({ id, error: message, kind: name });
+    const problem = wasmProblem(); // whatever failed: nothing can be computed
+    answer({ id, error: problem ?? message, kind: problem ? "Error" : name });
   } finally {
     running.delete(id);
   }

@@ -3,6 +3,7 @@
 /// <reference lib="dom" />
 
 import { type Backend, createBackend } from "../../../mod.ts";
+import { loadProblem, wasmProblem } from "../problems.ts";
 import { compute, type Inputs, pooledLength, type Results } from "./compute.ts";
 import { short } from "./format.ts";
 import { type Kind, Links } from "./link.ts";
@@ -175,7 +176,7 @@ try {
   main.dataset.ready = "";
 } catch (error) {
   byId("problem").hidden = false;
-  byId("problem").textContent = `The page cannot compute: ${
-    (error as Error).message
-  }. Load it again.`;
+  const { message } = error as Error;
+  byId("problem").textContent = wasmProblem() ?? loadProblem(message) ??
+    `The page cannot compute: ${message}. Load it again.`;
 }
