@@ -286,6 +286,21 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await phone.evaluate(axe.source);
   });
 
+  await step("fit a phone with text of twice the size", async () => {
+    await phone.evaluate("document.documentElement.style.fontSize = '200%'");
+    assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), viewport.width);
+    const overlaps = await phone.evaluate(`Array.from(document.querySelectorAll(".plot, tr"),
+      (row) => Array.from(row.querySelectorAll(".number, td, .index"), (element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        const { left, right } = range.getBoundingClientRect();
+        return { left, right, kind: element.className === "index" };
+      })).flatMap((boxes) => [true, false].flatMap((kind) => boxes.filter((box) => box.kind === kind)
+        .flatMap(({ left }, i, all) => i > 0 && left < all[i - 1].right - 1 ? [left] : [])))`);
+    assertEquals(overlaps, []);
+    await phone.evaluate("document.documentElement.style.fontSize = ''");
+  });
+
   for (const colorScheme of ["light", "dark"] as const) {
     await step(`are accessible in a ${colorScheme} colour scheme`, async () => {
       await phone.emulateMedia({ colorScheme });
