@@ -76,6 +76,20 @@ export async function leadsToFolder(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * What is known of a file to read.
+ *
+ * @throws {FileError} If reading would wait for another process: it is a pipe, a socket or a device. Those
+ * of this process are in /dev and /proc, such as /dev/stdin.
+ */
+export async function fileInfo(path: string): Promise<Deno.FileInfo> {
+  const info = await Deno.stat(path);
+  if (!info.isFile && !info.isDirectory && !/^\/(dev|proc)\//.test(path)) {
+    throw new FileError(path, "is a pipe, a socket or a device; must be a file");
+  }
+  return info;
+}
+
 /** The files that match a pattern of `*`, `?`, `[…]`, `{…,…}`, and `**` for any folders. */
 export async function* filesMatching(pattern: string): AsyncGenerator<FileEntry> {
   const parts = pattern.split(separator);

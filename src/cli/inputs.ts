@@ -5,7 +5,7 @@ import { FileError } from "../errors.ts";
 import { crc32 } from "../io/crc32.ts";
 import { redactUrl } from "../io/redact.ts";
 import { asFileError, isPermissionError, oneLine } from "./errors.ts";
-import { type FileEntry, filesIn, filesMatching, isPattern } from "./files.ts";
+import { type FileEntry, fileInfo, filesIn, filesMatching, isPattern } from "./files.ts";
 import { linesOf } from "./lines.ts";
 import { imageFormats } from "./terminal.ts";
 
@@ -158,7 +158,7 @@ export function fileInput({ path, error }: FileEntry): Input {
     async read() {
       try {
         if (error !== undefined) throw error;
-        const { size, isFile } = await Deno.stat(path);
+        const { size, isFile } = await fileInfo(path);
         if (size > maxBytes) throw tooLarge(path, maxBytes);
         if (isFile) return await Deno.readFile(path);
         return await collect(path, readChunks((await Deno.open(path)).readable), maxBytes);

@@ -4,6 +4,7 @@ import { FileError } from "../errors.ts";
 import { collect, readChunks } from "../io/download.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { asFileError } from "./errors.ts";
+import { fileInfo } from "./files.ts";
 import { pathOf } from "./inputs.ts";
 
 /** Maximum size of the file: 16 MiB. */
@@ -16,8 +17,10 @@ const maxBytes = 2 ** 24;
  */
 export async function readLabels(file: string): Promise<ClassName[]> {
   try {
-    const { readable } = await Deno.open(pathOf(file));
-    const bytes = await collect(file, readChunks(readable), maxBytes); // it may be a pipe
+    const path = pathOf(file);
+    await fileInfo(path);
+    const { readable } = await Deno.open(path);
+    const bytes = await collect(file, readChunks(readable), maxBytes); // it may be /dev/stdin
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     while (lines.at(-1) === "") lines.pop();

@@ -154,7 +154,7 @@ const imageName = /\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp)$/i;
 /** The part of `node:fs/promises` that is used here. */
 interface NodeFolders {
   readdir(path: string, options: { withFileTypes: true }): Promise<FolderEntry[]>;
-  stat(path: string): Promise<{ isDirectory(): boolean }>;
+  stat(path: string): Promise<{ isDirectory(): boolean; isFile(): boolean }>;
   realpath(path: string): Promise<string>;
   readFile(path: string): Promise<Uint8Array>;
 }
@@ -205,7 +205,7 @@ export async function readImageFolder(
         // a linked folder may contain one that was listed before
         if (isLink ? await followed.add(place) : !await followed.has(place)) await list(inside);
       } else if (target && folder !== "" && imageName.test(name)) {
-        files.push({ name: inside, bytes: () => readable(place, fs.readFile(place)) });
+        files.push({ name: inside, bytes: () => readFile(fs, place) });
       }
     }
   };
@@ -229,6 +229,13 @@ async function targetOf(
     if (code === "ENOENT" || code === "ELOOP" || code === "ENOTDIR") return undefined;
     throw error;
   }
+}
+
+/** The bytes of a file. A pipe or a device might never end. */
+async function readFile(fs: NodeFolders, path: string): Promise<Uint8Array> {
+  const info = await readable(path, fs.stat(path));
+  if (!info.isFile()) throw new FileError(path, "is not a regular file");
+  return await readable(path, fs.readFile(path));
 }
 
 /** Waits for a file operation, and names the file in its error. */

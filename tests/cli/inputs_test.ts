@@ -1,9 +1,11 @@
 import { pathToFileURL } from "node:url";
+import { classFolders } from "../../src/cli/class_folders.ts";
 import { filesIn, filesMatching } from "../../src/cli/files.ts";
 import { expand } from "../../src/cli/inputs.ts";
+import { readLabels } from "../../src/cli/labels.ts";
 import { FileError } from "../../src/errors.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
-import { run, TempFolder, theError } from "./run.ts";
+import { cli, fixture, run, TempFolder, theError } from "./run.ts";
 
 const windows = Deno.build.os === "windows";
 
@@ -204,6 +206,33 @@ Deno.test({
   fn: async () => {
     const [input] = await inputsOf("/dev/zero");
     await assertRejects(() => input.read(), FileError, "/dev/zero: larger than 256 MiB");
+  },
+});
+
+Deno.test({
+  name: "pipes, sockets and devices are not read, except those of the process",
+  ignore: windows,
+  fn: async () => {
+    await using folder = await folderWith("ok/bee/1.png");
+    const pipe = `${folder.path}/ok/bee/pipe.jpg`, socket = `${folder.path}/socket.jpg`;
+    const device = `${folder.path}/device.jpg`;
+    await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    await Deno.symlink("/dev/null", device);
+    using _ = Deno.listen({ transport: "unix", path: socket });
+    const reason = "is a pipe, a socket or a device; must be a file";
+    const folders = await classFolders(`${folder.path}/ok`);
+    const photo = folders.photos.find(({ name }) => name === pipe)!;
+    for (const input of [photo, ...await inputsOf(socket), ...await inputsOf(device)]) {
+      await assertRejects(() => input.read(), FileError, `${input.name}: ${reason}`);
+    }
+    await assertRejects(() => readLabels(pipe), FileError, `${pipe}: ${reason}`);
+    const shell = (command: string) => new Deno.Command("bash", { args: ["-c", command] }).output();
+    const line = [Deno.execPath(), "run", "-A", cli, "-q", "--json", "-m", "resnet-tiny"].join(" ");
+    const png = fixture("models/waves.png");
+    for (const command of [`cat ${png} | ${line} /dev/stdin`, `${line} <(cat ${png})`]) {
+      const { code, stderr } = await shell(command);
+      assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+    }
   },
 });
 

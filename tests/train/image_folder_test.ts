@@ -9,6 +9,7 @@ import {
   randomResizedCrop,
 } from "../../src/train/transforms.ts";
 import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { TempFolder } from "../cli/run.ts";
 
 const photo = await Deno.readFile(new URL("../photos/chelsea.png", import.meta.url));
 const preprocessing = { resize: 10, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
@@ -144,6 +145,18 @@ Deno.test("readImageFolder() follows links, each folder once, and skips broken o
   } finally {
     await Deno.remove(root, { recursive: true });
   }
+});
+
+Deno.test({
+  name: "readImageFolder() does not wait for a pipe",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    await folder.write("ants/1.png", "");
+    await new Deno.Command("mkfifo", { args: [`${folder.path}/ants/pipe.png`] }).output();
+    const dataset = await readImageFolder(folder.path, { preprocessing });
+    await assertRejects(() => dataset.image(1), FileError, "pipe.png: is not a regular file");
+  },
 });
 
 Deno.test("readImageFolder() refuses an empty path", async () => {
