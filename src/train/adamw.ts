@@ -8,7 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { Tensor } from "../tensor.ts";
-import { Optimizer, type Trainable } from "./optimizer.ts";
+import { Optimizer, type OptimizerSettings, type Trainable } from "./optimizer.ts";
 
 /** Options of {@linkcode AdamW}, with PyTorch's names and defaults. */
 export interface AdamWOptions {
@@ -43,6 +43,11 @@ export class AdamW extends Optimizer {
     checkNonNegative("AdamW", "eps", eps);
     checkNonNegative("AdamW", "weightDecay", weightDecay);
     this.#options = { lr, betas, eps, weightDecay };
+  }
+
+  /** See {@linkcode Optimizer.settings}. */
+  override get settings(): OptimizerSettings {
+    return { type: "AdamW", betas: this.#options.betas };
   }
 
   /** See {@linkcode Optimizer.prepare}. */

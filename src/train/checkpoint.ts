@@ -19,6 +19,7 @@ import {
   type WeightsFile,
   writeSafetensors,
 } from "../weights/mod.ts";
+import type { Optimizer, OptimizerSettings } from "./optimizer.ts";
 import { Trainer, type TrainerState } from "./trainer.ts";
 
 const FORMAT = "pembroke checkpoint 1";
@@ -31,6 +32,8 @@ interface Header {
   /** The steps that did not update a parameter, if there are any. */
   readonly missed?: Readonly<Record<string, number>>;
   readonly generator: readonly number[];
+  /** Missing in checkpoints of version 0.1.0. */
+  readonly optimizer?: OptimizerSettings;
 }
 
 /**
@@ -63,6 +66,7 @@ export async function saveCheckpoint(
     lr: optimizer.lr,
     ...(optimizer.missed.size > 0 && { missed: Object.fromEntries(optimizer.missed) }),
     generator: [...generator.getState()],
+    optimizer: optimizer.settings,
   };
   // now, because the run may go on while values are read
   const written = { ...metadata, format: FORMAT, run: JSON.stringify(header) };
@@ -87,7 +91,7 @@ export async function saveCheckpoint(
  * @param bytes The checkpoint.
  * @param name The name of the checkpoint in error messages.
  * @throws {FileError} When the bytes are not a checkpoint, or it is for another model, batch size or
- * dataset, or only one of both runs has an `emaDecay`.
+ * dataset, or of another optimiser, momentum or `betas`, or only one of both runs has an `emaDecay`.
  * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
  * @throws {PembrokeError} While a step or {@linkcode Trainer.withAverage} runs.
  */
@@ -133,6 +137,7 @@ export async function loadCheckpoint(
   const into = new Map([...parameters].map(([key, value]) => [key, tensorOf(key, value)]));
   for (const [key, tensor] of average?.stateDict() ?? []) into.set(averageName(key), tensor);
   const stateNames = states.map((key) => key.slice(PREFIX.length));
+  checkOptimizer(name, header, optimizer, new Set(stateNames));
   await optimizer.loadStateDict(stateNames, (key, into) => read(stateName(key), into), name);
   for (const [key, tensor] of into) await read(key, tensor);
   forgetTrainedRanges(model);
@@ -192,13 +197,37 @@ function readHeader(file: WeightsFile): Header {
   } catch {
     throw damaged;
   }
-  const { state, steps, lr, generator, missed } = header ?? {};
+  const { state, steps, lr, generator, missed, optimizer = {} } = header ?? {};
   const own = [state?.epoch, state?.batch, state?.seen, state?.right, steps];
   const counts = [...own, ...Object.values(missed ?? {})];
   const areCounts = counts.every((n) => Number.isInteger(n) && n >= 0);
   const areNumbers = Number.isFinite(state?.loss) && Number.isFinite(lr);
-  if (!areCounts || !areNumbers || !isGeneratorState(generator)) throw damaged;
+  const isObject = typeof optimizer === "object" && optimizer !== null;
+  if (!areCounts || !areNumbers || !isObject || !isGeneratorState(generator)) throw damaged;
   return header;
+}
+
+/** Checks that an optimiser has the settings, and at least the states, of the saved one. */
+function checkOptimizer(
+  name: string,
+  { optimizer: saved, steps, missed }: Header,
+  optimizer: Optimizer,
+  states: ReadonlySet<string>,
+): void {
+  if (!saved) return;
+  const refuse = (reason: string) => {
+    throw new FileError(name, `${reason}; create the optimizer as in the saved run`);
+  };
+  for (const [key, own] of Object.entries(optimizer.settings)) {
+    const was = JSON.stringify(saved[key]), is = JSON.stringify(own);
+    if (key in saved && was !== is) refuse(`the ${key} of its optimizer is ${was}, not ${is}`);
+  }
+  for (const parameter of optimizer.parameters.keys()) {
+    if (steps === (missed?.[parameter] ?? 0)) continue; // it was never updated
+    for (const state of optimizer.stateNames(parameter)) {
+      if (!states.has(state)) refuse(`has no ${escapeText(state)}`);
+    }
+  }
 }
 
 /** Checks that a run can be where another one was saved. */

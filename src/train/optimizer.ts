@@ -31,6 +31,13 @@ export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<stri
   throw new ArgumentError(op, "trainable", trainable, "a model or a map of parameters");
 }
 
+/**
+ * Options of an optimiser by name, and its class as `type`.
+ *
+ * @internal
+ */
+export type OptimizerSettings = Readonly<Record<string, unknown>>;
+
 /** The base class of optimisers, which update parameters by their gradients. */
 export abstract class Optimizer implements Disposable {
   /** Number of steps so far. */
@@ -89,6 +96,15 @@ export abstract class Optimizer implements Disposable {
     for (const parameter of this.#parameters.values()) parameter.zeroGrad();
   }
 
+  /**
+   * The kind of optimiser, and what its state depends on, for a checkpoint.
+   *
+   * @internal
+   */
+  get settings(): OptimizerSettings {
+    return {};
+  }
+
   /** The state tensors by name, for a checkpoint. */
   stateDict(): ReadonlyMap<string, Tensor> {
     return this.#state;
@@ -113,7 +129,7 @@ export abstract class Optimizer implements Disposable {
         const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [];
         const tensor = this.#parameters.get(parameter)?.tensor;
         if (!tensor) throw new FileError(file, `${name} does not match a parameter of the model`);
-        const own = this.#namesOf(parameter, tensor);
+        const own = this.stateNames(parameter);
         if (own.size > 0 && !own.has(name)) {
           const reason = `${name} belongs to another optimizer; use the one of the saved run`;
           throw new FileError(file, reason);
@@ -131,6 +147,21 @@ export abstract class Optimizer implements Disposable {
     for (const [name, state] of loaded) this.#state.set(name, state);
   }
 
+  /**
+   * The names of the states that a parameter has once it is updated.
+   *
+   * @internal
+   */
+  stateNames(parameter: string): ReadonlySet<string> {
+    const names = this.#names = new Set<string>(), { tensor } = this.#parameters.get(parameter)!;
+    try {
+      if (tensor) this.prepare(parameter, tensor);
+    } finally {
+      this.#names = undefined;
+    }
+    return names;
+  }
+
   /** Frees the memory of the state. */
   dispose(): void {
     for (const tensor of this.#state.values()) tensor.dispose();
@@ -144,17 +175,6 @@ export abstract class Optimizer implements Disposable {
 
   /** Allocates the state of a parameter, so that running out of memory leaves all of them alone. */
   protected prepare(_name: string, _w: Tensor): void {}
-
-  /** The names of the states that {@linkcode Optimizer.prepare} allocates for a parameter. */
-  #namesOf(name: string, w: Tensor): ReadonlySet<string> {
-    const names = this.#names = new Set<string>();
-    try {
-      this.prepare(name, w);
-    } finally {
-      this.#names = undefined;
-    }
-    return names;
-  }
 
   /** Updates one parameter. */
   protected abstract update(name: string, w: Tensor, dw: Tensor): void;

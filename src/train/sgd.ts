@@ -8,7 +8,7 @@ import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkBoolean, checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { Optimizer, parametersOf, type Trainable } from "./optimizer.ts";
+import { Optimizer, type OptimizerSettings, parametersOf, type Trainable } from "./optimizer.ts";
 
 /** Options of {@linkcode SGD}, with PyTorch's names. */
 export interface SGDOptions {
@@ -71,6 +71,12 @@ export class SGD extends Optimizer {
     if (nesterov && momentum === 0) {
       throw new ArgumentError("SGD", "momentum", momentum, "above 0 with nesterov");
     }
+  }
+
+  /** See {@linkcode Optimizer.settings}. */
+  override get settings(): OptimizerSettings {
+    const { momentum = 0, nesterov = false } = this.options;
+    return { type: "SGD", momentum, nesterov };
   }
 
   /** See {@linkcode Optimizer.prepare}. */

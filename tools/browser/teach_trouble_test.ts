@@ -1,0 +1,158 @@
+/** Tests what "Teach it" does when something is missing, wrong, or comes at another time. */
+
+import { Buffer } from "node:buffer";
+import { encodePng } from "../../mod.ts";
+import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
+import { fixture } from "../../tests/cli/run.ts";
+import { needsChromium, testWith } from "../../tests/needs.ts";
+import { executable } from "./chromium.ts";
+import { settle } from "./classify.ts";
+import { shapeFiles } from "./shapes.ts";
+import { Site, stepsOf } from "./site.ts";
+import { assertCount, beforeCall, card, learn } from "./teach_page.ts";
+import { assertNoProblems, opener } from "./trouble.ts";
+
+testWith(
+  await needsChromium(executable),
+  "teaching the page when something goes wrong",
+  async (t) => {
+    const step = stepsOf(t);
+    await using site = await Site.open();
+    const open = opener(site);
+
+    await step("breaks long names on a phone", async () => {
+      const page = await open("classify/", undefined, { viewport: { width: 320, height: 700 } });
+      await page.waitForSelector("#teach .card");
+      const buffer = Buffer.from("no photo"), file = { mimeType: "image/png", buffer };
+      await page.setInputFiles(`${card(1)} [type=file]`, {
+        name: `${"w".repeat(99)}.png`,
+        ...file,
+      });
+      await page.waitForSelector(`${card(1)} .problem:not([hidden])`);
+      assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 320);
+      await page.context().close();
+    });
+
+    await step("leaves the focus where the reader is", async () => {
+      const page = await open("classify/");
+      const hasFocus = (selector: string) =>
+        page.evaluate(`document.activeElement === document.querySelector("${selector}")`);
+      await settle(page);
+      await page.focus("#bars li:nth-child(2) button");
+      await page.evaluate("document.querySelector('[data-sample*=cat]').click()");
+      await page.waitForSelector("[data-sample*=cat][aria-pressed=true]");
+      await settle(page);
+      assertEquals(await hasFocus("#bars li:nth-child(2) button"), true);
+      await beforeCall(page, "network", "new Promise(() => {})");
+      await page.setInputFiles("#network-file", fixture("networks/squeezenet1_1.onnx"));
+      await page.focus("#cancel");
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("#loading[hidden]", { state: "attached" });
+      assertEquals(await hasFocus("#networks [aria-pressed=true]"), true);
+      for (const [i, shape] of (["circle", "square"] as const).entries()) {
+        await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 2));
+        await assertCount(page, i + 1, "2 photos");
+      }
+      await beforeCall(page, "teachLearn", "new Promise((resolve) => globalThis.goOn = resolve)");
+      await page.focus("#teach [data-learn]");
+      await page.keyboard.press("Enter");
+      assertEquals(await hasFocus("#teach [data-stop]"), true);
+      await page.focus(`${card(1)} [name=class]`);
+      await page.evaluate("goOn()");
+      await page.waitForSelector("#teach .trial:not([hidden])");
+      await settle(page);
+      assertEquals(await hasFocus(`${card(1)} [name=class]`), true);
+      await page.context().close();
+    });
+
+    await step("takes photos that are pasted where the reader is", async () => {
+      const page = await open("classify/");
+      await page.waitForSelector("#teach .card");
+      await settle(page);
+      const [{ buffer }] = await shapeFiles("circle", 1);
+      const paste = (selector: string) =>
+        page.evaluate(`{
+          const dataTransfer = new DataTransfer();
+          const bytes = Uint8Array.from(atob("${
+          buffer.toString("base64")
+        }"), (c) => c.charCodeAt(0));
+          dataTransfer.items.add(new File([bytes], "image.png"));
+          document.querySelector("${selector}").dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: dataTransfer, bubbles: true }));
+        }`);
+      const problem = page.locator("#teach > .problem");
+      await paste("#teach h2");
+      assertEquals(await problem.textContent(), "Click a class, then paste.");
+      await paste(`${card(1)} .hint`);
+      await assertCount(page, 1, "1 photo");
+      assertEquals(await problem.isVisible(), false);
+      await page.click(`${card(1)} .thumbnails button`); // the focus is now on its button
+      await page.waitForSelector(`${card(1)} .hint`);
+      await paste("body");
+      await assertCount(page, 1, "1 photo");
+      assertEquals(await page.locator("[data-sample][aria-pressed=true]").count(), 1);
+      await page.evaluate("document.activeElement.blur()");
+      await paste("body");
+      await page.waitForFunction("!document.querySelector('[data-sample][aria-pressed=true]')");
+      const { y, height } = (await page.locator("#frame").boundingBox())!;
+      assert(y + height / 2 > 0, "the photo is in view");
+      await page.context().close();
+    });
+
+    await step("learns from a copy of a photo that is removed meanwhile", async () => {
+      const page = await open("classify/");
+      await page.waitForSelector("#teach .card");
+      const [copied, ...circles] = await shapeFiles("circle", 2);
+      await page.setInputFiles(`${card(1)} [type=file]`, [copied, ...circles]);
+      await assertCount(page, 1, "2 photos");
+      await page.evaluate(`{
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, transfer) {
+        postMessage.call(this, message, transfer);
+        if (message.call !== "teachKeep") return;
+        Worker.prototype.postMessage = postMessage;
+        document.querySelector("${card(1)} .thumbnails button").click();
+      };
+    }`);
+      await page.setInputFiles(`${card(2)} [type=file]`, copied);
+      await assertCount(page, 2, "1 photo");
+      await assertCount(page, 1, "1 photo");
+      await learn(page);
+      assertEquals(await page.isVisible("#teach > .problem"), false);
+      await page.context().close();
+    });
+
+    await step("shows a long thin photo to learn from", async () => {
+      const page = await open("classify/"), width = 60_000;
+      await page.waitForSelector("#teach .card");
+      const png = await encodePng({ width, height: 1, data: new Uint8Array(3 * width).fill(200) });
+      const file = { name: "thin.png", mimeType: "image/png", buffer: Buffer.from(png) };
+      await page.setInputFiles(`${card(1)} [type=file]`, file);
+      await assertCount(page, 1, "1 photo");
+      const pixel = await page.evaluate(`Array.from(document.querySelector("#teach canvas")
+      .getContext("2d").getImageData(64, 64, 1, 1).data)`);
+      assertEquals(pixel, [200, 200, 200, 255]);
+      await page.context().close();
+    });
+
+    await step("refuses to learn from a network that it cannot save", async () => {
+      const page = await open("classify/");
+      await page.waitForSelector("#teach .card");
+      await page.setInputFiles("#network-file", fixture("networks/squeezenet1_1.onnx"));
+      await page.waitForSelector("#networks [aria-pressed=true]:has-text('squeezenet1_1.onnx')");
+      await settle(page);
+      for (const [i, shape] of (["circle", "square"] as const).entries()) {
+        await page.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 1));
+        await assertCount(page, i + 1, "1 photo");
+      }
+      await page.click("#teach [data-learn]");
+      assertMatch(
+        await page.textContent("#teach > .problem:not([hidden])") ?? "",
+        /^“squeezenet1_1\.onnx” is an ONNX network, .*: choose another one\.$/,
+      );
+      await page.context().close();
+    });
+
+    assertNoProblems(site);
+  },
+);

@@ -1,0 +1,21 @@
+/** What the tests of pages share that do not have all of their files. */
+
+import type { Page } from "npm:playwright-core@1.56.1";
+import { assertEquals } from "../../tests/assert.ts";
+import type { Site } from "./site.ts";
+
+/**
+ * Makes a function that opens a page without a service worker. The server does not have the files with
+ * the names that it is given.
+ */
+export const opener =
+  (site: Site) => async (path: string, missing = /^$/, options = {}): Promise<Page> => {
+    const page = await site.page("", { ...options, serviceWorkers: "block" });
+    await page.route(missing, (route) => route.fulfill({ status: 404 }));
+    await page.goto(new URL(path, page.url()).href);
+    return page;
+  };
+
+/** Asserts that nothing went wrong but that files were missing. */
+export const assertNoProblems = ({ problems }: Site) =>
+  assertEquals(problems.filter((text) => !/404/.test(text)), []);
