@@ -8,7 +8,7 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { MemoryBudget } from "./memory_budget.ts";
+import { DescriptionBudget } from "./description_budget.ts";
 import { type ByteRange, type ByteSource, readBytes } from "./source.ts";
 import { escapeText } from "./quote.ts";
 
@@ -79,7 +79,7 @@ export async function readZip(source: ByteSource): Promise<ZipArchive> {
   if (!(offset + size <= end)) throw bad("has a zip directory outside the file: damaged");
   const bytes = await readBytes(source, offset, size), directory = view(bytes);
 
-  const list: Entry[] = [], budget = new MemoryBudget(source.name, "its zip directory");
+  const list: Entry[] = [], budget = new DescriptionBudget(source.name, "its zip directory");
   for (let at = 0; at < size;) {
     if (at + 46 > size || directory.getUint32(at, true) !== entrySignature) {
       throw bad("has a damaged zip directory");

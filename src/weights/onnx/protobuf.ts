@@ -8,7 +8,7 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { MemoryBudget } from "../io/memory_budget.ts";
+import { DescriptionBudget } from "../io/description_budget.ts";
 import type { RelatedFiles } from "../io/related_files.ts";
 import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
 import { decodeText } from "../io/text.ts";
@@ -55,14 +55,14 @@ export class ProtoReader {
   #fields = 0;
   #descriptionBytes = 0;
   /** The memory of everything that is read, except for the elements of tensors. */
-  readonly budget: MemoryBudget;
+  readonly budget: DescriptionBudget;
 
   /**
    * @param source The file.
    * @param files Opens the files with external data.
    */
   constructor(readonly source: ByteSource, readonly files: RelatedFiles) {
-    this.budget = new MemoryBudget(source.name, "its graph");
+    this.budget = new DescriptionBudget(source.name, "its graph");
   }
 
   /** The fields of a message, in file order. */

@@ -11,7 +11,7 @@
  */
 
 import { FileError } from "../../errors.ts";
-import type { MemoryBudget } from "../io/memory_budget.ts";
+import type { DescriptionBudget } from "../io/description_budget.ts";
 import { damagedPickle, PickleBytes } from "./pickle_bytes.ts";
 import { PickleStack } from "./pickle_stack.ts";
 import {
@@ -31,7 +31,7 @@ import { escapeText } from "../io/quote.ts";
 /** Implements the names in a pickle. Methods throw a FileError to reject. */
 export interface PickleHost {
   /** The memory that values may take. */
-  readonly budget: MemoryBudget;
+  readonly budget: DescriptionBudget;
   /** Whether a pickle may use this name, in the form `module.name`. */
   allows(name: string): boolean;
   /** Calls a class or function by name. */
@@ -70,7 +70,7 @@ export function unpickle(
 
 class Machine {
   readonly #input: PickleBytes;
-  readonly #budget: MemoryBudget;
+  readonly #budget: DescriptionBudget;
   readonly #stack: PickleStack;
   /** The allowed names that the pickle uses. There are not many. */
   readonly #globals = new Map<string, Global>();

@@ -5,7 +5,7 @@
  */
 
 import { FileError } from "../../errors.ts";
-import type { MemoryBudget } from "../io/memory_budget.ts";
+import type { DescriptionBudget } from "../io/description_budget.ts";
 import { decodeText } from "../io/text.ts";
 import { cost, type Opaque, opaque } from "./pickle_values.ts";
 
@@ -24,7 +24,7 @@ export class PickleBytes {
     readonly bytes: Uint8Array,
     /** The offset of the next byte. */
     public at: number,
-    readonly budget: MemoryBudget,
+    readonly budget: DescriptionBudget,
     readonly file: string,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -5,7 +5,7 @@
  */
 
 import type { FileError } from "../../errors.ts";
-import type { MemoryBudget } from "../io/memory_budget.ts";
+import type { DescriptionBudget } from "../io/description_budget.ts";
 import { damagedPickle } from "./pickle_bytes.ts";
 import { cost, Opaque, type Value } from "./pickle_values.ts";
 
@@ -17,10 +17,10 @@ export class PickleStack {
   readonly #memo: Value[] = [];
   /** All other memo entries. */
   readonly #sparseMemo = new Map<number, Value>();
-  readonly #budget: MemoryBudget;
+  readonly #budget: DescriptionBudget;
   readonly #file: string;
 
-  constructor(budget: MemoryBudget, file: string) {
+  constructor(budget: DescriptionBudget, file: string) {
     this.#budget = budget;
     this.#file = file;
   }

@@ -9,7 +9,7 @@
 
 import { FileError } from "../../errors.ts";
 import { type DType, itemSize } from "../dtype.ts";
-import { MemoryBudget } from "../io/memory_budget.ts";
+import { DescriptionBudget } from "../io/description_budget.ts";
 import { dictClasses, opaqueClasses } from "./data_classes.ts";
 import type { PickleHost } from "./pickle.ts";
 import {
@@ -112,11 +112,11 @@ export class TorchHost implements PickleHost {
   /** Every storage that the pickle has mentioned so far, by key. */
   readonly storages = new Map<string, TorchStorage>();
 
-  readonly budget: MemoryBudget;
+  readonly budget: DescriptionBudget;
 
   /** @param file The file name in error messages. */
   constructor(readonly file: string) {
-    this.budget = new MemoryBudget(file, "its pickle");
+    this.budget = new DescriptionBudget(file, "its pickle");
   }
 
   allows(name: string): boolean {

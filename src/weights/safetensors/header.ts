@@ -8,7 +8,7 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { MemoryBudget } from "../io/memory_budget.ts";
+import { DescriptionBudget } from "../io/description_budget.ts";
 import { escapeText } from "../io/quote.ts";
 import { maxDimensions } from "../layout.ts";
 
@@ -60,10 +60,10 @@ export function parseIndex(bytes: Uint8Array, file: string): Map<string, string>
 
 class Parser {
   #at = 0;
-  readonly #budget: MemoryBudget;
+  readonly #budget: DescriptionBudget;
 
   constructor(readonly text: string, readonly file: string, readonly what: string) {
-    this.#budget = new MemoryBudget(file, `its ${what}`);
+    this.#budget = new DescriptionBudget(file, `its ${what}`);
   }
 
   header(): Header {

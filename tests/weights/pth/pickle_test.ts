@@ -3,12 +3,12 @@ import { unpickle } from "../../../src/weights/pth/pickle.ts";
 import { TruncatedPickle } from "../../../src/weights/pth/pickle_bytes.ts";
 import { type Dict, type List, opaque, Tuple } from "../../../src/weights/pth/pickle_values.ts";
 import { assertEquals, assertThrows } from "../../assert.ts";
-import { MemoryBudget } from "../../../src/weights/io/memory_budget.ts";
+import { DescriptionBudget } from "../../../src/weights/io/description_budget.ts";
 import { bytes, le, py } from "../helpers.ts";
 
 const host = {
   get budget() {
-    return new MemoryBudget("x", "its pickle");
+    return new DescriptionBudget("x", "its pickle");
   },
   allows: (name: string) => name === "allowed.thing",
   call: (_: string, args: readonly unknown[]) => new Tuple(args as never),

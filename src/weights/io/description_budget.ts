@@ -13,7 +13,7 @@ import { FileError } from "../../errors.ts";
 const maxBytes = 16 << 20;
 
 /** Counts the estimated size of everything that a reader creates. */
-export class MemoryBudget {
+export class DescriptionBudget {
   #left = maxBytes;
 
   /**
