@@ -321,12 +321,12 @@ Deno.test({
   ignore: Deno.build.os !== "linux", // needs /proc
   fn: async () => {
     await using folder = await TempFolder.make();
-    // 49 kB for the file, for its pixels and for the network's input: 24 MB in the second half
+    // 49 kB for the file, for its pixels and for the network's input: 16 MB in the second half
     for (let i = 0; i < 40; i++) await folder.write(`photos/${i}.bmp`, bmp(i, 128));
     const process = start([...tiny, "--files-from=-"], folder.path);
     const list = process.stdin.getWriter(), answers = process.stdout.getReader();
     const resident: number[] = [];
-    for (let round = 0; round < 25; round++) {
+    for (let round = 0; round < 15; round++) {
       await list.write(new TextEncoder().encode("photos\n"));
       for (let lines = 0; lines < 40;) {
         lines += (await answers.read()).value!.reduce((sum, byte) => sum + Number(byte === 10), 0);
@@ -338,7 +338,7 @@ Deno.test({
     assertEquals([(await answers.read()).done, (await process.status).code], [true, 0]);
     const half = resident.length >> 1;
     const growth = Math.max(...resident.slice(half)) - Math.max(...resident.slice(0, half));
-    assert(growth < 12, `${resident.map(Math.round)} MiB`);
+    assert(growth < 8, `${resident.map(Math.round)} MiB`);
   },
 });
 
