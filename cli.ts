@@ -34,7 +34,7 @@ export async function main(args: readonly string[]): Promise<number> {
 async function run(options: Command): Promise<number> {
   switch (options.command) {
     case "help":
-      print((await import("./src/cli/usage.ts")).usage);
+      print((await import("./src/cli/usage.ts")).usageOf(options.topic));
       return 0;
     case "version":
       print(`pembroke ${denoJson.version}`);

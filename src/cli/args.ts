@@ -5,11 +5,11 @@ import type { Preprocessing } from "../image/preprocess.ts";
 import { precisions } from "../layers/precision.ts";
 import type { ExplainArgs, readExplain, showModes } from "./args_explain.ts";
 import type { LearnArgs } from "./args_learn.ts";
-import { readWeightsArgs, type WeightsArgs, weightsCommands } from "./args_weights.ts";
+import { readWeightsArgs, type WeightsArgs } from "./args_weights.ts";
 import { exclude, integer, oneOf, positive } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import type { Shard } from "./inputs.ts";
-import { checkUsed, modelCommands, options } from "./options.ts";
+import { checkUsed, modelCommands, options, weightsCommands } from "./options.ts";
 import { parseStrictly } from "./parse.ts";
 
 /** The parsed arguments of any command. */
@@ -42,6 +42,8 @@ export interface ModelOptions {
 export interface Options extends ModelOptions {
   readonly command: typeof modelCommands[number] | "help" | "version";
   readonly inputs: readonly string[];
+  /** The command that help is about, if there is one of this name. */
+  readonly topic?: string;
   /** A file that lists more inputs, one per line; "-" for standard input. */
   readonly filesFrom?: string;
   /** The file of results to append to. */
@@ -93,7 +95,7 @@ export async function readCommand(args: readonly string[]): Promise<Command> {
     return readArgs(args, readExplain);
   }
   const asked = args.find((arg) => ["-h", "--help", "--version"].includes(arg));
-  if (asked !== undefined) return readArgs([asked]);
+  if (asked !== undefined) return readArgs([asked, args[at]]);
   const rest = args.toSpliced(at, 1);
   if (command) return readWeightsArgs(command, rest);
   const { readLearnArgs } = await import("./args_learn.ts");
@@ -114,6 +116,7 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
   const asksHelp = values.help || !named && inputs[0] === "help"; // a file of this name is ./help
   const command = asksHelp ? "help" : values.version ? "version" : named ?? "classify";
 
+  const topic = named ?? inputs[inputs[0] === "help" ? 1 : 0];
   const isModelCommand = command !== "help" && command !== "version";
   if (isModelCommand) checkArgs(command, values, inputs);
   const own = isModelCommand
@@ -122,6 +125,7 @@ export function readArgs(args: readonly string[], readOwn?: typeof readExplain):
   return {
     command,
     inputs,
+    ...command === "help" && topic !== undefined && { topic },
     ...own,
     filesFrom: values["files-from"],
     resume: values.resume,

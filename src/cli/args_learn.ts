@@ -106,7 +106,7 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
   exclude(values, "quiet", "verbose");
   const fineTune = values["fine-tune"] === "all"
     ? "all"
-    : integer("--fine-tune", values["fine-tune"], 1000);
+    : integer("--fine-tune", values["fine-tune"], 1000, ", or all");
   if (fineTune === 0 && values.epochs !== undefined) {
     throw new UsageError("--epochs needs --fine-tune");
   }

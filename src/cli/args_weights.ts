@@ -4,6 +4,7 @@ import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../we
 import { oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
+import type { weightsCommands } from "./options.ts";
 import { parseStrictly } from "./parse.ts";
 
 /** `cli.ts pull NAME`. */
@@ -59,8 +60,6 @@ export interface QuantizeArgs {
 
 export type WeightsArgs = PullArgs | ModelsArgs | RemoveArgs | ConvertArgs | QuantizeArgs;
 
-export const weightsCommands = ["pull", "models", "rm", "convert", "quantize"] as const;
-
 export const weightsUsage = `\
 Pull options (the models command lists the names):
       --precision P      store as f32, f16 or int8 (default f16). f16 has half
@@ -79,7 +78,7 @@ ends in .safetensors, .pth, .pt or .onnx):
       --precision P      f32, f16 or int8, as for pull (default f32; int8 needs
                          .safetensors)
 
-Quantize options (input as for convert):
+Quantize options (input: .pth, .net, safetensors or ONNX):
   -o, --output FILE      the int8 weights; a name that ends in .safetensors
       --calibrate FOLDER a few dozen different photos. Stores the ranges of
                          values in them, so that convolutions need not search

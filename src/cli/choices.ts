@@ -12,12 +12,16 @@ export function oneOf<T extends string>(option: string, text: string, names: rea
   );
 }
 
-/** An integer from 0 to `max`. */
-export function integer(option: string, text: string, max: number): number {
+/**
+ * An integer from 0 to `max`.
+ *
+ * @param others What else the option takes, for the error.
+ */
+export function integer(option: string, text: string, max: number, others = ""): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= max) return value;
   throw new UsageError(
-    `${option} is ${JSON.stringify(text)}, must be an integer from 0 to ${max}`,
+    `${option} is ${JSON.stringify(text)}, must be an integer from 0 to ${max}${others}`,
   );
 }
 
@@ -35,4 +39,18 @@ export function exclude<K extends string>(
   b: K,
 ): void {
   if (values[a] && values[b]) throw new UsageError(`--${a} and --${b} cannot be combined`);
+}
+
+/** The name, if any, that differs from a word in one letter, or in the order of two. */
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  return names.find((name) => name.length > 3 && differByOne(word.toLowerCase(), name));
+}
+
+function differByOne(a: string, b: string): boolean {
+  const least = Math.min(a.length, b.length);
+  let start = 0, end = 0;
+  while (start < least && a[start] === b[start]) start++;
+  while (end < least - start && a.at(-1 - end) === b.at(-1 - end)) end++;
+  const [x, y] = [a, b].map((text) => text.slice(start, text.length - end));
+  return x.length < 2 && y.length < 2 || x.length === 2 && y === x[1] + x[0];
 }

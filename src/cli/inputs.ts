@@ -4,9 +4,11 @@ import { collect, download, readChunks, tooLarge } from "../io/download.ts";
 import { FileError } from "../errors.ts";
 import { crc32 } from "../io/crc32.ts";
 import { redactUrl } from "../io/redact.ts";
+import { nearest } from "./choices.ts";
 import { asFileError, isPermissionError, oneLine } from "./errors.ts";
 import { type FileEntry, fileInfo, filesIn, filesMatching, isPattern } from "./files.ts";
 import { linesOf } from "./lines.ts";
+import { commands } from "./options.ts";
 import { imageFormats } from "./terminal.ts";
 
 /** An image to classify. */
@@ -96,8 +98,15 @@ export async function* expand(
     const reason = `no images in this folder (${imageFormats})`;
     throw new FileError(argument, info ? reason : "no file matches");
   } catch (error) {
-    yield fileInput({ path: redactUrl(argument), error });
+    yield fileInput({ path: redactUrl(argument), error: withHint(argument, error) });
   }
+}
+
+/** The error of an argument, which may be a misspelled command. */
+function withHint(argument: string, error: unknown): unknown {
+  const command = error instanceof Deno.errors.NotFound ? nearest(argument, commands) : undefined;
+  const reason = `no such file; did you mean the command ${command}?`;
+  return command ? new FileError(argument, reason, { cause: error }) : error;
 }
 
 /** A short name of a data URL, different for different data. */

@@ -5,6 +5,11 @@ import { UsageError } from "./errors.ts";
 /** The commands that run a model. */
 export const modelCommands = ["classify", "evaluate", "explain", "serve", "summary"] as const;
 
+export const weightsCommands = ["pull", "models", "rm", "convert", "quantize"] as const;
+
+/** All commands. */
+export const commands: readonly string[] = [...modelCommands, ...weightsCommands, "learn"];
+
 type ModelCommand = typeof modelCommands[number];
 
 const runs: readonly ModelCommand[] = ["classify", "evaluate", "explain", "serve"];

@@ -4,8 +4,9 @@ import { devices } from "../backend/devices.ts";
 import { bundledNetwork } from "../models/bundled.ts";
 import { learnUsage } from "./args_learn.ts";
 import { weightsUsage } from "./args_weights.ts";
+import { modelCommands } from "./options.ts";
 
-/** What --help prints. */
+/** What --help prints without a command. */
 export const usage = `\
 Classify photos with a convolutional network, on WebAssembly or a GPU.
 
@@ -135,3 +136,33 @@ The environment variable PEMBROKE_CACHE names the folder of pulled models
 
 Exit status: 0 on success, 1 if an input failed, 2 for wrong usage or a missing
 permission.`;
+
+/** Commands that take no photos. */
+const withoutPhotos = ["convert", "models", "pull", "rm", "summary"];
+
+/** What --help prints for one command, if there is one of this name. */
+export function usageOf(command = ""): string {
+  const [, synopses, list, ...sections] = usage.split("\n\n");
+  const synopsis = synopses.split("\n").find((line) => line.includes(`cli.ts ${command} `)) ??
+    synopses.split("\n", 1)[0];
+  const [, first, rest] = RegExp(`^  ${RegExp.escape(command)}  +(.)(.+(\n {25}.+)*)`, "m")
+    .exec(list) ?? [];
+  if (!command || !first) return usage;
+  const isModelCommand = (modelCommands as readonly string[]).includes(command);
+  const fits = (section: string) => {
+    const [, of] = /^(\w+) options\b/.exec(section) ?? [];
+    if (section.startsWith("Model options that summary")) {
+      return isModelCommand && command !== "summary";
+    }
+    return of === "Model"
+      ? isModelCommand
+      : of === undefined
+      ? !section.startsWith("Images") || !withoutPhotos.includes(command)
+      : of === "General" || of.toLowerCase() === command;
+  };
+  return [
+    `${first.toUpperCase()}${rest.replace(/\n +/g, "\n")}.`,
+    `Usage: ${synopsis.slice(7)}`,
+    ...sections.filter(fits),
+  ].join("\n\n");
+}

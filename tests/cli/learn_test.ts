@@ -219,6 +219,10 @@ Deno.test("learn reports folders and options that it cannot use in one error", a
     '--holdout is "1.5", must be a number between 0 and 1, such as 0.2',
   );
   assertEquals(await usage("photos", ...out, "--epochs", "3"), "--epochs needs --fine-tune");
+  assertEquals(
+    await usage("photos", ...out, "--fine-tune", "two"),
+    '--fine-tune is "two", must be an integer from 0 to 1000, or all',
+  );
   const needsFrom = "--base needs --from, a file with only a last layer";
   assertEquals(await usage("photos", ...out, "--base", "a"), needsFrom);
 });

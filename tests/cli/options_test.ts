@@ -1,6 +1,6 @@
 import denoJson from "../../deno.json" with { type: "json" };
-import { usage } from "../../src/cli/usage.ts";
-import { assertEquals, assertMatch } from "../assert.ts";
+import { usage, usageOf } from "../../src/cli/usage.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { fixture, run, theError } from "./run.ts";
 
 Deno.test("--help and --version print to standard output and exit with 0", async () => {
@@ -9,6 +9,48 @@ Deno.test("--help and --version print to standard output and exit with 0", async
   }
   const stdout = `pembroke ${denoJson.version}\n`;
   assertEquals(await run(["--version"]), { code: 0, stdout, stderr: "" });
+});
+
+Deno.test("--help after a command prints only what it takes", async () => {
+  const commands = "classify explain learn evaluate serve summary pull models rm convert quantize";
+  const sections = (text: string) => text.match(/^\w+ options(?= that|)/gm) ?? [];
+  const own: Record<string, string> = { Model: "classify explain evaluate serve summary" };
+  for (const command of commands.split(" ")) {
+    const help = usageOf(command);
+    assertMatch(
+      help,
+      RegExp(`^[A-Z].+\\.\n\nUsage: deno run -A cli\\.ts \\[?${command}\\b.*\n\n`, "s"),
+    );
+    for (const section of sections(help)) {
+      const [name] = section.split(" ");
+      const fits = own[name]?.includes(command) ??
+        (name === "General" || name.toLowerCase() === command);
+      assert(fits, `${command}: ${section}`);
+    }
+    const hasOwn = sections(usage).some((text) => text.toLowerCase() === `${command} options`);
+    assertEquals(
+      sections(help).some((text) => text.toLowerCase() === `${command} options`),
+      hasOwn,
+    );
+  }
+  assert(!usageOf("summary").includes("--seed"));
+  for (const name of [undefined, "", "photo.jpg", "[a", "the"]) assertEquals(usageOf(name), usage);
+  const learn = { code: 0, stdout: `${usageOf("learn")}\n`, stderr: "" };
+  for (const args of [["learn", "-h"], ["-q", "learn", "x", "--help"], ["help", "learn"]]) {
+    assertEquals(await run(args), learn);
+  }
+  assertEquals((await run(["serve", "--help"])).stdout, `${usageOf("serve")}\n`);
+});
+
+Deno.test("a misspelled command is a missing file, with a hint", async () => {
+  for (
+    const [word, command] of [["clasify", "classify"], ["explian", "explain"], ["pul", "pull"]]
+  ) {
+    const { stderr } = await run(["-m", "resnet-tiny", "-q", word]);
+    assertEquals(stderr, `error: ${word}: no such file; did you mean the command ${command}?\n`);
+  }
+  const { stderr } = await run(["-m", "resnet-tiny", "-q", "photos"]);
+  assertEquals(stderr, "error: photos: no such file\n");
 });
 
 Deno.test("wrong usage exits with 2 and one error", async () => {
