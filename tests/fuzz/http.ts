@@ -95,7 +95,8 @@ function form(random: FuzzRandom): { body: Uint8Array<ArrayBuffer>; type: string
   const parts: (string | Uint8Array)[] = [];
   if (random.chance(0.1)) parts.push("preamble", lineBreak);
   for (let i = random.below(random.chance(0.1) ? 120 : 4); i >= 0; i--) {
-    const name = random.pick(["", "; filename=a.png", '; filename="a\\".png"', "; filename*=x"]);
+    const names = ["", "; filename=a.png", '; filename="a\\".png"', "; filename*=x"];
+    const name = random.pick([...names, '; x="; filename=a', '; FILENAME="a\\']);
     const header = `Content-Disposition: form-data; name="p"${name}`;
     parts.push(`--${boundary}`, lineBreak);
     if (random.chance(0.9)) parts.push(header, lineBreak);
