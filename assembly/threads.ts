@@ -6,10 +6,10 @@
 //   join(items);
 //
 // Threads claim one item at a time. So a slow thread computes fewer items, and the others do the work of
-// one that is late or missing. Half of the threads begin with the first item, the others with the last one. So a
-// thread mostly gets the same part of the image in one kernel after the other, and finds it in its cache. An item
-// gives the same result on every thread. In builds without threads the loop simply counts. Variables of a module
-// belong to a thread; constants in memory are shared.
+// one that is late or missing. Half of the threads claim items from the first on, the others from the last on.
+// So a thread mostly gets the same part of the image in one kernel after the other, and finds it in its cache.
+// An item gives the same result on every thread. In builds without threads the loop simply counts. Variables of
+// a module belong to a thread; constants in memory are shared.
 
 /** This thread's number, 0 for the caller's, and the number of threads. */
 let threadIndex: i32 = 0;
@@ -21,7 +21,7 @@ const CLAIMS: usize = 8; // the items that are claimed; see claimShared
 const FAILED: usize = 32; // not 0 once a thread has thrown
 const DONE: usize = 36; // items finished since the kernel began
 
-/** The number of this phase, when threads share the kernel, and the items of all earlier ones. */
+/** When threads share the kernel: the number of this phase, and the items of all earlier ones. */
 let phase: i32 = 0, earlierItems: i32 = 0;
 /** The next item of this phase, when one thread computes all of them. */
 let nextItem: i32 = 0;
@@ -36,19 +36,22 @@ let canSleep: bool = false;
 export let threadMemory: usize = memory.data(2048, 16);
 /** At most 64 words: a tile that is not whole (gemm*.ts, linear_batch.ts), four floats, or counts. */
 export const EDGE_TILE: usize = 0;
-/** Tiles of winograd*.ts that are transformed along one axis: 8×8 vectors; for gradients one more, of TAPS. */
+/**
+ * Tiles of winograd*.ts that are transformed along one axis: 8×8 vectors. The gradient of 5×5 weights takes one
+ * vector more, the first of TAPS.
+ */
 export const HALF_TILE: usize = 256;
 /** A row of the kernels of winograd_weights.ts: 5 vectors. */
 export const TAPS: usize = 1280;
-/** The maxima of the columns of windows (max_pool2d.ts), in place of tiles. */
+/** The maxima of columns of windows (max_pool2d.ts), which uses no tiles. */
 export const COLUMN_MAXIMA: usize = HALF_TILE;
 export const COLUMN_MAXIMA_FLOATS: i32 = 256;
 /** A Product (gemm_tiles.ts), or an IntProduct (gemm_int8.ts). */
 export const PRODUCT: usize = 1408;
 
 /**
- * Checks before a thread starts to sleep, a tenth of a millisecond at a time: a third of a millisecond of them.
- * A thread that sleeps wakes too late for the next kernel.
+ * How often a waiting thread checks before it starts to sleep: for a third of a millisecond. It then sleeps for a
+ * tenth of a millisecond at a time, and may wake too late for the next kernel.
  */
 const SPINS: i32 = 400_000;
 
@@ -103,18 +106,21 @@ export function claim(items: i32): i32 {
   return nextItem < items ? nextItem++ : -1;
 }
 
-/** Where the parts of CLAIMS begin: items claimed from the front, from the back, and the number of the phase. */
+/**
+ * The parts of CLAIMS: 22 bits for the items claimed from the front, 22 for those from the back, and 20 for the
+ * number of the phase. With more items than MOST_ITEMS, all are claimed from the front, which then has 44 bits.
+ */
 const BACK: i64 = 22, PHASE: i64 = 44;
-/** The most items that are claimed from both ends, and the largest number of a phase. */
 const MOST_ITEMS: i32 = (1 << 22) - 1, LAST_PHASE: i32 = (1 << 20) - 1;
 
 /** Claims an item. It calls itself if another thread was faster, so it is never inlined. */
 function claimShared(items: i32): i32 {
-  const claims = atomic.load<i64>(control + CLAIMS), ahead = ((claims >>> PHASE) as i32) - phase & LAST_PHASE;
-  if (ahead != 0 && ahead <= LAST_PHASE / 2) return -1; // the others have finished this phase
+  const claims = atomic.load<i64>(control + CLAIMS); // before DONE: see below
+  if (atomic.load<i32>(control + DONE) - earlierItems >= items) return -1; // this thread is late for the phase
   const fromBoth = items <= MOST_ITEMS;
   let front: i64 = 0, back: i64 = 0;
-  if (ahead == 0) {
+  // the phase was not finished when `claims` was loaded, so claims of another phase are of an earlier one
+  if ((claims >>> PHASE) as i32 == phase) {
     front = claims & ((1 << (fromBoth ? BACK : PHASE)) - 1);
     back = fromBoth ? claims >>> BACK & MOST_ITEMS : 0;
   }
@@ -131,7 +137,7 @@ export function join(items: i32): void {
   if (ASC_FEATURE_THREADS && threads > 1 && !solo) {
     earlierItems += items;
     phase = phase + 1 & LAST_PHASE;
-    for (let spins = 0; atomic.load<i32>(control + DONE) < earlierItems; spins++) {
+    for (let spins = 0; atomic.load<i32>(control + DONE) - earlierItems < 0; spins++) {
       if (atomic.load<i32>(control + FAILED)) unreachable();
       if (spins > SPINS && canSleep) {
         atomic.wait<i32>(control + DONE, atomic.load<i32>(control + DONE), 100_000);

@@ -1,22 +1,31 @@
 import { kernelsOf } from "../../src/backend/interface.ts";
 import { createBackend } from "../../src/backend/mod.ts";
-import { threadedBuilds } from "../../src/backend/wasm/binary.ts";
+import { instantiate, threadedBuilds } from "../../src/backend/wasm/binary.ts";
+import { activationKindCodes } from "../../src/backend/wasm/generated/geometry.ts";
+import { sharedMemory } from "../../src/backend/wasm/memory.ts";
 import { supportedBuilds } from "../../src/backend/wasm/one_thread.ts";
+import { threadBytes } from "../../src/backend/wasm/threads.ts";
+import { words } from "../../src/backend/wasm/worker.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { BatchNorm2d, Conv2d, Flatten, Linear } from "../../src/layers/mod.ts";
 import { Dropout, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
 import {
+  adaptiveAvgPool2d,
+  avgPool2d,
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
   crossEntropy,
+  maxPool2d,
+  maxPool2dWithIndices,
+  maxPoolBackward,
   relu,
 } from "../../src/ops/mod.ts";
 import { Tensor } from "../../src/tensor.ts";
 import { AdamW, type Optimizer, SGD } from "../../src/train/mod.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { bits, Draw, upload } from "./harness.ts";
 
 const mod = new URL("../../mod.ts", import.meta.url).href;
@@ -113,6 +122,21 @@ async function convolveDepthwise(backend: Backend): Promise<Int32Array[]> {
   return (await Promise.all(results)).map(bits);
 }
 
+/** Runs poolings of so many planes that all threads get some, and the last item fewer than the others. */
+async function pool(backend: Backend): Promise<Int32Array[]> {
+  using x = upload(backend, new Draw(9).floats([3, 37, 31, 42])); // items of 12 planes
+  const shape = { kernelSize: 3, stride: 2, padding: [1, 0], ceilMode: true } as const;
+  using max = maxPool2d(x, shape), mean = avgPool2d(x, shape);
+  using inside = avgPool2d(x, { ...shape, countIncludePad: false });
+  using halves = adaptiveAvgPool2d(x, 2);
+  const { output, indices } = maxPool2dWithIndices(x, shape);
+  using dx = maxPoolBackward(output, indices, x.shape);
+  const results = [max, mean, inside, halves, output, dx].map((tensor) => tensor.read());
+  output.dispose();
+  indices.dispose();
+  return (await Promise.all(results)).map(bits);
+}
+
 const workloads: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
   "training with SGD": (backend) =>
     train(backend, (net) => new SGD(net, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 })),
@@ -120,6 +144,7 @@ const workloads: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
   "large convolutions": convolve,
   "8-bit weights": multiplyInt8,
   "depthwise convolutions": convolveDepthwise,
+  "pooling": pool,
 };
 
 for (const [name, work] of Object.entries(workloads)) {
@@ -181,6 +206,58 @@ Deno.test("threads share more groups of channels than they count from both ends"
   const term = (i: number) => (i % 7) * (i % 3);
   const wrong = (await y.read()).findIndex((v, i) => v !== term(2 * i) + term(2 * i + 1));
   assertEquals(wrong, -1);
+});
+
+/** Runs ReLU on −1s as one of several threads, when the words that they share have these values. */
+async function reluAs(thread: number, threads: number, claims: bigint, done: number) {
+  const { module } = (await threadedBuilds().next()).value!;
+  const memory = sharedMemory()!, kernels = instantiate(module, memory);
+  const control = Math.ceil(kernels.heapBase() / 64) * 64, x = control + threadBytes(threads);
+  const shared = new DataView(memory.buffer, control), n = 50_000; // four items
+  memory.grow(Math.ceil(n * 8 / 65536));
+  shared.setBigUint64(words.claims * 4, claims, true);
+  shared.setInt32(words.done * 4, done, true);
+  new Float32Array(memory.buffer, x, n).fill(-1);
+  kernels.setThread(thread, threads, control, control + threadBytes(thread), 1);
+  kernels.beginKernel();
+  kernels.activation(x, x, n, activationKindCodes.relu, 0, 0);
+  return {
+    values: new Set(new Float32Array(memory.buffer, x, n)),
+    claims: shared.getBigUint64(words.claims * 4, true),
+    done: shared.getInt32(words.done * 4, true),
+  };
+}
+
+Deno.test("half of the threads claim items from the front, half from the back", async () => {
+  for (const [thread, threads] of [[0, 2], [1, 2], [0, 3], [1, 3], [2, 3], [7, 16], [8, 16]]) {
+    const { values, claims, done } = await reluAs(thread, threads, 0n, 0);
+    assertEquals([...values], [0]);
+    assertEquals([claims, done], [thread < threads / 2 ? 4n : 4n << 22n, 4], `thread ${thread}`);
+  }
+});
+
+Deno.test("a thread that is late computes nothing again, however far the others are", async () => {
+  for (const phase of [1, 2, 2 ** 19, 2 ** 19 + 1, 2 ** 20 - 1, 2 ** 20]) { // the last counts as 0
+    const one = BigInt(phase % 2 ** 20) << 44n | 1n;
+    const { values, claims, done } = await reluAs(1, 2, one, 4);
+    assertEquals([[...values], claims, done], [[-1], one, 4], `phase ${phase}`);
+  }
+});
+
+Deno.test("threads stay in step for more phases than they count", async () => {
+  const groups = 351_000; // of three phases each: 2²⁰ and some more
+  using backend = (await WasmBackend.withThreads(2))!;
+  const size = groups * 9, x = Float32Array.from({ length: size }, (_, i) => i % 7);
+  using tx = backend.upload(x, [1, groups, 3, 3]);
+  using dy = backend.upload(Float32Array.from({ length: groups }, (_, i) => i % 5), [
+    1,
+    groups,
+    1,
+    1,
+  ]);
+  const options = { groups, algorithm: "winograd" } as const;
+  using dw = conv2dBackwardWeight(dy, tx, [groups, 1, 3, 3], options);
+  assertAllClose(await dw.read(), x.map((v, i) => v * (Math.floor(i / 9) % 5)), { abs: 1e-4 });
 });
 
 Deno.test("createBackend() uses the requested number of threads", async () => {
