@@ -19,7 +19,18 @@ import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 export function avgPool2d(
   y: usize, x: usize, g: Pool2dGeometry, countIncludePad: i32, divisor: i32,
 ): void {
-  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw;
+  const planes = g.n * g.c, size = g.h * g.w, out = g.oh * g.ow;
+  const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const first = i * planesPerItem, count = min(planesPerItem, planes - first);
+    means(y + ((first * out) << 2), x + ((first * size) << 2), count, g, countIncludePad, divisor);
+  }
+  join(items);
+}
+
+/** The same for some planes. */
+function means(y: usize, x: usize, planes: i32, g: Pool2dGeometry, countIncludePad: i32, divisor: i32): void {
+  const h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw;
   const strideH = g.strideH, strideW = g.strideW, dilationH = g.dilationH, dilationW = g.dilationW;
   const top = g.top, left = g.left, bottom = g.bottom, right = g.right;
   const begin = innerBegin(left, strideW, ow);

@@ -184,6 +184,7 @@ const shapes: [string, [number, number, number, number], Options][] = [
     ceilMode: true,
   }],
   ["many planes", [3, 7, 5, 6], { kernel: [2, 2], stride: [1, 1] }],
+  ["planes for several threads", [3, 7, 40, 61], { kernel: [3, 2], stride: [2, 3] }],
 ];
 for (const [what, shape, options] of shapes) {
   testOnEveryBackend(`maxPool2d() and avgPool2d() take ${what}`, async (backend) => {

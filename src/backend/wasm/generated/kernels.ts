@@ -88,6 +88,7 @@ export const sharedKernels = [
   "adaptiveAvgPool2dBackward",
   "adaptiveMaxPool2d",
   "add",
+  "avgPool2d",
   "batchNorm",
   "batchNormBackward",
   "batchNormStatistics",
