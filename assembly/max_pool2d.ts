@@ -1,10 +1,10 @@
 // Max pooling: y[oy, ox] = max over the window's taps that lie inside the input.
 // The maximum starts at −∞, so padding never wins. A NaN in the window gives NaN. Of equal values the first
-// wins, row by row. (All as in PyTorch.) A 1-D pooling has height 1.
+// wins, row by row. (All as in PyTorch. Without positions, 0 and −0 count as the same value, either of which
+// can win.) Every window overlaps the input. A 1-D pooling has height 1.
 //
-// Without positions, the maximum of the rows of a window comes first, for each column, and then that of its columns;
-// so neighbouring windows share columns. With positions, four neighbouring outputs are computed at a time where
-// their windows lie inside the row.
+// Without positions, a window's columns come first: each has a maximum, which all windows that contain the column
+// share. With positions, four neighbouring outputs are computed at a time where their windows lie inside the row.
 
 import { AdaptiveGeometry, MaxPositionGeometry, Pool2dGeometry } from "./geometry";
 import { strided4 } from "./inline/lanes";
@@ -31,28 +31,25 @@ export function maxPool2d(y: usize, indices: usize, x: usize, g: Pool2dGeometry)
 /** The maxima of some planes. */
 function maxima(y: usize, x: usize, planes: i32, g: Pool2dGeometry): void {
   const oh = g.oh, ow = g.ow, strideW = g.strideW, span = (g.kw - 1) * g.dilationW + 1;
+  // neighbouring outputs whose columns have room, and whether those are too few to share columns
   const fit = span <= COLUMN_MAXIMA_FLOATS ? (COLUMN_MAXIMA_FLOATS - span) / strideW + 1 : 0;
-  const across = fit >= ow ? ow : fit & ~3;
-  if (across == 0) {
-    for (const end = x + ((planes * g.h * g.w) << 2); x < end; x += (g.h * g.w) << 2, y += (oh * ow) << 2) {
-      oneByOne(y, x, 0, oh, 0, ow, g);
-    }
-    return;
-  }
-  // several rows of outputs, so that what was stored just before is not loaded at once
-  const down = max(1, COLUMN_MAXIMA_FLOATS / ((across - 1) * strideW + span)), from = threadMemory + COLUMN_MAXIMA;
+  const alone = ow < 4 || fit < 4, across = alone || fit >= ow ? ow : fit & ~3;
+  // several rows of outputs at a time, because loads of what has only just been stored are slow
+  const down = alone ? oh : max(1, COLUMN_MAXIMA_FLOATS / ((across - 1) * strideW + span));
+  const columns = threadMemory + COLUMN_MAXIMA;
   for (let p = 0; p < planes; p++, x += (g.h * g.w) << 2, y += (oh * ow) << 2) {
     for (let oy = 0; oy < oh; oy += down) {
       const rows = min(down, oh - oy);
-      for (let ox = 0; ox < ow; ox += across) {
-        const count = min(across, ow - ox), width = (count - 1) * strideW + span;
-        if (!columnMaxima(from, x, oy, rows, ox * strideW - g.left, width, g)) {
+      for (let ox = 0, count = across; ox < ow; ox += count) {
+        ox = max(0, min(ox, ow - 4)); // at least four outputs, some of which can have been computed
+        count = min(across, ow - ox);
+        const width = (count - 1) * strideW + span;
+        if (alone || !columnMaxima(columns, x, oy, rows, ox * strideW - g.left, width, g)) {
           oneByOne(y, x, oy, rows, ox, count, g);
           continue;
         }
-        let row = from;
-        for (let i = 0, to = y + ((oy * ow + ox) << 2); i < rows; i++, to += ow << 2, row += width << 2) {
-          rowMaxima(to, row, count, g);
+        for (let i = 0; i < rows; i++) {
+          rowMaxima(y + (((oy + i) * ow + ox) << 2), columns + ((i * width) << 2), count, g);
         }
       }
     }
@@ -60,41 +57,30 @@ function maxima(y: usize, x: usize, planes: i32, g: Pool2dGeometry): void {
 }
 
 /**
- * The maxima of some rows of windows, column by column: −∞ where there is no input. f32x4.max would keep NaN,
- * but takes eight instructions on x86; pmax is one.
+ * The maximum of each column of some rows of windows; −∞ in the padding. f32x4.pmax is one instruction on x86,
+ * where f32x4.max takes eight, but it can lose NaNs. So the inputs are also added up, which keeps them.
+ * @param to [rows, width], written
+ * @param oy the first row of windows
  * @param ix the first column; it can lie in the padding
- * @returns false if an input is NaN, which the maxima may lack, or two are infinities of both signs
+ * @returns false if there are fewer than four columns of inputs, or their sum is NaN, so that one of them may be.
+ * (The sum of ∞ and −∞ is NaN, too.)
  */
 function columnMaxima(
   to: usize, x: usize, oy: i32, rows: i32, ix: i32, width: i32, g: Pool2dGeometry,
 ): bool {
   const h = g.h, w = g.w, kh = g.kh, dilation = g.dilationH, strideH = g.strideH;
-  const begin = min(width, max(0, -ix)), end = max(begin, min(width, w - ix)), row: usize = width << 2;
-  const step: usize = (dilation * w) << 2, lowest = f32x4.splat(-Infinity as f32);
+  const begin = max(0, -ix), end = min(width, w - ix), row: usize = width << 2;
+  if (end - begin < 4) return false;
+  const step: usize = (dilation * w) << 2;
   let sum = f32x4.splat(0);
   x += (ix + begin) << 2;
   for (let i = 0, iy = oy * strideH - g.top; i < rows; i++, iy += strideH, to += row) {
     const first = firstTap(iy, dilation), taps = endTap(iy, dilation, kh, h) - first;
-    if (taps <= 0) { // a dilated window can step over all rows
-      fillLowest(to, width);
-      continue;
-    }
     fillLowest(to, begin);
     fillLowest(to + (end << 2), width - end);
     let from = x + (((iy + first * dilation) * w) << 2);
-    const back = to + (begin << 2) - from, last = from + ((end - begin - 4) << 2);
-    if (end - begin < 4) {
-      for (const behind = last + 16; from < behind; from += 4) {
-        let best = lowest;
-        for (let ky = 0, at = from; ky < taps; ky++, at += step) {
-          const v = v128.load32_zero(at);
-          best = f32x4.pmax(best, v);
-          sum = f32x4.add(sum, v);
-        }
-        v128.store_lane<f32>(from + back, best, 0);
-      }
-      continue;
-    }
+    const shift = to + (begin << 2) - from; // from the first input of a column to its maximum
+    const last = from + ((end - begin - 4) << 2);
     for (;; from = min(from + 16, last)) { // the last four can overlap those before
       let best = v128.load(from), part = best;
       if (taps == 3) {
@@ -109,33 +95,23 @@ function columnMaxima(
         }
       }
       sum = f32x4.add(sum, part);
-      v128.store(from + back, best);
+      v128.store(from + shift, best);
       if (from == last) break;
     }
   }
   return !v128.any_true(f32x4.ne(sum, sum));
 }
 
-/** Writes −∞. */
+/** Writes −∞ `count` times. */
 // @ts-ignore: decorator
 @inline
 function fillLowest(to: usize, count: i32): void {
   for (const end = to + (count << 2); to < end; to += 4) store<f32>(to, -Infinity as f32);
 }
 
-/** The maxima of `count` neighbouring windows from those of their columns. */
+/** The maxima of `count` ≥ 4 neighbouring windows from those of their columns. */
 function rowMaxima(y: usize, from: usize, count: i32, g: Pool2dGeometry): void {
   const kw = g.kw, stride: usize = g.strideW << 2, dilation: usize = g.dilationW << 2;
-  if (count < 4) {
-    for (let i = 0; i < count; i++, y += 4, from += stride) {
-      let best = v128.load32_zero(from);
-      for (let kx = 1, at = from + dilation; kx < kw; kx++, at += dilation) {
-        best = f32x4.pmax(best, v128.load32_zero(at));
-      }
-      v128.store_lane<f32>(y, best, 0);
-    }
-    return;
-  }
   const last = from + ((count - 4) as usize) * stride, end = y + ((count - 4) << 2);
   if (kw == 3 && dilation == 4 && stride == 8) { // columns 0 2 4 6, 1 3 5 7 and 2 4 6 8
     for (;; from = min(from + 32, last), y = min(y + 16, end)) {
@@ -152,16 +128,14 @@ function rowMaxima(y: usize, from: usize, count: i32, g: Pool2dGeometry): void {
     }
   }
   for (;; from = min(from + 4 * stride, last), y = min(y + 16, end)) {
-    let best = strided4(from, stride);
-    for (let kx = 1, at = from + dilation; kx < kw; kx++, at += dilation) {
-      best = f32x4.pmax(best, strided4(at, stride));
-    }
+    let best = f32x4.splat(-Infinity as f32);
+    for (let kx = 0, at = from; kx < kw; kx++, at += dilation) best = f32x4.pmax(best, strided4(at, stride));
     v128.store(y, best);
     if (from == last) return;
   }
 }
 
-/** The maxima of some windows of a plane, each by itself. */
+/** The maxima of some windows of a plane, each by itself: `rows` × `count`, from row oy and column ox on. */
 function oneByOne(y: usize, x: usize, oy: i32, rows: i32, ox: i32, count: i32, g: Pool2dGeometry): void {
   const w = g.w, ow = g.ow, dilation = g.dilationH;
   for (const end = oy + rows; oy < end; oy++) {
