@@ -34,7 +34,7 @@ const CHANNEL_BLOCK: i32 = 4;
 /** The most output channels whose weights are transformed and used together: U stays in the second-level cache. */
 const OUTPUT_BLOCK: i32 = TALL;
 
-/** Tiles of a box that are worth a second box for each thread, and the most boxes for each. */
+/** Tiles that are worth a box of their own, and the most boxes for each thread. */
 const MANY_TILES: i32 = 64, THREAD_BOXES: i32 = 4;
 
 /**
@@ -46,8 +46,8 @@ const MANY_TILES: i32 = 64, THREAD_BOXES: i32 = 4;
 function planBoxes(g: Conv2dGeometry): bool {
   const size = channels(g) + 2 * OUTPUT_BLOCK, groups = g.groups;
   if (threads > 1) {
-    const all = countTiles(g), each = all * groups / (threads * MANY_TILES);
-    plan(g, size, THREAD_BOX_FLOATS, ceilDiv(max(1, min(THREAD_BOXES, each)) * threads, groups));
+    const all = countTiles(g), each = max(1, min(THREAD_BOXES, all * groups / (threads * MANY_TILES)));
+    plan(g, size, THREAD_BOX_FLOATS, ceilDiv(each * threads, groups));
     if (boxes * groups >= threads && g.groupOutC <= 3 * all) return true;
   }
   plan(g, size, BOX_FLOATS);

@@ -1,8 +1,12 @@
 // How Winograd's kernels (winograd.ts) cut their work, and the transforms of the tiles. The output is cut into
-// tiles of 4×4. A box is some of them, few enough for its matrices to stay in a cache: all tiles of some samples;
-// or neighbouring tiles of one sample, row by row; or, if a row has too many, some rows and columns. Its rows and
-// columns are those in which it has tiles. The input of a tile has inputSide × inputSide values, inputSide = 4 + taps − 1; those of
-// neighbouring tiles overlap. plan() and selectBox() set the variables that the other functions read.
+// tiles of 4×4. The input of a tile has inputSide × inputSide values, inputSide = 4 + taps − 1; those of
+// neighbouring tiles overlap. A box is some tiles, few enough for their matrices to stay in a cache:
+//
+// - all tiles of some samples,
+// - or, if a sample has too many, a range of its tiles, counted row by row,
+// - or, if a row of tiles has too many, a rectangle of them.
+//
+// plan() and selectBox() set the variables that the other functions read.
 //
 // A stride s is turned into channels: input plane c becomes the s² planes x[c, s·i + py, s·j + px]. On
 // them, a kernel of k×k acts as one of taps × taps with stride 1, taps ≥ ⌈k/s⌉, padded with zeros.
@@ -35,15 +39,18 @@ let samples: i32 = 0, tileRows: i32 = 0, tileColumns: i32 = 0;
 /** The largest box: its samples, rows and columns of tiles, and tiles. */
 let maxSamples: i32 = 0, maxRows: i32 = 0, maxColumns: i32 = 0;
 export let maxTiles: i32 = 0;
-/** If a sample is cut into boxes of neighbouring tiles: the number of them. Otherwise 0. */
+/** The number of ranges into which the tiles of each sample are cut; 0 if boxes are no ranges. */
 let ranges: i32 = 0;
 /** The number of boxes. */
 export let boxes: i32 = 0;
 
-/** The current box: its first sample, row and column of tiles, and how many of each it has. */
+/**
+ * The current box: its first sample, row and column of tiles, and how many of each it has. A range has all rows
+ * and columns in which it has a tile.
+ */
 let firstSample: i32 = 0, firstRow: i32 = 0, firstColumn: i32 = 0;
 let boxSamples: i32 = 0, boxRows: i32 = 0, boxColumns: i32 = 0;
-/** The tiles of the current box, and how many of its first row are in front of them. */
+/** The number of its tiles, and of the tiles of its first row that are in front of them. */
 export let tiles: i32 = 0;
 let firstTile: i32 = 0;
 
@@ -66,7 +73,7 @@ export function plan(g: Conv2dGeometry, channels: i32, floats: i32, parts: i32 =
   tileRows = ceilDiv(g.oh, TILE);
   tileColumns = ceilDiv(g.ow, TILE);
   const wanted = packedColumns(ceilDiv(countTiles(g), parts));
-  const fit = min(wanted, max(4 * NR, floats / (positions * channels) & ~(NR - 1)));
+  const fit = min(wanted, max(4 * NR, floats / positions / channels & ~(NR - 1)));
   const sampleTiles = tileRows * tileColumns;
   ranges = sampleTiles > fit && tileColumns <= fit ? ceilDiv(sampleTiles, fit) : 0;
   if (ranges > 0) {
