@@ -31,8 +31,8 @@ export function maxPool2d(y: usize, indices: usize, x: usize, g: Pool2dGeometry)
 /** The maxima of some planes. */
 function maxima(y: usize, x: usize, planes: i32, g: Pool2dGeometry): void {
   const oh = g.oh, ow = g.ow, strideW = g.strideW, span = (g.kw - 1) * g.dilationW + 1;
-  // neighbouring outputs whose columns have room, and whether those are too few to share columns
-  const fit = span <= COLUMN_MAXIMA_FLOATS ? (COLUMN_MAXIMA_FLOATS - span) / strideW + 1 : 0;
+  // neighbouring outputs whose columns have room; and whether they are too few, so that each is computed by itself
+  const fit = (COLUMN_MAXIMA_FLOATS - span) / strideW + 1;
   const alone = ow < 4 || fit < 4, across = alone || fit >= ow ? ow : fit & ~3;
   // several rows of outputs at a time, because loads of what has only just been stored are slow
   const down = alone ? oh : max(1, COLUMN_MAXIMA_FLOATS / ((across - 1) * strideW + span));

@@ -151,7 +151,6 @@ export function join(items: i32): void {
 /** Makes claim() and join() count for this thread alone, or for all threads again. */
 export function setSolo(value: bool): void {
   solo = value;
-  nextItem = 0;
 }
 
 /** Floats that are worth a claim. */

@@ -192,41 +192,58 @@ Deno.test("threads stay in step for ten thousand small kernels", async () => {
   }
 });
 
-Deno.test("threads share more groups of channels than they count from both ends", async () => {
-  const groups = (1 << 22) + 3;
-  using backend = (await WasmBackend.withThreads(2))!;
-  using x = backend.upload(new Float32Array(2 * groups).map((_, i) => i % 7), [
-    1,
-    2 * groups,
-    1,
-    1,
-  ]);
-  using w = backend.upload(new Float32Array(2 * groups).map((_, i) => i % 3), [groups, 2, 1, 1]);
-  using y = conv2d(x, w, null, { groups });
-  const term = (i: number) => (i % 7) * (i % 3);
-  const wrong = (await y.read()).findIndex((v, i) => v !== term(2 * i) + term(2 * i + 1));
-  assertEquals(wrong, -1);
-});
+/** Kernels that run as one of several threads, the others of which never come, and the first free address. */
+async function loneThread(thread: number, threads: number) {
+  const build = (await threadedBuilds().next()).value!, memory = sharedMemory()!;
+  const kernels = instantiate(build.module, memory);
+  const control = Math.ceil(kernels.heapBase() / 64) * 64, base = control + threadBytes(threads);
+  kernels.setThread(thread, threads, control, control + threadBytes(thread), 1);
+  kernels.beginKernel();
+  return { build, memory, kernels, control, base };
+}
 
 /** Runs ReLU on −1s as one of several threads, when the words that they share have these values. */
 async function reluAs(thread: number, threads: number, claims: bigint, done: number) {
-  const { module } = (await threadedBuilds().next()).value!;
-  const memory = sharedMemory()!, kernels = instantiate(module, memory);
-  const control = Math.ceil(kernels.heapBase() / 64) * 64, x = control + threadBytes(threads);
+  const { memory, kernels, control, base: x } = await loneThread(thread, threads);
   const shared = new DataView(memory.buffer, control), n = 50_000; // four items
-  memory.grow(Math.ceil(n * 8 / 65536));
+  memory.grow(Math.ceil(n * 4 / 65536));
   shared.setBigUint64(words.claims * 4, claims, true);
   shared.setInt32(words.done * 4, done, true);
-  new Float32Array(memory.buffer, x, n).fill(-1);
-  kernels.setThread(thread, threads, control, control + threadBytes(thread), 1);
-  kernels.beginKernel();
+  const values = new Float32Array(memory.buffer, x, n).fill(-1);
   kernels.activation(x, x, n, activationKindCodes.relu, 0, 0);
   return {
-    values: new Set(new Float32Array(memory.buffer, x, n)),
+    values: new Set(values),
     claims: shared.getBigUint64(words.claims * 4, true),
     done: shared.getInt32(words.done * 4, true),
   };
 }
+
+/** Checks several convolutions, one after the other, of so many groups of two channels. */
+async function checkGroups(backend: Backend, groups: number, times: number): Promise<void> {
+  const size = 2 * groups;
+  const x = Float32Array.from({ length: size }, (_, i) => i % 7);
+  const w = Float32Array.from({ length: size }, (_, i) => i % 3);
+  const sum = (i: number) => x[i] * w[i] + x[i + 1] * w[i + 1];
+  using tx = backend.upload(x, [1, size, 1, 1]), tw = backend.upload(w, [groups, 2, 1, 1]);
+  for (let i = 0; i < times; i++) {
+    using y = conv2d(tx, tw, null, { groups });
+    assertEquals((await y.read()).findIndex((v, i) => v !== sum(2 * i)), -1);
+  }
+}
+
+Deno.test("threads share more groups of channels than they count from both ends", async () => {
+  const groups = (1 << 22) + 3;
+  using backend = (await WasmBackend.withThreads(2))!;
+  await checkGroups(backend, groups, 1);
+  const { build, ...parts } = await loneThread(1, 2); // claims all of them
+  using alone = new WasmBackend(build, parts);
+  await checkGroups(alone, groups, 1);
+});
+
+Deno.test("a kernel begins without the claims of the one before", async () => {
+  using backend = (await WasmBackend.withThreads(2))!;
+  await checkGroups(backend, 10_000, 20);
+});
 
 Deno.test("half of the threads claim items from the front, half from the back", async () => {
   for (const [thread, threads] of [[0, 2], [1, 2], [0, 3], [1, 3], [2, 3], [7, 16], [8, 16]]) {
