@@ -1,4 +1,7 @@
 import type { Backend } from "../../src/backend/mod.ts";
+import { type Exports, instantiate } from "../../src/backend/wasm/binary.ts";
+import { supportedBuilds } from "../../src/backend/wasm/one_thread.ts";
+import { WasmBackend } from "../../src/backend/wasm.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import { Conv2d } from "../../src/layers/mod.ts";
 import {
@@ -150,6 +153,41 @@ testOnWasm("winograd works with more tiles than fit into a box", async (backend)
   await check(backend, { x: [1, 1, 5, 36000], w: [2, 1, 3, 3] });
   await check(backend, { x: [1, 2, 285, 287], w: [3, 2, 5, 5], padding: [2, 2, 2, 2] });
   await check(backend, { x: [3, 900, 13, 13], w: [6, 900, 3, 3], padding });
+});
+
+/** Wraps kernels, so that Winograd's fail if they write behind their scratch memory. */
+function guardScratch(kernels: Exports, memory: WebAssembly.Memory): Exports {
+  const guarded: Exports = { ...kernels }, length = 4096;
+  let size = 0;
+  for (const name of ["winogradScratchSize", "winogradBackwardScratchSize"] as const) {
+    guarded[name] = (g) => (size = kernels[name](g)) + length;
+  }
+  const scratchOf = { winograd: 4, winogradBackwardInput: 3, winogradBackwardWeight: 3 };
+  for (const [name, index] of Object.entries(scratchOf) as [keyof typeof scratchOf, number][]) {
+    guarded[name] = (...args: number[]) => {
+      // scratch memory begins on a cache line, so kernels do not use the 64 bytes that align it
+      const guard = new Uint8Array(memory.buffer, args[index] + size - 64, length).fill(77);
+      (kernels[name] as (...args: number[]) => void)(...args);
+      assert(guard.every((byte) => byte === 77), `${name} wrote behind its scratch memory`);
+    };
+  }
+  return guarded;
+}
+
+Deno.test("winograd writes nothing behind its scratch memory", async () => {
+  for (const build of supportedBuilds()) {
+    const memory = new WebAssembly.Memory({ initial: 16 }),
+      kernels = instantiate(build.module, memory);
+    const base = Math.ceil(kernels.heapBase() / 64) * 64;
+    const parts = { memory, base, kernels: guardScratch(kernels, memory) };
+    using backend = new WasmBackend(build, parts);
+    const padding: Sides = [1, 1, 1, 1];
+    await check(backend, { x: [1, 3, 9, 9], w: [245, 3, 5, 5] });
+    await check(backend, { x: [3, 4, 30, 41], w: [6, 2, 11, 11], stride: 4, groups: 2 });
+    await check(backend, { x: [3, 6, 17, 19], w: [4, 3, 3, 3], padding, groups: 2 });
+    // three ranges of 24 tiles, five in a row, the second of which has tiles in six rows
+    await check(backend, { x: [1, 2700, 56, 20], w: [2, 2700, 3, 3], padding });
+  }
 });
 
 testOnWasm("winograd works with strides that leave 3 to 5 taps", async (backend) => {
