@@ -221,8 +221,8 @@ async function reluAs(thread: number, threads: number, claims: bigint, done: num
 /** Checks several convolutions, one after the other, of so many groups of two channels. */
 async function checkGroups(backend: Backend, groups: number, times: number): Promise<void> {
   const size = 2 * groups;
-  const x = Float32Array.from({ length: size }, (_, i) => i % 7);
-  const w = Float32Array.from({ length: size }, (_, i) => i % 3);
+  const x = new Float32Array(size).map((_, i) => i % 7);
+  const w = new Float32Array(size).map((_, i) => i % 3);
   const sum = (i: number) => x[i] * w[i] + x[i + 1] * w[i + 1];
   using tx = backend.upload(x, [1, size, 1, 1]), tw = backend.upload(w, [groups, 2, 1, 1]);
   for (let i = 0; i < times; i++) {
