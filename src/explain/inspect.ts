@@ -6,6 +6,7 @@
 
 import type { RgbImage } from "../image/pixels.ts";
 import { Conv } from "../layers/conv.ts";
+import { runLayer } from "../layers/plan_cache.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { bottlenecks, mapsOf, scoresOf } from "./feature_map.ts";
@@ -111,7 +112,7 @@ export async function timeLayers(model: Classifier, x: Tensor): Promise<LayerTim
     try {
       for (const [i, { layer, inputs }] of nodes.entries()) {
         const start = performance.now();
-        values[i] = layer.forwardFrom(inputs.map((input) => input < 0 ? x : values[input]));
+        values[i] = runLayer(layer, inputs.map((input) => input < 0 ? x : values[input]), {});
         await finished(values[i]);
         least[i] = Math.min(least[i], performance.now() - start);
       }

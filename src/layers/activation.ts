@@ -35,7 +35,8 @@ export abstract class ElementwiseActivation extends Layer implements Repeatable 
 
   /** See {@linkcode Repeatable}. */
   get kernelVersion(): number | undefined {
-    return this.forward === ElementwiseActivation.prototype.forward ? 0 : undefined;
+    const { forward, backward } = ElementwiseActivation.prototype;
+    return this.forward === forward && this.backward === backward ? 0 : undefined;
   }
 
   /**

@@ -15,9 +15,9 @@ import {
   sliceShape,
 } from "../ops/concat.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkForwardOptions, type Repeatable } from "./forward.ts";
+import { checkForwardOptions, overridesForward, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
-import { MergeLayer } from "./merge_layer.ts";
+import { isOwnMerge, MergeLayer } from "./merge_layer.ts";
 
 /** Checks an axis without a shape. */
 function checkDim(type: string, dim: number): number {
@@ -64,14 +64,14 @@ export class Concat extends MergeLayer implements Repeatable {
    */
   partOffsets(inputs: readonly Shape[]): number[] | undefined {
     const { shape, axis } = catShape(this.type, inputs, this.dim);
-    if (elements(shape.slice(0, axis)) > 1) return undefined;
+    if (elements(shape.slice(0, axis)) > 1 || overridesForward(this)) return undefined;
     let end = 0;
     return inputs.map((input) => (end += elements(input)) - elements(input));
   }
 
   /** See {@linkcode Repeatable}. */
   get kernelVersion(): number | undefined {
-    return this.forwardFrom === Concat.prototype.forwardFrom ? 0 : undefined;
+    return isOwnMerge(this, Concat) ? 0 : undefined;
   }
 
   /** See {@linkcode Layer.forwardFrom}. */
@@ -145,6 +145,7 @@ export class Slice extends Layer {
   viewOffset(input: Shape): number | undefined {
     const sliced = sliceShape(this.type, input, this.dim, this.start, this.end, this.options);
     const { axis, start, step } = sliced;
+    if (this.forward !== Slice.prototype.forward) return undefined;
     if (step > 1 || elements(input.slice(0, axis)) > 1) return undefined;
     return start * elements(input.slice(axis + 1));
   }

@@ -32,6 +32,7 @@ import {
   checkTrainingForward,
   type FoldableNorm,
   type ForwardOptions,
+  overridesForward,
   type Repeatable,
 } from "./forward.ts";
 import { Layer } from "./layer.ts";
@@ -175,14 +176,15 @@ export abstract class Conv extends Layer implements Repeatable {
 
   /**
    * Whether {@linkcode Conv.inputRange} helps in 8 bits. Not where the kernel finds better ranges by
-   * itself, a range for each pixel, and not where it rounds to 14 bits.
+   * itself, a range for each pixel, and not where it rounds to 14 bits. Nor in a class that overrides
+   * the forward pass: it may multiply by other values than its input.
    *
    * @internal
    */
   get takesRange(): boolean {
     const shape = this.weightShape, taps = elements(shape.slice(2)), { groups } = this.#weight;
     const isWide = this.inChannels <= (taps > 1 ? 16 : 4) && elements(shape.slice(1)) <= 256;
-    return taps * groups > 1 && !isWide && !isDepthwise(shape, groups);
+    return taps * groups > 1 && !isWide && !isDepthwise(shape, groups) && !overridesForward(this);
   }
 
   /**

@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { sameShape } from "../tensor.ts";
 import type { Layer } from "./layer.ts";
 import { Conv } from "./conv.ts";
+import { overridesForward } from "./forward.ts";
 import { Graph } from "./graph.ts";
 import { BatchNorm } from "./norm.ts";
 import type { Sequential } from "./sequential.ts";
@@ -57,6 +58,13 @@ export async function foldBatchNorm(trained: Sequential, plain: Sequential): Pro
     if (!(layer instanceof BatchNorm) || layers[i - 1]?.[1] instanceof Conv) continue;
     const before = layers[i - 1]?.[1].type ?? "nothing";
     throw new ArgumentError("foldBatchNorm", `the layer before ${name}`, before, "a convolution");
+  }
+  for (const [i, [name, layer]] of layers.entries()) {
+    const pair = layer instanceof BatchNorm ? [layers[i - 1][1], layer] : [];
+    const own = pair.find(overridesForward)?.constructor.name;
+    if (own === undefined) continue;
+    const expected = "one of this library, without a forward() of its own";
+    throw new ArgumentError("foldBatchNorm", `the class of, or before, ${name}`, own, expected);
   }
   const pairs = sources.map(([, layer], i) => {
     const next = layers[layers.findIndex(([, other]) => other === layer) + 1]?.[1];

@@ -7,6 +7,7 @@
 import type { BatchNormTensors } from "../backend/geometry.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
+import { cat } from "../ops/concat.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 
@@ -53,9 +54,15 @@ export interface ForwardOptions {
 export interface Repeatable {
   /**
    * Changes when the same tensors would take other calls of kernels, and no parameter has changed.
-   * Undefined where calls may differ each time, as in a class that overrides the forward pass.
+   * Undefined where calls may differ each time, as in a class that overrides the forward pass,
+   * or the backward pass of an activation.
    */
   readonly kernelVersion: number | undefined;
+}
+
+/** Whether a class by somebody else overrides the forward pass of a {@linkcode Repeatable} layer. */
+export function overridesForward(layer: object): boolean {
+  return "kernelVersion" in layer && layer.kernelVersion === undefined;
 }
 
 /** What a layer can compute in addition. */
@@ -110,8 +117,20 @@ export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs
   throw new ArgumentError(type, "out", "the memory of an input", "another tensor in training mode");
 }
 
-/** Returns a view of the input, for layers that compute nothing. They cannot write to `out`. */
-export function viewAs(type: string, x: Tensor, shape: Shape, { out }: ForwardOptions): Tensor {
+/**
+ * Returns a view of the input, for layers that compute nothing. They cannot write to `out`.
+ *
+ * @param copies Whether to copy it instead, for classes that override the forward pass: a graph runs
+ * them as layers that compute something.
+ */
+export function viewAs(
+  type: string,
+  x: Tensor,
+  shape: Shape,
+  { out }: ForwardOptions,
+  copies = false,
+): Tensor {
+  if (copies) return cat([x.view(shape)], 0, { out });
   if (out === undefined) return x.view(shape);
   throw new ArgumentError(type, "out", "a tensor", "undefined: the result is a view of x");
 }

@@ -1,11 +1,13 @@
 /**
- * Fusing: which layers of a graph are computed by the kernel of a layer before them.
+ * Fusing: which layers of a graph are computed by the kernel of a layer before them. A class that
+ * overrides the forward pass of such a layer runs it as it is.
  *
  * @module
  */
 
 import type { FusedActivation } from "../ops/fused.ts";
 import { sameShape, type Shape } from "../tensor.ts";
+import { overridesForward } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
 import { BatchNorm } from "./norm.ts";
@@ -67,6 +69,7 @@ export function fuse(
 /** Returns the step that starts at a node, and the nodes that it computes in addition. */
 function stepFrom(context: Context, first: number): { step: Step; computed: readonly number[] } {
   const { nodes, shapes } = context, { layer, inputs } = nodes[first];
+  const isOwn = !overridesForward(layer);
   const training = context.training || layer.training;
   const computed: number[] = [];
   const last = () => computed.at(-1) ?? first;
@@ -81,15 +84,15 @@ function stepFrom(context: Context, first: number): { step: Step; computed: read
 
   let norm: BatchNorm | undefined, residual: number | undefined;
   let next = follow();
-  if (next !== undefined && layer.fusesNorm && !training) {
+  if (next !== undefined && isOwn && layer.fusesNorm && !training) {
     const { layer: follower } = nodes[next];
-    if (follower instanceof BatchNorm && !follower.training) {
+    if (follower instanceof BatchNorm && !follower.training && !overridesForward(follower)) {
       norm = follower;
       computed.push(next);
       next = follow();
     }
   }
-  if (next !== undefined && layer.fusesResidual && !training) {
+  if (next !== undefined && isOwn && layer.fusesResidual && !training) {
     residual = residualOf(context, next, last(), first);
     if (residual !== undefined) {
       computed.push(next);
@@ -97,9 +100,10 @@ function stepFrom(context: Context, first: number): { step: Step; computed: read
     }
   }
   let activation: FusedActivation | undefined;
-  if (next !== undefined && layer.fusesActivation) {
-    const { fusedAs } = nodes[next].layer;
-    if (fusedAs === "relu" || fusedAs !== undefined && !training) {
+  if (next !== undefined && isOwn && layer.fusesActivation) {
+    const { layer: follower } = nodes[next], { fusedAs } = follower;
+    const isFused = fusedAs === "relu" || fusedAs !== undefined && !training;
+    if (isFused && !overridesForward(follower)) {
       activation = fusedAs;
       computed.push(next);
     }
@@ -138,7 +142,7 @@ function residualOf(
   now: number,
 ): number | undefined {
   const { layer, inputs } = nodes[add];
-  if (!layer.addsTwo || inputs.length !== 2) return undefined;
+  if (!layer.addsTwo || inputs.length !== 2 || overridesForward(layer)) return undefined;
   const other = inputs[0] === value ? inputs[1] : inputs[0];
   const isReady = other >= 0 && other < now;
   return isReady && sameShape(shapes[other], shapes[value]) ? other : undefined;

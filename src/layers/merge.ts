@@ -11,7 +11,7 @@ import { checkAnyShape, checkTensor, produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { checkNotInPlace, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions } from "./layer.ts";
-import { MergeLayer } from "./merge_layer.ts";
+import { isOwnMerge, MergeLayer } from "./merge_layer.ts";
 
 /**
  * The base class of {@linkcode Add} and {@linkcode Mul}. The output has the shape of the largest input;
@@ -34,7 +34,7 @@ export abstract class ElementwiseMerge extends MergeLayer implements Repeatable 
 
   /** See {@linkcode Repeatable}. */
   get kernelVersion(): number | undefined {
-    return this.forwardFrom === ElementwiseMerge.prototype.forwardFrom ? 0 : undefined;
+    return isOwnMerge(this, ElementwiseMerge) ? 0 : undefined;
   }
 
   /** See {@linkcode MergeLayer.forward}. */

@@ -43,6 +43,14 @@ export abstract class MergeLayer extends Layer {
   }
 }
 
+/** Whether a layer computes as its base class of this library does: nothing is overridden. */
+export function isOwnMerge(
+  { forward, forwardFrom }: MergeLayer,
+  { prototype }: { readonly prototype: MergeLayer },
+): boolean {
+  return forward === prototype.forward && forwardFrom === prototype.forwardFrom;
+}
+
 function listOf<T>(type: string, what: string, inputs: unknown): readonly T[] {
   if (Array.isArray(inputs)) return inputs as T[];
   throw new ArgumentError(type, what, inputs, "a list, one for each input");

@@ -6,6 +6,7 @@
  */
 
 import { sameShape, type Shape } from "../tensor.ts";
+import { overridesForward } from "./forward.ts";
 import { fuse } from "./fuse.ts";
 import { type LeafNode, shapesOf } from "./graph_nodes.ts";
 import { type Group, layOut, type Place, type PlannedStep } from "./places.ts";
@@ -85,7 +86,9 @@ function overwritten(
 ): Group | undefined {
   const input = residual ?? inputs[0], { group, offset } = places.get(input)!;
   const others = residual === undefined ? inputs.slice(1) : inputs;
-  const isAllowed = residual === undefined ? layer.inPlace && !layer.training : true;
+  const isAllowed = residual === undefined
+    ? layer.inPlace && !layer.training && !overridesForward(layer)
+    : true;
   const isRead = others.some((input) => places.get(input)!.group === group);
   const fits = sameShape(shapes.get(input) ?? [], shape) && offset === 0;
   return isAllowed && fits && !isRead && !places.get(output)!.group.isJoined ? group : undefined;

@@ -11,6 +11,7 @@ import type { Tensor } from "../tensor.ts";
 import type { ForwardOptions } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
+import { MergeLayer } from "./merge_layer.ts";
 import type { PlannedStep } from "./places.ts";
 import { createPlan, type Plan } from "./plan.ts";
 import { RecordedStep } from "./recorded_step.ts";
@@ -125,7 +126,10 @@ export function runLayer(
   inputs: readonly Tensor[],
   options: ForwardOptions,
 ): Tensor {
-  const y = layer.forwardFrom(inputs, options), { out } = options;
+  const y = layer instanceof MergeLayer
+    ? layer.forward(inputs, options) // which a class may override
+    : layer.forwardFrom(inputs, options);
+  const { out } = options;
   if (!out || y.storage === out.storage) return y;
   throw new PembrokeError(`${layer.type}: forward() must write its result to the option out`);
 }

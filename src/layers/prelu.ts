@@ -17,7 +17,7 @@ export class PReLU extends Layer {
   /** The name in `torch.nn`. */
   override readonly type = "PReLU";
   /** The forward pass may overwrite its input, in evaluation mode. */
-  override readonly inPlace = true;
+  override readonly inPlace: boolean = this.forward === PReLU.prototype.forward;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<"weight", Parameter>>;
 

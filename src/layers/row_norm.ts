@@ -32,7 +32,7 @@ import { constantParameter, type Parameter } from "./parameter.ts";
  */
 export abstract class RowNorm extends Layer {
   /** The forward pass may overwrite its input, in evaluation mode. */
-  override readonly inPlace = true;
+  override readonly inPlace: boolean = this.forward === RowNorm.prototype.forward;
   /** The parameters by name. */
   override readonly parameters: Readonly<Record<string, Parameter>>;
   /** Added to the variance. */

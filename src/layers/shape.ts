@@ -63,8 +63,15 @@ export class Dropout extends Layer {
     }
   }
 
-  /** Whether the output is a view of the input: in evaluation mode, or with p = 0. */
+  /**
+   * Whether the output is a view of the input: in evaluation mode, or with p = 0. Not in a class that
+   * overrides the forward pass.
+   */
   override get aliases(): boolean {
+    return this.#keepsAll && this.forward === Dropout.prototype.forward;
+  }
+
+  get #keepsAll(): boolean {
     return !this.training || this.p === 0;
   }
 
@@ -78,7 +85,7 @@ export class Dropout extends Layer {
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options);
     this.saveShape(x);
-    if (this.aliases) return viewAs(this.type, x, x.shape, options);
+    if (this.#keepsAll) return viewAs(this.type, x, x.shape, options, !this.aliases);
     this.#seed = this.generator!.random();
     return dropout(x, this.p, this.#seed, { out: options.out });
   }
@@ -87,6 +94,6 @@ export class Dropout extends Layer {
   override backward(dy: Tensor): Tensor {
     checkTensor(this.type, "dy", dy, dy, this.recallShape());
     // The same seed drops the same elements.
-    return this.aliases ? dy.view(dy.shape) : dropout(dy, this.p, this.#seed!);
+    return this.#keepsAll ? dy.view(dy.shape) : dropout(dy, this.p, this.#seed!);
   }
 }

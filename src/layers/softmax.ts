@@ -17,7 +17,7 @@ import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
  */
 export abstract class AxisActivation extends Layer {
   /** The forward pass may overwrite its input. */
-  override readonly inPlace = true;
+  override readonly inPlace: boolean = this.forward === AxisActivation.prototype.forward;
 
   /**
    * Creates the layer.

@@ -36,8 +36,15 @@ export class StochasticDepth extends Layer {
     }
   }
 
-  /** Whether the output is a view of the input: in evaluation mode, or with p = 0. */
+  /**
+   * Whether the output is a view of the input: in evaluation mode, or with p = 0. Not in a class that
+   * overrides the forward pass.
+   */
   override get aliases(): boolean {
+    return this.#keepsAll && this.forward === StochasticDepth.prototype.forward;
+  }
+
+  get #keepsAll(): boolean {
     return !this.training || this.p === 0;
   }
 
@@ -52,7 +59,7 @@ export class StochasticDepth extends Layer {
     const out = checkForward(this.type, x, options);
     this.outputShape(x.shape);
     this.saveShape(x);
-    if (this.aliases) return viewAs(this.type, x, x.shape, options);
+    if (this.#keepsAll) return viewAs(this.type, x, x.shape, options, !this.aliases);
     this.#forgetFactors();
     const samples = x.shape[0], factors = new Float32Array(samples);
     this.generator!.uniform(factors, 0, 1);
@@ -64,7 +71,7 @@ export class StochasticDepth extends Layer {
   /** See {@linkcode Layer.backward}. */
   override backward(dy: Tensor): Tensor {
     checkTensor(this.type, "dy", dy, dy, this.recallShape());
-    if (this.aliases) return dy.view(dy.shape);
+    if (this.#keepsAll) return dy.view(dy.shape);
     using factors = this.#factors!;
     this.#factors = undefined;
     return mul(dy, factors);

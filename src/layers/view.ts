@@ -15,15 +15,15 @@ import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
  * @internal
  */
 export abstract class View extends Layer {
-  /** Always true: the output is a view of the input. */
+  /** Whether the output is a view of the input. Not in a class that overrides the forward pass. */
   override get aliases(): boolean {
-    return true;
+    return this.forward === View.prototype.forward;
   }
 
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options);
-    const y = viewAs(this.type, x, this.outputShape(x.shape), options);
+    const y = viewAs(this.type, x, this.outputShape(x.shape), options, !this.aliases);
     this.saveShape(x);
     return y;
   }
