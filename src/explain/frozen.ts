@@ -11,6 +11,7 @@
 import { PembrokeError } from "../errors.ts";
 import { Conv } from "../layers/conv.ts";
 import type { FusedActivation } from "../ops/fused.ts";
+import { overridesForward } from "../layers/forward.ts";
 import { Graph } from "../layers/graph.ts";
 import { graphInput, type GraphNode } from "../layers/graph_builder.ts";
 import type { LeafNode } from "../layers/graph_nodes.ts";
@@ -86,7 +87,7 @@ export class FrozenPart implements Disposable {
    * @param from The index of the value that the part takes; −1 is the input of the network. All paths
    * to the output must lead through it.
    * @param to The index of the value that it computes.
-   * @throws {PembrokeError} When a layer has parameters, but is of an unknown type.
+   * @throws {PembrokeError} When a layer has parameters or drops values, but is of an unknown class.
    */
   static async make(nodes: readonly LeafNode[], from: number, to: number): Promise<FrozenPart> {
     const needed = ancestors(nodes, to, from), owned: Tensor[] = [];
@@ -142,15 +143,21 @@ function ancestors(nodes: readonly LeafNode[], to: number, from: number): Readon
 
 /** Returns a stand-in for a layer. Adds tensors that it needs to `owned`. */
 async function freeze(layer: Layer, owned: Tensor[]): Promise<Layer> {
-  if (layer instanceof Dropout || layer instanceof StochasticDepth) return new Identity();
-  if (Object.keys(layer.parameters).length === 0) return layer;
-  if (layer instanceof Conv) return freezeConv(layer, await weightOf(layer, owned));
-  if (layer instanceof Linear) return freezeLinear(layer, await weightOf(layer, owned));
-  if (layer instanceof BatchNorm) return freezeNorm(layer, owned);
+  const drops = layer instanceof Dropout || layer instanceof StochasticDepth;
+  if (drops && layer.aliases) return new Identity();
+  if (!drops && Object.keys(layer.parameters).length === 0) return layer;
+  if (!overridesForward(layer)) {
+    if (layer instanceof Conv) return freezeConv(layer, await weightOf(layer, owned));
+    if (layer instanceof Linear) return freezeLinear(layer, await weightOf(layer, owned));
+    if (layer instanceof BatchNorm) return freezeNorm(layer, owned);
+  }
   const { inputGradientOf } = await import("./input_gradients.ts");
   const gradient = await inputGradientOf(layer, () => weightOf(layer, owned));
   if (gradient) return new FrozenLayer(layer, (x, options) => layer.forward(x, options), gradient);
-  throw new PembrokeError(`explain: the layer ${layer.type} has no gradient in evaluation mode`);
+  throw new PembrokeError(
+    `explain: the class ${layer.constructor.name} has a forward() of its own, and its gradient in ` +
+      "evaluation mode is unknown; use a class of this library",
+  );
 }
 
 /** From the float32 weights: the network's own convolution would pack them for itself once more. */

@@ -7,7 +7,7 @@
 import { ConvTranspose } from "../layers/conv_transpose.ts";
 import type { Layer } from "../layers/layer.ts";
 import { PReLU } from "../layers/prelu.ts";
-import { GroupNorm, LayerNorm, type RowNorm } from "../layers/row_norm.ts";
+import { GroupNorm, LayerNorm, RowNorm } from "../layers/row_norm.ts";
 import { convTransposeBackwardInput } from "../ops/conv_transpose.ts";
 import { preluBackwardInput } from "../ops/prelu.ts";
 import { groupNormRows, layerNormRows, rowNorm, rowNormBackward } from "../ops/row_norm.ts";
@@ -17,7 +17,8 @@ import type { Shape, Tensor } from "../tensor.ts";
 export type InputGradient = (dy: Tensor, x: Tensor) => Tensor;
 
 /**
- * Returns how the gradient of a layer's input is computed; undefined for other layers than these.
+ * Returns how the gradient of a layer's input is computed; undefined for other layers than
+ * these, and for classes that override their forward pass.
  *
  * @param weightOf Returns the float32 weights of the layer.
  */
@@ -25,6 +26,10 @@ export async function inputGradientOf(
   layer: Layer,
   weightOf: () => Promise<Tensor>,
 ): Promise<InputGradient | undefined> {
+  const isOwn = [RowNorm, ConvTranspose, PReLU].some(({ prototype }) => {
+    return layer.forward === prototype.forward;
+  });
+  if (!isOwn) return undefined;
   if (layer instanceof LayerNorm) {
     const { normalizedShape: sizes } = layer;
     return ofRowNorm(layer, (shape) => layerNormRows(layer.type, shape, sizes));
