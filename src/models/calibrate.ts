@@ -10,7 +10,7 @@ import { Conv } from "../layers/conv.ts";
 import type { Graph } from "../layers/graph.ts";
 import type { InputRange } from "../ops/quantize_conv.ts";
 import type { Tensor } from "../tensor.ts";
-import { type ImageModel, uploadImages } from "./classify.ts";
+import { checkLoaded, type ImageModel, uploadImages } from "./classify.ts";
 
 /** Bins of a histogram, half of them for negative values. */
 const bins = 4096;
@@ -84,6 +84,7 @@ export class RangeRecorder {
  * Sets the ranges of a classifier's convolutions to those of sample images.
  *
  * @throws {ArgumentError} When there are no images.
+ * @throws {PembrokeError} While weights are being loaded into the model.
  */
 export async function calibrate(
   model: Graph & ImageModel,
@@ -96,11 +97,13 @@ export async function calibrate(
   const recorder = new RangeRecorder(model);
   let count = 0;
   for (const image of images) {
+    checkLoaded(model); // others may load weights while this one waits
     using x = uploadImages(op, model, [image]);
     await recorder.record(x);
     count++;
   }
   if (count === 0) throw new ArgumentError(op, "the number of images", 0, "at least 1");
+  checkLoaded(model);
   recorder.apply();
 }
 

@@ -22,7 +22,8 @@ import { checkObject, checkOptions, checkSignal } from "../options.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
-import { type Prediction, toClassNames, topClasses, uploadImages } from "./classify.ts";
+import type { Prediction } from "./classify.ts";
+import { checkLoaded, toClassNames, topClasses, uploadImages } from "./classify.ts";
 import { findHead, type Head, nodesWithHead } from "./head.ts";
 import { checkClasses } from "./network_classes.ts";
 
@@ -178,8 +179,8 @@ export class Classifier extends Graph {
    *
    * @param x A batch of preprocessed images.
    * @returns [N, featureCount]. The caller disposes of it.
-   * @throws {PembrokeError} When the network is in training mode, has no values, or has no last layer
-   * that takes features.
+   * @throws {PembrokeError} When the network is in training mode, has no values, has no last layer that
+   * takes features, or weights are being loaded into it.
    *
    * @example
    * ```ts
@@ -194,6 +195,7 @@ export class Classifier extends Graph {
    * ```
    */
   features(x: Tensor): Tensor {
+    checkLoaded(this);
     const { input, featureCount } = this.head, leaves = this.leaves();
     const [value] = input < 0 ? [x.view(x.shape)] : this.outputsOf(x, [leaves[input][0]]);
     if (value.shape.length === 2) return value;
@@ -287,8 +289,7 @@ export class Classifier extends Graph {
     image: RgbImage | Float32Array,
     options: { readonly topK?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Prediction[]> {
-    const [predictions] = await this.classifyBatch([image], options);
-    return predictions;
+    return (await this.classifyBatch([image], options))[0];
   }
 
   /**
@@ -321,10 +322,11 @@ export class Classifier extends Graph {
    *
    * @param images The images, or results of {@linkcode Classifier.preprocess}.
    * @throws {ArgumentError} When there are no images, or the number of values is invalid.
-   * @throws {PembrokeError} When the model has no weights or is in training mode, or a value is not
-   * finite.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, weights are being loaded
+   * into it, or a value is not finite.
    */
   async calibrate(images: Iterable<RgbImage | Float32Array>): Promise<this> {
+    checkLoaded(this);
     const { calibrate } = await import("./calibrate.ts");
     await calibrate(this, images);
     return this;

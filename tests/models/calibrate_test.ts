@@ -10,7 +10,7 @@ import {
   saveModel,
 } from "../../src/models/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
-import { writeSafetensors } from "../../src/weights/mod.ts";
+import { bytesSource, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 import { testOnBuilds, testOnEveryBackend } from "../backends.ts";
 
@@ -181,4 +181,28 @@ Deno.test("loadModel() refuses damaged ranges", async () => {
       message,
     );
   }
+});
+
+Deno.test("calibrate() refuses a network that weights are loaded into while it waits", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network().init(backend, { seed: 2 });
+  const tensors = [...model.stateDict()].map(async ([name, { shape, tensor }]) => {
+    return { name, dtype: "F32" as const, shape, data: await tensor!.read() };
+  });
+  const file = writeSafetensors(await Promise.all(tensors));
+  const source = bytesSource(file);
+  const calls: Promise<unknown>[] = [];
+  function* samples() {
+    for (const image of images(20)) {
+      yield image;
+      if (calls.length === 0) calls.push(loadWeights(model, backend, source));
+    }
+  }
+  await assertRejects(
+    () => model.calibrate(samples()),
+    PembrokeError,
+    "Classifier: other weights are being loaded; wait for them",
+  );
+  await Promise.all(calls);
+  assert(rangesOf(model).every((range) => range === null));
 });

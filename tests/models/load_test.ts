@@ -340,12 +340,15 @@ Deno.test("a network cannot be used, get another head or be disposed of while it
     const load = (onProgress: (done: number, total: number) => void) =>
       loadWeights(model, backend, bundledWeights("alexnet-tiny"), { onProgress });
     const refused: Promise<unknown>[] = [];
+    using x = backend.upload(model.preprocess(photo), model.inputShape());
     await load(() => {
-      for (const use of [() => model.classify(photo), () => saveModel(model)]) {
+      const calibrate = () => model.calibrate([photo]);
+      for (const use of [() => model.classify(photo), () => saveModel(model), calibrate]) {
         const call = use as () => Promise<unknown>;
         refused.push(assertRejects(call, PembrokeError, "other weights are being loaded"));
       }
       assertThrows(() => model.replaceHead(classes), PembrokeError, "are being loaded");
+      assertThrows(() => model.features(x), PembrokeError, "are being loaded");
     });
     assert((await Promise.all(refused)).length > 1);
     assertEquals((await model.classify(photo)).length, 5);
@@ -356,6 +359,7 @@ Deno.test("a network cannot be used, get another head or be disposed of while it
       };
       await assertRejects(() => load(dispose), PembrokeError, reason);
     }
+    x.dispose();
     assertEquals(backend.bytesInUse, 0);
   }
 });
