@@ -1,8 +1,9 @@
 /** The names that --model accepts: of networks, and of published weights. */
 
 import { catalogue, findCatalogueEntry } from "../hub/catalogue.ts";
-import { isNetworkName, type NetworkName, networkNames } from "../models/registry.ts";
+import { isNetworkName, type NetworkName, networkNames, similarNames } from "../models/registry.ts";
 import { oneOf } from "./choices.ts";
+import { UsageError } from "./errors.ts";
 
 /**
  * The network of a name.
@@ -14,5 +15,9 @@ export function networkOf(name: string): NetworkName {
   const entry = findCatalogueEntry(name);
   if (entry) return entry.architecture;
   const names = new Set([...catalogue.map(({ name }) => name), ...networkNames]);
-  return oneOf("--model", name, [...names].sort()) as NetworkName;
+  const similar = similarNames(name, [...names]).join(", ");
+  if (similar === "") return oneOf("--model", name, [...names].sort()) as NetworkName;
+  throw new UsageError(
+    `--model is ${JSON.stringify(name)}, must be a name in docs/networks.md, such as ${similar}`,
+  );
 }

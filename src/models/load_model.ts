@@ -4,10 +4,10 @@
  * @module
  */
 
-import { FileError } from "../errors.ts";
+import { ArgumentError, FileError } from "../errors.ts";
 import { escapeText } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/mod.ts";
-import { bundledInput } from "./bundled.ts";
+import { bundledInput, bundledNetwork } from "./bundled.ts";
 import type { Classifier } from "./classifier.ts";
 import { readDescription } from "./description.ts";
 import {
@@ -29,7 +29,7 @@ import type { NetworkName } from "./registry.ts";
 export interface LoadModelOptions extends NetworkOptions, LoadOptions {
   /**
    * A PyTorch `.pth` file, a safetensors file, an ONNX model, or compressed weights (`.net`).
-   * Default: the bundled weights.
+   * Default: the bundled weights of resnet-tiny.
    */
   readonly weights?: WeightsInput;
   /**
@@ -64,8 +64,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  *
  * @param options `classes`, `preprocessing` and `precision` override those of the file.
  * @throws {FileError} When the file cannot be read, or its network is not known or not supported.
- * @throws {ArgumentError} When `weights` is not a source of weights, there is no such `model`, or an
- * option contradicts the file.
+ * @throws {ArgumentError} When `weights` is not a source of weights or is missing for `model`, there is
+ * no such `model`, or an option contradicts the file.
  *
  * @example
  * ```ts
@@ -82,11 +82,16 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
 export async function loadModel(options: LoadModelOptions = {}): Promise<Classifier> {
   const names = [...networkOptionNames, "weights", "model", "base", "backend"];
   checkLoadOptions("loadModel", options, names);
-  const { weights = await bundledInput(), signal, model, base, files } = options;
+  const { signal, model, base, files } = options;
   if (model !== undefined) {
     const { networkInfo } = await import("./registry.ts");
     networkInfo("loadModel", "model", model);
+    if (model !== bundledNetwork && options.weights === undefined) {
+      const expected = `a file for ${model}: without it, loadModel() loads ${bundledNetwork}`;
+      throw new ArgumentError("loadModel", "weights", undefined, expected);
+    }
   }
+  const { weights = await bundledInput() } = options;
   // opening a file closes those that it does not need, but the base may need them
   const others = base === undefined ? files : {};
   using file = await openInput(weights, signal, "loadModel", others);

@@ -146,5 +146,25 @@ export function createModel(name: NetworkName, options: NetworkOptions = {}): Cl
 export function networkInfo(op: string, parameter: string, name: string): NetworkInfo {
   const info = networks.get(name);
   if (info) return info;
-  throw new ArgumentError(op, parameter, name, `one of ${networkNames.join(", ")}`);
+  const similar = similarNames(name, networkNames);
+  const expected = similar.length > 0
+    ? `a name in docs/networks.md, such as ${similar.join(", ")}`
+    : `one of ${networkNames.join(", ")}`;
+  throw new ArgumentError(op, parameter, name, expected);
+}
+
+/**
+ * The names that somebody may have meant: with the same letters and digits, or else with the most of
+ * the first ones.
+ */
+export function similarNames(name: unknown, names: readonly string[]): string[] {
+  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+  let start = typeof name === "string" ? plain(name).slice(0, 40) : "";
+  const same = names.filter((known) => plain(known) === start);
+  if (same.length > 0) return same;
+  for (; start.length > 2; start = start.slice(0, -1)) {
+    const found = names.filter((known) => plain(known).includes(start));
+    if (found.length > 0) return found;
+  }
+  return [];
 }

@@ -284,8 +284,13 @@ Deno.test("readArgs() rejects unknown values and options, and lists the allowed 
   assertEquals(networkOf("squeezenet"), "squeezenet1_0");
   assertEquals(networkOf("alexnet-tiny"), "alexnet-tiny");
   assertMatch(
-    assertThrows(() => networkOf("vgg"), UsageError).message,
-    /^--model is "vgg", must be alexnet, alexnet-compressed, .* or wide_resnet50_2$/,
+    assertThrows(() => networkOf("zzz"), UsageError).message,
+    /^--model is "zzz", must be alexnet, alexnet-compressed, .* or wide_resnet50_2$/,
+  );
+  assertThrows(
+    () => networkOf("Alexnet_Compressed"),
+    UsageError,
+    '--model is "Alexnet_Compressed", must be a name in docs/networks.md, such as alexnet-compressed',
   );
   const backend = usageError("--random", "--backend=cuda", "x");
   assertStringIncludes(backend, '--backend is "cuda", must be auto, wasm or webgpu');

@@ -122,11 +122,26 @@ testOnBuilds("init() draws the values that torchvision draws", async (backend) =
 
 Deno.test("createModel() names the networks that it knows", () => {
   assertThrows(
-    () => createModel("resnet19" as NetworkName),
+    () => createModel("zzz" as NetworkName),
     ArgumentError,
-    'createModel: name is "resnet19", must be one of alexnet, alexnet-tiny, resnet-tiny, ',
+    'createModel: name is "zzz", must be one of alexnet, alexnet-tiny, resnet-tiny, ',
   );
-  for (const name of ["constructor", "__proto__", undefined, null, 1]) {
+  for (
+    const [name, ...similar] of [
+      ["resnet_tiny", "resnet-tiny"],
+      ["ResNet50", "resnet50"],
+      ["efficientnet-b0", "efficientnet_b0"],
+      ["mobilenet_v3", "mobilenet_v3_large", "mobilenet_v3_small"],
+      ["resnet19", "resnet18", "resnet101", "resnet152"],
+      ["alexent", "alexnet", "alexnet-tiny", "bvlc_alexnet"],
+    ]
+  ) {
+    const text = `createModel: name is "${name}", must be a name in docs/networks.md, such as `;
+    const call = () => createModel(name as NetworkName);
+    assertEquals(assertThrows(call, ArgumentError).message, text + similar.join(", "));
+  }
+  const odd = [undefined, null, 1, Symbol("x"), Object.create(null), "a".repeat(1e6)];
+  for (const name of ["constructor", "__proto__", "", ...odd]) {
     assertThrows(
       () => createModel(name as unknown as NetworkName),
       ArgumentError,
@@ -376,10 +391,20 @@ Deno.test("files of unknown networks say what they hold", () => {
 
 Deno.test("loadModel() checks `model`", async () => {
   await assertRejects(
-    () => loadModel({ model: "vgg" as NetworkName, weights: new Uint8Array(9) }),
+    () => loadModel({ model: "zzz" as NetworkName, weights: new Uint8Array(9) }),
     ArgumentError,
-    'loadModel: model is "vgg", must be one of alexnet, ',
+    'loadModel: model is "zzz", must be one of alexnet, ',
   );
+  for (const model of ["resnet50", "alexnet-tiny"] as const) {
+    await assertRejects(
+      () => loadModel({ model }),
+      ArgumentError,
+      `loadModel: weights is undefined, must be a file for ${model}: without it, loadModel() loads ` +
+        "resnet-tiny",
+    );
+  }
+  using model = await loadModel({ model: "resnet-tiny" });
+  assertEquals(model.type, "ResNetTiny");
 });
 
 Deno.test("summarize() counts learned parameters, and names the inputs of branches", () => {
