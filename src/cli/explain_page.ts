@@ -15,7 +15,7 @@ import type { Backend } from "../tensor.ts";
 import type { ExplainArgs } from "./args_explain.ts";
 import type { Explained } from "./explained.ts";
 import { dataUrl, escape, nameHtml, shrink } from "./html.ts";
-import { percent } from "./output.ts";
+import { percent, sampleText } from "./output.ts";
 import { firstName } from "./report.ts";
 import { plural } from "./terminal.ts";
 
@@ -153,7 +153,7 @@ function timeTable(times: readonly LayerTime[], passMs: number, backend: Backend
     `<td class="detail">${shape}</td><td class="number">${ms.toFixed(2)}</td>${
       barCell(Math.min(ms / largest, 1))
     }</tr>`;
-  const rows = slow.map(({ name, type, shape, ms }) => row(name, type, shape.join("×"), ms));
+  const rows = slow.map(({ name, type, shape, ms }) => row(name, type, sampleText(shape), ms));
   if (others > 0) {
     const rest = total - slow.reduce((sum, { ms }) => sum + ms, 0);
     rows.push(row(`${others} other layers`, "", "", rest));

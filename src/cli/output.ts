@@ -3,6 +3,7 @@
 // @ts-types="./std.d.ts"
 import { bold, cyan } from "npm:deno-std@1.4.0/fmt/colors.js";
 import type { ModelSummary, Prediction } from "../models/mod.ts";
+import type { Shape } from "../tensor.ts";
 import { printable } from "./terminal.ts";
 
 /** Milliseconds per stage. Decoding includes reading the file; inference is the batch's time per image. */
@@ -68,7 +69,7 @@ export function summaryText(summary: ModelSummary): string {
     name,
     type,
     ...(hasBranches ? [inputs.join(", ")] : []),
-    outputShape.slice(1).join("×"),
+    sampleText(outputShape.slice(1)),
     parameters > 0 ? number(parameters) : "",
     macs > 0 ? number(macs) : "",
   ]);
@@ -84,7 +85,7 @@ export function summaryText(summary: ModelSummary): string {
   );
   const { lastLayer, inputShape } = summary;
   return [
-    bold(`${summary.model}, input ${inputShape.slice(1).join("×")}`),
+    bold(`${summary.model}, input ${sampleText(inputShape.slice(1))}`),
     first,
     ...lines.slice(0, -1),
     bold(lines.at(-1)!),
@@ -94,6 +95,11 @@ export function summaryText(summary: ModelSummary): string {
       ]
       : []),
   ].join("\n");
+}
+
+/** The shape of a sample, "3×224×224"; "1" without axes, for a single value. */
+export function sampleText(shape: Shape): string {
+  return shape.join("×") || "1";
 }
 
 /** Formats rows as lines with aligned columns; numbers align right. */

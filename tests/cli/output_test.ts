@@ -1,11 +1,11 @@
-import { bar, percent, resultText, timingsText } from "../../src/cli/output.ts";
+import { bar, percent, resultText, summaryText, timingsText } from "../../src/cli/output.ts";
 import { asFileError, asWriteError, lineOf } from "../../src/cli/errors.ts";
 import { printable } from "../../src/cli/terminal.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
 import { featureMapOf } from "../../src/explain/feature_map.ts";
-import { Flatten, Linear } from "../../src/layers/mod.ts";
-import { Classifier, loadModel } from "../../src/models/mod.ts";
+import { Flatten, Linear, Reshape, Sequential } from "../../src/layers/mod.ts";
+import { Classifier, loadModel, summarize } from "../../src/models/mod.ts";
 import { recognize } from "../../src/models/recognize.ts";
 import { lowestLoss } from "../../src/train/cross_validate.ts";
 import { foldedWeights } from "../../src/train/fit.ts";
@@ -32,6 +32,16 @@ Deno.test("percent() shows two decimals, or two significant digits of small valu
     [1, 0.8919, 0.001, 0.00057, 0.0000123, 0].map(percent),
     ["100.00 %", "89.19 %", "0.10 %", "0.057 %", "0.0012 %", "0.00 %"],
   );
+});
+
+Deno.test("summaryText() shows an output of one value for each sample", () => {
+  using model = new Sequential([new Linear(3, 1), new Reshape([]), new Reshape([1, 1])]);
+  const lines = summaryText(summarize(model, [1, 3])).split("\n").slice(2, 5);
+  assertEquals(lines.map((line) => line.trim().split(/  +/).slice(0, 3)), [
+    ["0", "Linear", "1"],
+    ["1", "Reshape", "1"],
+    ["2", "Reshape", "1×1"],
+  ]);
 });
 
 Deno.test("resultText() escapes control characters in labels", () => {
