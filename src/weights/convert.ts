@@ -8,6 +8,7 @@ import { ArgumentError, FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
 import { elements } from "../tensor.ts";
 import { FileWriter, type Part, requireFloats, type TensorOutline } from "./io/file_writer.ts";
+import { escapeText } from "./io/quote.ts";
 import { layOutOnnx } from "./onnx/writer.ts";
 import { layOutPth } from "./pth/writer.ts";
 import { quantize, scaleName } from "./quantized.ts";
@@ -44,7 +45,8 @@ const batchElements = 1 << 18;
  * time.
  *
  * @returns The size of the written file in bytes.
- * @throws {FileError} When the file cannot be read or has no weights.
+ * @throws {FileError} When the file cannot be read, has no weights, or has a tensor with the name that the
+ * scales of another one take in int8.
  * @throws {ArgumentError} When the precision is unknown, the format does not support it, or a value to
  * quantise is not finite.
  * @throws {PembrokeError} When a value is too large for f16.
@@ -64,6 +66,15 @@ export async function convertWeights(
     weights.set(name, { name, shape: entry.shape, dtype: storedType(entry.shape, precision) });
   }
   if (weights.size === 0) throw new FileError(file.name, "holds only integer tensors, no weights");
+  for (const { name, dtype } of weights.values()) {
+    const taken = scaleName(name);
+    if (dtype !== "I8" || !weights.has(taken)) continue;
+    const [own, of] = [escapeText(taken), escapeText(name)];
+    throw new FileError(
+      file.name,
+      `holds ${own}, but int8 stores the scales of ${of} under that name: use f16, or rename it`,
+    );
+  }
   const parts = layOutFile(
     format,
     [...weights.values()],

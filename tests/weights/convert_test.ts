@@ -102,6 +102,24 @@ Deno.test("convertWeights() reads streams, and writes files that can be read as 
   }
 });
 
+Deno.test("convertWeights() refuses a tensor with the name of scales", async () => {
+  const tensor = (name: string, shape: number[]) => {
+    const data = Float32Array.from({ length: shape[0] * (shape[1] ?? 1) }, (_, i) => i);
+    return { name, dtype: "F32" as const, shape, data };
+  };
+  using file = await open(writeSafetensors([tensor("w", [2, 3]), tensor("w_scale", [2])]));
+  await assertRejects(
+    () => convert(file, { precision: "int8" }),
+    FileError,
+    "holds w_scale, but int8 stores the scales of w under that name: use f16, or rename it",
+  );
+  using same = await open(await convert(file, { precision: "f16" }));
+  assertEquals(await weights(same), await weights(file));
+  using biases = await open(writeSafetensors([tensor("b", [2]), tensor("b_scale", [2])]));
+  using floats = await open(await convert(biases, { precision: "int8" })); // biases stay floats
+  assertEquals(await weights(floats), await weights(biases));
+});
+
 Deno.test("convertWeights() refuses unknown precisions", async () => {
   using file = await open(writeSafetensors(large));
   const precision = "int4" as ConvertOptions["precision"];

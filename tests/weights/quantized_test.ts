@@ -125,5 +125,9 @@ Deno.test("writeSafetensors() rejects I8 tensors without rows or with non-finite
   assertThrows(write([3], 1), ArgumentError, "must be a shape of 1 elements");
   const scale = { dtype: "F32", shape: [1], data: new Float32Array(1) } as const;
   const tensors = [{ ...scale, name: "a_scale" }, { ...scale, name: "a", dtype: "I8" as const }];
-  assertThrows(() => writeSafetensors(tensors), ArgumentError, 'name is "a_scale", must be unique');
+  assertThrows(
+    () => writeSafetensors(tensors),
+    ArgumentError,
+    'writeSafetensors: name is "a_scale", must be another one: the scales of a have it',
+  );
 });

@@ -17,6 +17,7 @@ import {
   type TensorToWrite,
   writeToMemory,
 } from "../io/file_writer.ts";
+import { escapeText } from "../io/quote.ts";
 import { quantize, scaleName } from "../quantized.ts";
 
 /**
@@ -63,6 +64,13 @@ export function layOutSafetensors(
   tensors: readonly TensorOutline[],
   metadata?: Readonly<Record<string, string>>,
 ): Part[] {
+  const names = new Set(tensors.map(({ name }) => name));
+  for (const { name, dtype } of tensors) {
+    const taken = scaleName(name);
+    if (dtype !== "I8" || !names.has(taken)) continue;
+    const expected = `another one: the scales of ${escapeText(name)} have it`;
+    throw new ArgumentError("writeSafetensors", "name", taken, expected);
+  }
   const stored = tensors.flatMap(withScale).sort(byWidth);
   checkNames("writeSafetensors", stored, "__metadata__");
   const entries = new Map<string, unknown>();
