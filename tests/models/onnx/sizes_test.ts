@@ -2,6 +2,7 @@
 
 import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { ArgumentError } from "../../../src/errors.ts";
+import { imagenetPreprocessing } from "../../../src/image/mod.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { assert, assertEquals, assertThrows } from "../../assert.ts";
 import {
@@ -105,9 +106,19 @@ Deno.test("a graph that pads squares by 0 takes nothing but squares", async () =
     ...[node("Pad", ["x", "pads"], ["a"]), relu],
   ];
   const inputs = [port("x", "N", 3, "H", "W")], outputs = [port("y")];
-  using network = await loadModel({ backend, weights: onnx({ nodes, tensors, inputs, outputs }) });
+  const weights = onnx({ nodes, tensors, inputs, outputs });
+  using network = await loadModel({ backend, weights });
   using x = backend.upload(formula([1, 3, 8, 16], 2), [1, 3, 8, 16]);
-  assertThrows(() => network.forward(x), ArgumentError, "must be [N, 3, 224, 224]");
+  assertThrows(
+    () => network.forward(x),
+    ArgumentError,
+    "must be [N, 3, 224, 224]; for others, load it with another preprocessing.crop",
+  );
+  const preprocessing = { ...imagenetPreprocessing, crop: 8 };
+  using smaller = await loadModel({ backend, weights, preprocessing });
+  using square = backend.upload(formula([1, 3, 8, 8], 2), [1, 3, 8, 8]);
+  using y = smaller.forward(square);
+  assertEquals(y.shape, [1, 3, 8, 8]);
 });
 
 Deno.test("what adapts to the size of images takes any", async () => {
