@@ -10,7 +10,7 @@ import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
-import { checkNodes, expandNodes, indicesOf, type LeafGraph, shapesOf } from "./graph_nodes.ts";
+import { checkNodes, Expansion, indicesOf, type LeafGraph, shapesOf } from "./graph_nodes.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import type { Parameter } from "./parameter.ts";
 import { outputsOf, PlanCache, run } from "./plan_cache.ts";
@@ -65,7 +65,7 @@ export class Graph extends Layer {
   /** The type of network. */
   override readonly type: string = "Graph";
   #nodes: readonly Required<GraphNode>[] = [];
-  #leaves: LeafGraph = { nodes: [], output: -1 };
+  #expansion = new Expansion([], graphInput);
   readonly #plans = new PlanCache();
   #frozen: FrozenPart | undefined;
   #pass: TrainingPass | undefined;
@@ -107,37 +107,37 @@ export class Graph extends Layer {
       throw new ArgumentError("Graph", "output", last, "the name of a node");
     }
     this.#disposePlans();
-    this.#disposePass();
     this.#isNew = true;
     this.#nodes = checked;
-    this.#leaves = expandNodes(checked, last);
+    this.#expansion = new Expansion(checked, last);
   }
 
   /** The nodes with nested graphs expanded, and the index of the output. */
   expand(): LeafGraph {
-    return this.#leaves;
+    if (!this.#expansion.isCurrent) this.setNodes(this.#nodes, this.#expansion);
+    return this.#expansion.leaves;
   }
 
   /** The layers in order, with nested graphs expanded. Names are like "features.0". */
   leaves(): [string, Layer][] {
-    return this.#leaves.nodes.map(({ name, layer }) => [name, layer]);
+    return this.expand().nodes.map(({ name, layer }) => [name, layer]);
   }
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
     checkAnyShape(this.type, input);
-    return this.shapes(input)[this.#leaves.output] ?? input;
+    return this.shapes(input)[this.expand().output] ?? input;
   }
 
   /** The shapes of the outputs of {@linkcode Graph.leaves}. */
   shapes(input: Shape): Shape[] {
-    return shapesOf(this.#leaves.nodes, input);
+    return shapesOf(this.expand().nodes, input);
   }
 
   /** See {@linkcode Layer.macs}. */
   override macs(input: Shape): number {
     const shapes = this.shapes(input);
-    return this.#leaves.nodes.reduce(
+    return this.expand().nodes.reduce(
       (sum, { layer, inputs }) => sum + layer.macsOf(inputs.map((i) => shapes[i] ?? input)),
       0,
     );
@@ -158,7 +158,7 @@ export class Graph extends Layer {
       this.#disposePass();
       const part = this.#setModes(), shapes = this.shapes(x.shape);
       try {
-        const { pass, result } = runTraining(this.type, this.#leaves, shapes, x, {
+        const { pass, result } = runTraining(this.type, this.expand(), shapes, x, {
           ...options,
           part,
         });
@@ -169,8 +169,8 @@ export class Graph extends Layer {
         throw error;
       }
     }
-    const { output } = this.#leaves;
-    const plan = this.#plans.get(this.#leaves.nodes, x, new Set([output]));
+    const { output } = this.expand();
+    const plan = this.#plans.get(this.expand().nodes, x, new Set([output]));
     const shape = plan.steps.find((step) => step.output === output)?.shape ?? x.shape;
     const root = plan.roots.get(output)!;
     if (root < 0) return viewAs(this.type, x, shape, options);
@@ -192,7 +192,7 @@ export class Graph extends Layer {
     if (this.training) {
       throw new PembrokeError(`${this.type}: outputsOf() needs evaluation mode; call eval()`);
     }
-    const { nodes } = this.#leaves;
+    const { nodes } = this.expand();
     return outputsOf(this.#plans, nodes, x, indicesOf(this.type, nodes, names));
   }
 
@@ -208,7 +208,7 @@ export class Graph extends Layer {
 
   #backward(dy: Tensor, needsInput: boolean): Tensor | undefined {
     checkTensor(this.type, "dy", dy, dy);
-    const pass = this.#pass;
+    const { nodes } = this.expand(), pass = this.#pass;
     if (!pass) {
       throw new PembrokeError(
         `${this.type}: backward() needs a forward pass in training mode; call train() first`,
@@ -221,7 +221,7 @@ export class Graph extends Layer {
             "compute the gradient of the input; call backwardParameters()",
         );
       }
-      checkPasses(this.type, this.#leaves.nodes, pass);
+      checkPasses(this.type, nodes, pass);
       return backpropagate(pass.steps, pass.output, dy, pass.x, needsInput);
     } catch (error) {
       for (const [, layer] of this.leaves()) layer.forget();
@@ -256,12 +256,12 @@ export class Graph extends Layer {
    * @param all Whether also those that are in training mode, or were put into evaluation mode.
    */
   #setModes(all = this.#isNew): FrozenPart | undefined {
-    const frozen = frozenNodes(this.#leaves), before = this.#frozen?.frozen;
+    const frozen = frozenNodes(this.expand()), before = this.#frozen?.frozen;
     if ([...frozen].join() !== [...this.#frozen?.frozen ?? []].join()) {
       this.#frozen?.[Symbol.dispose]();
-      this.#frozen = frozen.size > 0 ? new FrozenPart(this.#leaves, frozen) : undefined;
+      this.#frozen = frozen.size > 0 ? new FrozenPart(this.expand(), frozen) : undefined;
     }
-    for (const [i, node] of this.#leaves.nodes.entries()) {
+    for (const [i, node] of this.expand().nodes.entries()) {
       const { layer } = node;
       if (frozen.has(i)) { if (layer.training) layer.eval(); }
       else if (all || before?.has(i)) layer.train(this.generator);
@@ -322,10 +322,10 @@ export class Graph extends Layer {
   override dispose(): void {
     for (const layer of this.children.values()) layer.dispose();
     this.#disposePlans();
-    this.#disposePass();
   }
 
   #disposePlans(): void {
+    this.#disposePass();
     this.#plans[Symbol.dispose]();
     this.#frozen?.[Symbol.dispose]();
     this.#frozen = undefined;

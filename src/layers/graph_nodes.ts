@@ -68,8 +68,25 @@ export function checkNodes(
   });
 }
 
+/** The nodes of a graph with nested graphs expanded, until one of these gets other nodes. */
+export class Expansion {
+  readonly leaves: LeafGraph;
+  readonly #nested: readonly (readonly [Nested, LeafGraph])[];
+
+  /** @param output The name of the node that computes the output. */
+  constructor(nodes: readonly Required<GraphNode>[], readonly output: string) {
+    this.leaves = expandNodes(nodes, output);
+    this.#nested = nodes.flatMap(({ layer }) => isNested(layer) ? [[layer, layer.expand()]] : []);
+  }
+
+  /** Whether all nested graphs have the same nodes as before. */
+  get isCurrent(): boolean {
+    return this.#nested.every(([graph, leaves]) => graph.expand() === leaves);
+  }
+}
+
 /** Expands nested graphs, which have one input. */
-export function expandNodes(nodes: readonly Required<GraphNode>[], output: string): LeafGraph {
+function expandNodes(nodes: readonly Required<GraphNode>[], output: string): LeafGraph {
   const leaves: LeafNode[] = [], outputs = new Map([[graphInput, -1]]);
   for (const { name, layer, inputs } of nodes) {
     const from = inputs.map((input) => outputs.get(input)!);

@@ -210,7 +210,7 @@ export class Classifier extends Graph {
    *
    * If the network has values, the new layer gets the initial values of `torch.nn.Linear`, in float32.
    * Nested graphs are expanded: {@linkcode Graph.leaves} and {@linkcode Layer.stateDict} have the same
-   * names as before. Graphs made around this network before keep the old layer, without values.
+   * names as before. Graphs around this network take the new layer, too.
    *
    * @param classes The names of the classes.
    * @throws {ArgumentError} When there are no classes, or two have the same name.

@@ -1,7 +1,15 @@
 import { runInNewContext } from "node:vm";
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
-import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Softmax } from "../../src/layers/mod.ts";
+import {
+  Conv2d,
+  Flatten,
+  Linear,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+  Softmax,
+} from "../../src/layers/mod.ts";
 import { Classifier } from "../../src/models/classifier.ts";
 import { loadModel } from "../../src/models/load_model.ts";
 import { createModel, networkNames } from "../../src/models/registry.ts";
@@ -102,6 +110,32 @@ Deno.test("the seed decides on the initial values, which are those of Linear", a
   const before = backend.bytesInUse;
   model.replaceHead(["a", "b"]);
   assertEquals(backend.bytesInUse, before); // the old head is freed
+});
+
+testOnFewBackends("graphs around a network take its new head", async (backend) => {
+  const inner = await loadNarrow("resnet18", backend), { side } = golden.narrow.resnet18;
+  using outer = new Sequential([new Sequential([inner]), new Softmax()]);
+  using x = backend.upload(images(2, side), [2, 3, side, side]);
+  outer.forward(x).dispose(); // makes a plan
+  inner.replaceHead(["a", "b", "c"], { seed: 1 });
+  assertEquals(outer.outputShape(x.shape), [2, 3]);
+  assertEquals(outer.stateDict().get("0.0.fc.weight")?.shape, [3, inner.featureCount]);
+  const check = async () => {
+    using y = outer.forward(x), logits = inner.forward(x), expected = new Softmax().forward(logits);
+    assertEquals(await y.read(), await expected.read());
+  };
+  await check();
+
+  using dy = backend.upload(new Float32Array(4).fill(1), [2, 2]);
+  outer.train().forward(x).dispose();
+  inner.replaceHead(["a", "b"], { seed: 2 });
+  const early = () => outer.backwardParameters(dy);
+  assertThrows(early, PembrokeError, "Sequential: backward() needs a forward pass");
+  using _y = outer.forward(x);
+  outer.backwardParameters(dy);
+  assertEquals(outer.stateDict().get("0.0.fc.weight")?.grad?.shape, [2, inner.featureCount]);
+  outer.eval();
+  await check();
 });
 
 Deno.test("replaceHead() works for ONNX networks", async () => {
