@@ -6,10 +6,11 @@
 
 import { ArgumentError } from "./errors.ts";
 
-/** Checks that a value is an object, but no list or map, whose properties are not options. */
+/** Checks that a value is an object, but no list, map or bytes, whose properties are not options. */
 export function checkObject(op: string, parameter: string, value: unknown): void {
   const isObject = typeof value === "object" && value !== null;
-  if (isObject && !Array.isArray(value) && !(value instanceof Map)) return;
+  const isList = Array.isArray(value) || ArrayBuffer.isView(value);
+  if (isObject && !isList && !(value instanceof Map)) return;
   throw new ArgumentError(op, parameter, value, "an object");
 }
 

@@ -47,6 +47,10 @@ export function checkNodes(
   const names = new Set([graphInput]);
   let last = graphInput;
   return Array.from(nodes, (node) => { // map() would skip holes
+    if (node instanceof Layer) {
+      const expected = "{ name, layer, inputs }; for layers in order, use Sequential";
+      throw new ArgumentError(type, "a node", node.type, expected);
+    }
     checkObject(type, "a node", node);
     checkOptions(type, node, ["name", "layer", "inputs"]);
     const { name, layer, inputs = [last] } = node;

@@ -91,7 +91,8 @@ export async function calibrate(
   images: Iterable<RgbImage | Float32Array>,
 ): Promise<void> {
   const op = "calibrate";
-  if (typeof images?.[Symbol.iterator] !== "function") {
+  const isList = typeof images === "object" && !ArrayBuffer.isView(images);
+  if (!isList || typeof images?.[Symbol.iterator] !== "function") {
     throw new ArgumentError(op, "images", images, "a list of images");
   }
   const recorder = new RangeRecorder(model);

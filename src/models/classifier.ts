@@ -261,7 +261,7 @@ export class Classifier extends Graph {
    */
   inputShape(batch = 1): number[] {
     const { crop, cropWidth = crop, channels, layout } = this.preprocessing;
-    const planes = channels === "gray" ? 1 : 3;
+    const planes = checkInteger(this.type, "batch", batch, 1) && channels === "gray" ? 1 : 3;
     return layout === "nhwc" ? [batch, crop, cropWidth, planes] : [batch, planes, crop, cropWidth];
   }
 

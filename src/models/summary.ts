@@ -10,7 +10,7 @@ import { Linear } from "../layers/linear.ts";
 import type { Layer } from "../layers/layer.ts";
 import { Graph } from "../layers/graph.ts";
 import { graphInput } from "../layers/graph_builder.ts";
-import { elements, type Shape } from "../tensor.ts";
+import { elements, isShape, type Shape } from "../tensor.ts";
 
 /**
  * A layer in a summary.
@@ -76,6 +76,9 @@ export interface ModelSummary {
  */
 export function summarize(model: Graph, inputShape: Shape): ModelSummary {
   if (!(model instanceof Graph)) throw new ArgumentError("summarize", "model", model, "a Graph");
+  if (!isShape(inputShape)) {
+    throw new ArgumentError("summarize", "inputShape", inputShape, "a list of positive integers");
+  }
   const { nodes } = model.expand(), shapes = model.shapes(inputShape);
   const layers = nodes.map(({ name, layer, inputs }, i) => ({
     name,

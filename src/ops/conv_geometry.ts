@@ -73,11 +73,14 @@ function conv2dGeometry(
   const [n, inC, h, w] = x, [outC, groupC, kh, kw] = weight;
   const [strideH, strideW] = checkPerAxis(op, "stride", options.stride ?? 1, 2, 1);
   const [dilationH, dilationW] = checkPerAxis(op, "dilation", options.dilation ?? 1, 2, 1);
-  const groups = checkInteger(op, "groups", options.groups ?? 1, 1);
+  const groups = checkInteger(op, "groups", options.groups ?? 1, 1), channels = groupC * groups;
+  if (inC !== channels && w === channels && h > 1) { // as TensorFlow orders the axes
+    throw new ArgumentError(op, "the shape of x", x, `[N, ${channels}, H, W]`);
+  }
   if (inC % groups !== 0) {
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${inC} input channels`);
   }
-  if (inC !== groupC * groups) {
+  if (inC !== channels) {
     const expected = `[outC, ${inC / groups}, kH, kW] for x [${
       x.join(", ")
     }] in ${groups} group(s)`;

@@ -64,8 +64,8 @@ export function crossEntropy(
   checkShape(op, "x", x.shape, "[N, C]");
   checkOptions(op, options, ["labelSmoothing"]);
   const [n, c] = x.shape;
-  if (typeof targets !== "object" || targets === null) {
-    throw new ArgumentError(op, "targets", targets, "a list of classes");
+  if (typeof targets !== "object" || typeof targets?.length !== "number") {
+    throw new ArgumentError(op, "targets", targets, "a list of classes, one for each row of x");
   }
   if (targets.length !== n) {
     throw new ArgumentError(op, "the number of targets", targets.length, `${n}, the rows of x`);
