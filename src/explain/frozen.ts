@@ -145,7 +145,7 @@ function ancestors(nodes: readonly LeafNode[], to: number, from: number): Readon
 async function freeze(layer: Layer, owned: Tensor[]): Promise<Layer> {
   const drops = layer instanceof Dropout || layer instanceof StochasticDepth;
   if (drops && layer.aliases) return new Identity();
-  if (!drops && Object.keys(layer.parameters).length === 0) return layer;
+  if (!drops && !("leaves" in layer) && layer.stateDict().size === 0) return layer;
   if (!overridesForward(layer)) {
     if (layer instanceof Conv) return freezeConv(layer, await weightOf(layer, owned));
     if (layer instanceof Linear) return freezeLinear(layer, await weightOf(layer, owned));

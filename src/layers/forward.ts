@@ -182,7 +182,8 @@ export class Saved {
   }
 }
 
-function throwNotSaved(type: string): never {
+/** Throws the error of a backward pass without a forward pass. */
+export function throwNotSaved(type: string): never {
   throw new PembrokeError(
     `${type}: backward() needs a forward pass in training mode; call train() first`,
   );

@@ -9,6 +9,7 @@ import { checkAnyShape, checkOptions, checkTensor, produce } from "../ops/checks
 import type { RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
+import { throwNotSaved } from "./forward.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
 import { checkNodes, Expansion, indicesOf, type LeafGraph, shapesOf } from "./graph_nodes.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
@@ -112,6 +113,11 @@ export class Graph extends Layer {
     this.#expansion = new Expansion(checked, last);
   }
 
+  /** @internal Whether graphs around it run its nodes. Not in a class that overrides the forward pass. */
+  get isExpanded(): boolean {
+    return this.forward === Graph.prototype.forward;
+  }
+
   /** The nodes with nested graphs expanded, and the index of the output. */
   expand(): LeafGraph {
     if (!this.#expansion.isCurrent) this.setNodes(this.#nodes, this.#expansion);
@@ -208,12 +214,7 @@ export class Graph extends Layer {
 
   #backward(dy: Tensor, needsInput: boolean): Tensor | undefined {
     checkTensor(this.type, "dy", dy, dy);
-    const { nodes } = this.expand(), pass = this.#pass;
-    if (!pass) {
-      throw new PembrokeError(
-        `${this.type}: backward() needs a forward pass in training mode; call train() first`,
-      );
-    }
+    const { nodes } = this.expand(), pass = this.#pass ?? throwNotSaved(this.type);
     try {
       if (needsInput && pass.isFrozen) {
         throw new PembrokeError(

@@ -36,6 +36,7 @@ export interface LeafGraph {
 
 /** A layer that expands to nodes. */
 interface Nested extends Layer {
+  readonly isExpanded: boolean;
   expand(): LeafGraph;
 }
 
@@ -121,7 +122,7 @@ function nameTaken(type: string, name: unknown): ArgumentError {
 }
 
 function isNested(layer: Layer): layer is Nested {
-  return "expand" in layer;
+  return "expand" in layer && (layer as Nested).isExpanded;
 }
 
 /**

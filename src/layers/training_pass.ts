@@ -137,19 +137,19 @@ export function frozenNodes({ nodes, output }: LeafGraph): ReadonlySet<number> {
     const isFirst = inputs.every((input) => input < 0 || frozen.has(input));
     if (!isFirst || !(layer.frozen || hasNoEffect(layer))) continue;
     frozen.add(i);
-    learned += Object.values(layer.parameters).filter(({ isBuffer }) => !isBuffer).length;
+    learned += [...layer.stateDict().values()].filter(({ isBuffer }) => !isBuffer).length;
   }
   const isUsed = learned > 0 && !frozen.has(output) && nodes.some(isTrained);
   return isUsed ? frozen : new Set();
 }
 
-/** Whether training mode makes no difference to a layer. */
-function hasNoEffect({ parameters, isRandom }: Layer): boolean {
-  return !isRandom && Object.keys(parameters).length === 0;
+/** Whether training mode makes no difference to a layer, and to those that it has inside. */
+function hasNoEffect(layer: Layer): boolean {
+  return !layer.isRandom && !("leaves" in layer) && layer.stateDict().size === 0;
 }
 
 function isTrained({ layer }: LeafNode): boolean {
-  return Object.values(layer.parameters).some(({ requiresGrad }) => requiresGrad);
+  return [...layer.stateDict().values()].some(({ requiresGrad }) => requiresGrad);
 }
 
 /**

@@ -349,7 +349,19 @@ Deno.test("an explanation refuses layers with a forward pass and no known gradie
     using model = new Classifier(layers, { preprocessing, classes }).init(backend, { seed: 1 });
     return await explain(model, image, { method: "saliency", noise: 0 });
   };
-  const own = [new OwnConv(4, 4, 1), new OwnNorm(4), new OwnGroupNorm(2, 4), new OwnDropout()];
+  class OwnGraph extends Sequential {
+    override forward(x: Tensor, options?: ForwardOptions): Tensor {
+      return super.forward(x, options);
+    }
+  }
+  const block = new OwnGraph([new Dropout(), new ReLU()]);
+  const own = [
+    block,
+    new OwnConv(4, 4, 1),
+    new OwnNorm(4),
+    new OwnGroupNorm(2, 4),
+    new OwnDropout(),
+  ];
   const calls = own.map((layer) => [layer, () => explained(layer)] as const);
   const last = new OwnLinear(256, 2);
   for (const [layer, call] of [...calls, [last, () => explained(new Tanh(), last)] as const]) {

@@ -4,7 +4,7 @@ import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import { StochasticDepth } from "../../src/layers/stochastic_depth.ts";
-import { mul } from "../../src/ops/mod.ts";
+import { add, mul } from "../../src/ops/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
@@ -251,3 +251,67 @@ Deno.test("a convolution with a forward pass of its own takes no range of inputs
   assert(new nn.Conv2d(32, 32, 3).takesRange);
   assert(!new DoubleConv(32, 32, 3).takesRange);
 });
+
+/** A graph that adds its input to its output. */
+class Residual extends nn.Sequential {
+  /** Its output, which the backward pass needs. */
+  #y: Tensor | undefined;
+
+  override forward(x: Tensor, options: Options = {}): Tensor {
+    this.#y?.dispose();
+    this.#y = super.forward(x);
+    return add(x, this.#y, options);
+  }
+
+  override backward(dy: Tensor): Tensor {
+    using dx = super.backward(dy);
+    return add(dy, dx);
+  }
+
+  override forget(): void {
+    this.#y?.dispose();
+    super.forget();
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.forget();
+  }
+}
+
+testOnEveryBackend(
+  "a graph with a forward pass of its own is run inside another",
+  async (backend) => {
+    const convs = Array.from({ length: 4 }, () => new nn.Conv2d(3, 3, 1));
+    using block = new Residual([convs[1], new nn.ReLU()]);
+    using net = new nn.Sequential([convs[0], block, new nn.ReLU(), convs[2]]);
+    using expected = new nn.Graph([
+      { name: "0", layer: convs[0] },
+      { name: "conv", layer: convs[1] },
+      { name: "inner", layer: new nn.ReLU() },
+      { name: "add", layer: new nn.Add(), inputs: ["inner", "0"] },
+      { name: "2", layer: new nn.ReLU() },
+      { name: "3", layer: convs[2] },
+    ]);
+    net.init(backend, { seed: 2 });
+    using x = upload(backend);
+    for (let pass = 0; pass < 3; pass++) {
+      using y = net.forward(x), wanted = expected.forward(x);
+      assertAllClose(await y.read(), await wanted.read(), { abs: 1e-6 });
+    }
+    assert(net.stateDict().has("1.0.weight"));
+
+    // after frozen layers, it is trained as the others
+    convs[0].freeze();
+    const gradients: Float32Array[] = [];
+    for (const graph of [net, expected]) {
+      using y = graph.train().forward(x);
+      graph.backwardParameters(y);
+      gradients.push(await convs[1].parameters.weight.grad!.read());
+      convs[1].zeroGrad();
+      graph.eval();
+    }
+    assert(gradients[0].some((value) => value !== 0));
+    assertAllClose(gradients[0], gradients[1], { abs: 1e-5 });
+  },
+);

@@ -8,6 +8,7 @@ import { ArgumentError, PembrokeError } from "../../errors.ts";
 import type { RgbImage } from "../../image/pixels.ts";
 import type { GraphNode } from "../../layers/graph_builder.ts";
 import type { ForwardOptions, Precision } from "../../layers/mod.ts";
+import { checkInteger } from "../../ops/checks.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { WeightsFile } from "../../weights/mod.ts";
@@ -108,13 +109,18 @@ export class OnnxNetwork extends Classifier {
    * W, C] if the file has the channels last.
    */
   override inputShape(batch = 1): number[] {
-    return [batch, ...this.#layers.input.shape.slice(1)];
+    return [checkInteger(this.type, "batch", batch, 1), ...this.#layers.input.shape.slice(1)];
   }
 
   /** See {@linkcode Classifier.preprocess}. */
   override preprocess(image: RgbImage): Float32Array {
     if (!this.#layers.input.image) throw this.#notAClassifier();
     return super.preprocess(image);
+  }
+
+  /** See {@linkcode Graph.isExpanded}. */
+  override get isExpanded(): boolean {
+    return this.forward === OnnxNetwork.prototype.forward;
   }
 
   /** See {@linkcode Graph.forward}. */
