@@ -16,7 +16,6 @@ import {
   ConvTranspose2d,
   Dropout,
   Flatten,
-  type ForwardOptions,
   GroupNorm,
   type Layer,
   LayerNorm,
@@ -30,9 +29,10 @@ import {
 } from "../../src/layers/mod.ts";
 import { Classifier, createModel, loadModel } from "../../src/models/mod.ts";
 import { networkNames } from "../../src/models/registry.ts";
-import { elements, type Tensor } from "../../src/tensor.ts";
+import { elements } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnFewBackends, testWithThreads } from "../backends.ts";
+import { withOwnForward } from "../layers/own_forward.ts";
 
 const photo = async (name: string) =>
   await decodeImage(await Deno.readFile(new URL(`../photos/${name}`, import.meta.url)));
@@ -313,57 +313,22 @@ Deno.test("an explanation refuses layers with a forward pass and no known gradie
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
   const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
-  class OwnConv extends Conv2d {
-    override forward(x: Tensor, options?: ForwardOptions): Tensor {
-      return super.forward(x, options);
-    }
-  }
-  class OwnLinear extends Linear {
-    override forward(x: Tensor, options?: ForwardOptions): Tensor {
-      return super.forward(x, options);
-    }
-  }
-  class OwnNorm extends BatchNorm2d {
-    override forward(x: Tensor, options?: ForwardOptions): Tensor {
-      return super.forward(x, options);
-    }
-  }
-  class OwnGroupNorm extends GroupNorm {
-    override forward(x: Tensor, options?: ForwardOptions): Tensor {
-      return super.forward(x, options);
-    }
-  }
-  class OwnDropout extends Dropout {
-    override forward(x: Tensor, options?: ForwardOptions): Tensor {
-      return super.forward(x, options);
-    }
-  }
-  class OwnReLU extends ReLU {
-    override forward(x: Tensor, options?: ForwardOptions): Tensor {
-      return super.forward(x, options);
-    }
-  }
   const image = { width: 8, height: 8, data: new Uint8ClampedArray(192).fill(90) };
   const explained = async (layer: Layer, last: Layer = new Linear(256, 2)) => {
     const layers = [new Conv2d(3, 4, 1), layer, new Flatten(), last];
     using model = new Classifier(layers, { preprocessing, classes }).init(backend, { seed: 1 });
     return await explain(model, image, { method: "saliency", noise: 0 });
   };
-  class OwnGraph extends Sequential {
-    override forward(x: Tensor, options?: ForwardOptions): Tensor {
-      return super.forward(x, options);
-    }
-  }
-  const block = new OwnGraph([new Dropout(), new ReLU()]);
+  const block = new (withOwnForward(Sequential))([new Dropout(), new ReLU()]);
   const own = [
     block,
-    new OwnConv(4, 4, 1),
-    new OwnNorm(4),
-    new OwnGroupNorm(2, 4),
-    new OwnDropout(),
+    new (withOwnForward(Conv2d))(4, 4, 1),
+    new (withOwnForward(BatchNorm2d))(4),
+    new (withOwnForward(GroupNorm))(2, 4),
+    new (withOwnForward(Dropout))(),
   ];
   const calls = own.map((layer) => [layer, () => explained(layer)] as const);
-  const last = new OwnLinear(256, 2);
+  const last = new (withOwnForward(Linear))(256, 2);
   for (const [layer, call] of [...calls, [last, () => explained(new Tanh(), last)] as const]) {
     await assertRejects(
       call,
@@ -372,6 +337,7 @@ Deno.test("an explanation refuses layers with a forward pass and no known gradie
         "evaluation mode is unknown; use a class of this library",
     );
   }
-  const { heat } = await explained(new OwnReLU()), expected = await explained(new ReLU());
+  const { heat } = await explained(new (withOwnForward(ReLU))()),
+    expected = await explained(new ReLU());
   assertEquals(heat, expected.heat); // its own backward() computes the gradient
 });
