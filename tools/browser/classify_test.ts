@@ -12,7 +12,7 @@ import {
 } from "../../tests/assert.ts";
 import { fixture, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, needsWebGpu, testWith } from "../../tests/needs.ts";
-import { executable } from "./chromium.ts";
+import { executable, fakeCamera } from "./chromium.ts";
 import {
   commandSays,
   drop,
@@ -25,11 +25,7 @@ import {
 } from "./classify.ts";
 import { findings, hasAdapter, Site, stepsOf, updateStored } from "./site.ts";
 
-const flags = [
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
-  "--use-fake-device-for-media-stream",
-];
+const flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", ...fakeCamera];
 
 /** The page's sample, and a photo that is dropped on it. */
 const sample = "examples/web/classify/photos/coffee.png", dropped = "tests/photos/rocket.jpg";
@@ -296,9 +292,11 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   });
 
   await step("says that there is no camera, or takes photos with it", async () => {
+    await phone.evaluate(`navigator.mediaDevices.getUserMedia = () =>
+      Promise.reject(new DOMException("Permission denied", "NotAllowedError"))`);
     await phone.click("#camera-button");
     await phone.waitForSelector("#camera .problem:has-text('The camera is blocked: allow it')");
-    await phone.context().grantPermissions(["camera"]);
+    await phone.evaluate("delete navigator.mediaDevices.getUserMedia");
     await phone.click("#camera-button");
     await phone.waitForFunction("document.querySelector('#camera video')?.videoWidth > 0");
     await phone.click(".shutter");

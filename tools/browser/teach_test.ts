@@ -8,7 +8,7 @@ import { fileSource, openWeights } from "../../mod.ts";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { run, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
-import { executable } from "./chromium.ts";
+import { executable, fakeCamera } from "./chromium.ts";
 import { storedForLater } from "./classify.ts";
 import { shapeFile, shapeFiles } from "./shapes.ts";
 import { findings, Site, stepsOf, until } from "./site.ts";
@@ -24,9 +24,6 @@ import {
 
 /** The states of the cameras that the page has got from the browser. */
 const cameraStates = (page: Page) => page.evaluate("tracks.map(({ readyState }) => readyState)");
-
-// a camera without hardware: Chromium's test picture
-const fakeCamera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 
 testWith(await needsChromium(executable), "the page learns classes", async (t) => {
   const step = stepsOf(t);

@@ -5,7 +5,7 @@ import type { Page } from "npm:playwright-core@1.56.1";
 import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import { fixture } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
-import { executable } from "./chromium.ts";
+import { executable, fakeCamera } from "./chromium.ts";
 import { settle } from "./classify.ts";
 import { Site, stepsOf } from "./site.ts";
 import { beforeCall, card } from "./teach_page.ts";
@@ -20,7 +20,7 @@ const missingPart =
 
 testWith(await needsChromium(executable), "the pages when something goes wrong", async (t) => {
   const step = stepsOf(t);
-  await using site = await Site.open(["--use-fake-device-for-media-stream"]);
+  await using site = await Site.open(fakeCamera);
   const open = opener(site);
 
   await step("let the reader load a network again, or go back to the one before", async () => {
@@ -150,7 +150,7 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
   );
 
   await step("close a camera that comes after a photo", async () => {
-    const page = await open("classify/", undefined, { permissions: ["camera"] });
+    const page = await open("classify/", undefined);
     await settle(page);
     await page.evaluate(`{
       const devices = navigator.mediaDevices, getUserMedia = devices.getUserMedia.bind(devices);
