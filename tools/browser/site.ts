@@ -15,8 +15,9 @@ const newVersion = "0123456789ab";
 export const updateStored = (page: Page) =>
   until(
     page,
-    `navigator.serviceWorker.getRegistration().then(async ({ installing }) =>
-      !installing && (await caches.keys()).some((name) => name.endsWith("${newVersion}")))`,
+    // the store comes first: it is there only after the worker began to install
+    `caches.keys().then(async (names) => names.some((name) => name.endsWith("${newVersion}")) &&
+      !(await navigator.serviceWorker.getRegistration()).installing)`,
   );
 
 /** Waits until a page has only the new version; `visit` visits it again. */
