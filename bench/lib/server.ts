@@ -78,7 +78,8 @@ export class Server implements AsyncDisposable {
     })();
     while (chunk && response === undefined && sent < 64 * 2 ** 20) {
       try {
-        sent += await connection.write(chunk);
+        // a full connection takes a part of a chunk; the rest must follow
+        sent += await connection.write(chunk.subarray(sent % chunk.length));
       } catch {
         break; // closed by the server; its response can still be read
       }
