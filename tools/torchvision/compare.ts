@@ -158,10 +158,17 @@ async function compare(name: NetworkName, trains: boolean): Promise<boolean> {
 }
 
 if (import.meta.main) {
-  const trains = !Deno.args.includes("--no-training");
-  const names = Deno.args.filter((arg) => !arg.startsWith("--"));
-  const all = networkNames.filter((name) => !name.endsWith("-tiny"));
-  const selected = names.length > 0 ? all.filter((name) => names.includes(name)) : all;
+  // torchvision has neither those of this library nor Caffe's
+  const all = networkNames.filter((name) => !/-tiny$|^bvlc_/.test(name));
+  const names = new Set(Deno.args);
+  const trains = !names.delete("--no-training");
+  const selected = names.size === 0 ? all : all.filter((name) => names.delete(name));
+  const [unknown] = names;
+  if (unknown !== undefined) {
+    console.error(`unknown: ${unknown}; usage: deno task torchvision [--no-training] [names…]`);
+    console.error(`names: ${all.join(" ")}`);
+    Deno.exit(2);
+  }
   if (!await runPython(["-c", "import torch, torchvision, onnx"], "null")) {
     console.log(`skipped: ${python} has no torch, torchvision and onnx`);
     Deno.exit();
