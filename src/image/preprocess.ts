@@ -177,7 +177,7 @@ export function preprocess(
   const tensor = new Float32Array(planes * area);
   const [planeStep, pixelStep] = layout === "nchw" ? [area, 1] : [1, planes];
   for (let c = 0; c < planes; c++) {
-    const values = normalisationTable(options.mean?.[c], options.std?.[c]);
+    const values = normalisationTable(options, c);
     const start = (channels === "bgr" ? 2 - c : c) * planeStep;
     for (let i = 0; i < area; i++) tensor[start + i * pixelStep] = values[data[i * 3 + c]];
   }
@@ -239,14 +239,14 @@ function averageColors(data: RgbImage["data"]): void {
   }
 }
 
-/** The normalised value of each byte. Every step is rounded to float32, as in PyTorch. */
-function normalisationTable(mean: number, std: number): Float32Array {
-  const f32 = Math.fround;
+/** The normalised value of each byte of a channel. Every step is rounded to float32, as in PyTorch. */
+function normalisationTable(options: Preprocessing, channel: number): Float32Array {
+  const f32 = Math.fround, mean = options.mean?.[channel], std = options.std?.[channel];
   if (!Number.isFinite(mean)) {
-    throw new ArgumentError("preprocess", "mean", mean, "three finite numbers");
+    throw new ArgumentError("preprocess", "mean", options.mean, "three finite numbers");
   }
   if (!Number.isFinite(std) || f32(std) === 0) {
-    throw new ArgumentError("preprocess", "std", std, "three finite numbers other than 0");
+    throw new ArgumentError("preprocess", "std", options.std, "three finite numbers other than 0");
   }
   const table = new Float32Array(256); // storing rounds the last step
   for (let byte = 0; byte < 256; byte++) {

@@ -74,9 +74,11 @@ Deno.test("preprocess() rejects invalid options", () => {
   const invalid: [Partial<Preprocessing>, string][] = [
     [{ resize: 0 }, "preprocess: resize is 0, must be a positive integer"],
     [{ crop: 2.5 }, "preprocess: crop is 2.5, must be a positive integer"],
-    [{ mean: [0, NaN, 0] }, "preprocess: mean is NaN, must be three finite numbers"],
-    [{ std: [1, 0, 1] }, "preprocess: std is 0, must be three finite numbers other than 0"],
+    [{ mean: [0, NaN, 0] }, "preprocess: mean is [0, NaN, 0], must be three finite numbers"],
+    [{ std: [1, 0, 1] }, "preprocess: std is [1, 0, 1], must be three finite numbers other than 0"],
     // deno-lint-ignore no-explicit-any -- as untyped code may pass
+    [{ mean: 0.5 as any }, "preprocess: mean is 0.5, must be three finite numbers"],
+    // deno-lint-ignore no-explicit-any
     [{ channels: "gbr" as any }, 'preprocess: channels is "gbr", must be "rgb" or "bgr"'],
   ];
   for (const [options, message] of invalid) {
