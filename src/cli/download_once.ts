@@ -5,7 +5,6 @@
 
 import { FileError } from "../errors.ts";
 import { type CatalogueEntry, urlOf } from "../hub/catalogue.ts";
-import { pull } from "../hub/pull.ts";
 import type { Cache } from "./cache.ts";
 import { isGranted, isPermissionError } from "./errors.ts";
 import { withSignalCleanup } from "./interrupts.ts";
@@ -46,6 +45,8 @@ export async function downloadOnce(
   if (await isRecent(failed)) {
     return { reason: "not downloaded: the last attempt failed less than a day ago" };
   }
+  // not earlier: it loads the readers and networks of all formats
+  const { pull } = await import("../hub/pull.ts");
   const abort = new AbortController();
   const timer = setTimeout(() => {
     abort.abort(new FileError(url, `no data received for ${firstByteMs / 1000} s`));

@@ -8,10 +8,13 @@ const classifyBundled = ["--jsonl", "-m", bundledNetwork];
 const photo = fileURLToPath(new URL("tests/photos/rocket.jpg", root));
 
 /** The library's modules that a run evaluates, by path; Deno's coverage lists them. */
-async function evaluated(args: readonly string[]): Promise<string[]> {
+async function evaluated(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<string[]> {
   await using folder = await TempFolder.make();
   const flags = ["-A", `--coverage=${folder.path}`];
-  const { code, stderr } = await run(args, { flags, env: { DENO_COVERAGE_DIR: "" } });
+  const { code, stderr } = await run(args, { flags, env: { DENO_COVERAGE_DIR: "", ...env } });
   assertEquals(code, 0, stderr);
   const urls: string[] = [];
   for await (const { name } of Deno.readDir(folder.path)) {
@@ -42,6 +45,15 @@ Deno.test("classifying a JPEG with the bundled model evaluates no module that it
     const text = await Deno.readTextFile(new URL(path, root));
     assert(!/^import (?!type)[^"]*"node:/m.test(text), path);
   }
+});
+
+Deno.test("the command loads what downloads need only before a download", async () => {
+  await using folder = await TempFolder.make();
+  await folder.write(".squeezenet.pembroke-failed", ""); // tried less than a day ago
+  const modules = await evaluated(["--jsonl", photo], { PEMBROKE_CACHE: folder.path });
+  assert(modules.includes("src/cli/download_once.ts"));
+  const unneeded = /^src\/(hub\/pull|models\/(registry|onnx)|weights\/(convert|pth|onnx))\b/;
+  assertEquals(modules.filter((path) => unneeded.test(path)), []);
 });
 
 Deno.test("the command has a limited number of modules", async () => {
