@@ -80,9 +80,9 @@ export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetw
   return new OnnxNetwork(layers, { preprocessing, classes, output });
 }
 
-/** Whether the only output has one value for each class. */
+/** Whether the only output has one value for each of several classes. Softmax makes 1 of a single one. */
 function isClassifier([shape, second]: readonly Shape[]): boolean {
-  return !second && shape.length > 1 && shape[1] === elements(shape.slice(1));
+  return !second && shape[1] > 1 && shape[1] === elements(shape.slice(1));
 }
 
 /** The means of ImageNet's statistics, for networks of one channel. */

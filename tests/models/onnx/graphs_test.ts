@@ -8,7 +8,8 @@ import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
 import expected from "../../fixtures/onnx/graphs/expected.json" with { type: "json" };
-import { fixture, formula } from "./models.ts";
+import { halves, node } from "../../weights/onnx/helpers.ts";
+import { fixture, formula, smallModel } from "./models.ts";
 
 /** Loads a fixture. */
 async function load(backend: Backend, file: string): Promise<OnnxNetwork> {
@@ -122,6 +123,22 @@ Deno.test("networks with other outputs load, but do not classify", async () => {
   assertEquals(
     other.message,
     "OnnxNetwork: cannot classify images, because it takes [N, 2, 20]: use forward() or outputsOf()",
+  );
+});
+
+testOnEveryBackend("one score of an image is not the probability of a class", async (backend) => {
+  const nodes = [node("Conv", ["x", "w"], ["z"]), node("Sigmoid", ["z"], ["y"])];
+  const weights = smallModel({ tensors: [halves("w", 1, 3, 4, 4)], nodes });
+  using network = await loadModel({ backend, weights });
+  assertEquals(network.numClasses, 0);
+  using x = backend.upload(new Float32Array(48).fill(1 / 24), [1, 3, 4, 4]);
+  using y = network.forward(x);
+  assertAllClose(await y.read(), [1 / (1 + Math.exp(-1))], { abs: 1e-6 });
+  const error = await assertRejects(() => network.classify(gray), PembrokeError);
+  assertEquals(
+    error.message,
+    "OnnxNetwork: cannot classify images, because it outputs y [N, 1, 1, 1]: " +
+      "use forward() or outputsOf()",
   );
 });
 
