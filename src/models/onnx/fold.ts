@@ -20,8 +20,11 @@ import {
 } from "./shape_rules.ts";
 import { type NumberArray, stridesOf } from "./values.ts";
 
-/** The most elements and axes of a computed value. */
-const maxFolded = 4096, maxRank = 16;
+/** The most elements of a computed value. */
+export const maxFolded = 4096;
+
+/** The most axes of a computed value. */
+const maxRank = 16;
 
 /** Computes the outputs of a node from its inputs. */
 type Fold = (

@@ -9,7 +9,7 @@ import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
-import { fold, isFolded, shapeNumbers } from "./fold.ts";
+import { fold, isFolded, maxFolded, shapeNumbers } from "./fold.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
 import { operations, severalOutputs, takesIntegers } from "./operations/mod.ts";
 import { checkFloats, isSymmetric } from "./operations/quantization.ts";
@@ -184,7 +184,8 @@ export class GraphImport implements Scope {
     const given = values.filter((value) => value !== undefined);
     if (constants.length < given.length || given.length === 0) return undefined;
     const moved = changeStored(node, values as (Constant | undefined)[]);
-    if (isFolded(op) && constants.every(({ numbers }) => numbers)) {
+    const isLarge = moved && elements(moved.shape) > maxFolded;
+    if (isFolded(op) && !isLarge && constants.every(({ numbers }) => numbers)) {
       return this.#foldAll(node, values as (Constant | undefined)[], moved);
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];

@@ -23,6 +23,7 @@ export function changeStored(
   }
   if (op === "Mul") return scale(stored, second) ?? (second?.stored && scale(second.stored, first));
   if (op === "Div") return scale(stored, second, true);
+  if (op === "Expand" || op === "Tile") return repeat(node, stored, second);
   return move(node, stored);
 }
 
@@ -42,6 +43,32 @@ function scale(
   return isFloat(stored)
     ? { ...stored, factor: divides ? factor / number : factor * number }
     : undefined;
+}
+
+/** Repeats axes of size 1, which then have the stride 0, as in a kernel for every channel. */
+function repeat(
+  { op }: NodeReader,
+  stored: StoredConstant,
+  by: Constant | undefined,
+): StoredConstant | undefined {
+  const numbers = by && !by.isSized ? fixedNumbers(by) : undefined, isTile = op === "Tile";
+  if (!numbers || !isFloat(stored) || isTile && numbers.length !== stored.shape.length) {
+    return undefined;
+  }
+  const rank = Math.max(numbers.length, stored.shape.length);
+  const aligned = (list: readonly number[], missing: number) => [
+    ...Array<number>(rank - list.length).fill(missing),
+    ...list,
+  ];
+  const from = aligned(stored.shape, 1), counts = aligned(numbers, 1);
+  const strides = aligned(stored.strides ?? stridesOf(stored.shape), 0);
+  const shape = from.map((size, i) => isTile || size === 1 ? size * counts[i] : size);
+  const isRepeated = shape.every((size, i) =>
+    Number.isSafeInteger(size) && size > 0 &&
+    (from[i] === 1 || counts[i] === 1 || !isTile && counts[i] === size)
+  );
+  if (!isRepeated) return undefined;
+  return { ...stored, shape, strides: from.map((size, i) => size === 1 ? 0 : strides[i]) };
 }
 
 /** Changes the shape, or the order of axes. */

@@ -5,6 +5,7 @@
  */
 
 import { FileError } from "../../errors.ts";
+import { elements } from "../../tensor.ts";
 import type { RelatedFiles } from "../io/related_files.ts";
 import { SharedElements, type StoredTensor } from "../layout.ts";
 import { foldConstants, maxConstantBytes } from "./constants.ts";
@@ -89,7 +90,9 @@ export class OnnxFile extends TensorFile {
   ): StoredTensor | undefined {
     const stored = this.graph.tensors.get(tensor);
     if (!stored) return undefined;
-    if (!isReciprocal || !isFloat(stored.dtype)) return { ...stored, name, shape, strides, factor };
+    if (!isReciprocal || !isFloat(stored.dtype)) {
+      return { ...stored, name, shape, count: elements(shape), strides, factor };
+    }
     const source = reciprocalSource(stored, stored.source ?? this.#file);
     const span = source.size, start = 0;
     return { ...stored, name, shape, strides, factor, dtype: "F32", source, start, span };

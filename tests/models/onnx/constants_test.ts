@@ -4,8 +4,8 @@ import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
 import { assert, assertAllClose, assertEquals } from "../../assert.ts";
-import { floats, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
-import { formula } from "./models.ts";
+import { floats, integers, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
+import { formula, run } from "./models.ts";
 
 /** Loads a model from x to y. */
 async function load(backend: Backend, parts: Parts): Promise<OnnxNetwork> {
@@ -83,4 +83,45 @@ Deno.test("factors and means work with channels last in any size", async () => {
     for (const [i, value] of values.entries()) sums[i % 3] += value / 128;
     assertAllClose(await mean.read(), sums, { abs: 1e-5 });
   }
+});
+
+Deno.test("a kernel in the file may be repeated for every channel", async () => {
+  const channels = 500, kernel = [1, 2, 3, 4, 5, 6, 7, 8, -9], shape = [1, channels, 3, 3];
+  const values = Array.from(formula(shape, 1));
+  const sums = Array.from(
+    { length: channels },
+    (_, c) => kernel.reduce((sum, w, i) => sum + w * values[9 * c + i], 0),
+  );
+  const conv = (weight: string) => node("Conv", ["x", weight, "bias"], ["y"], { group: channels });
+  const tensors = [
+    floats("k", [1, 1, 3, 3], ...kernel),
+    floats("turned", [3, 3, 1, 1], ...kernel.map((_, i) => 2 * kernel[3 * (i % 3) + i / 3 | 0])),
+    ...[floats("half", [], 0.5), floats("one", [1], 1)],
+    ...[integers("times", channels, 1, 1, 1), integers("size", channels)],
+  ];
+  const bias = node("Expand", ["one", "size"], ["bias"]);
+  const chains = [
+    [node("Tile", ["k", "times"], ["w"])],
+    [node("Expand", ["k", "times"], ["w"])],
+    [
+      node("Transpose", ["turned"], ["t"], { perm: [2, 3, 1, 0] }),
+      node("Mul", ["t", "half"], ["u"]),
+      node("Expand", ["u", "times"], ["w"]),
+    ],
+  ];
+  for (const chain of chains) {
+    const y = await run({ nodes: [...chain, bias, conv("w")], tensors }, values, shape);
+    assertEquals(y.shape, [1, channels, 1, 1]);
+    assertAllClose(y.values, sums.map((sum) => sum + 1), { abs: 1e-4 });
+  }
+  // Three numbers instead of one for each input channel: [2, 3, 1, 1] of [2, 1, 1, 1].
+  const y = await run(
+    {
+      nodes: [node("Expand", ["w", "size"], ["v"]), node("Conv", ["x", "v"], ["y"])],
+      tensors: [floats("w", [2, 1, 1, 1], 2, -1), integers("size", 3, 1, 1)],
+    },
+    [1, 10, 100],
+    [1, 3, 1, 1],
+  );
+  assertAllClose(y.values, [222, -111], { abs: 1e-3 });
 });

@@ -67,7 +67,7 @@ export function mapOperand(
   const { stored } = constant, own = stored?.factor ?? 1, numbers = fixedNumbers(constant);
   const count = elements(shapeOf(constant)), hasAll = count === elements(shape);
   if (!hasAll && count !== 1) return undefined;
-  if (numbers && !(stored && hasAll && factor === 1 && !isReciprocal)) {
+  if (numbers && !(stored && !stored.strides && hasAll && factor === 1 && !isReciprocal)) {
     const change = isReciprocal
       ? (value: number) => factor / value
       : (value: number) => factor * value;
