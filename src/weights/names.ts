@@ -4,14 +4,17 @@
  * @module
  */
 
-/** Of Lightning, `torch.compile()`, and `DataParallel` or `AveragedModel`. */
-const prefixes = ["model.", "_orig_mod.", "module."];
+/** Usual ones of Lightning; of `torch.compile()`, and `DataParallel` or `AveragedModel`. */
+const prefixes = ["model.", "net.", "network.", "backbone.", "_orig_mod.", "module."];
 
 /** More of them in a row are not removed. */
 const maxPrefixes = 8;
 
-/** What `torch.compile()` adds to the names of a compiled layer, anywhere in a name. */
-const compiledLayer = /(?<=\.)_orig_mod\./g;
+/**
+ * What `torch.compile()` adds to the names of a compiled layer, anywhere in a name, and `DataParallel`
+ * of the features of AlexNet and VGG, as in PyTorch's example for ImageNet.
+ */
+const wrappedLayer = /(?<=\.)_orig_mod\.|(?<=^features\.)module\./g;
 
 /**
  * Removes the prefixes that all weights of a file share, in any combination, such as
@@ -29,7 +32,7 @@ export function shortNames<T>(
   const full = [...tensors.keys()];
   const prefix = sharedPrefix(full.filter((name) => isWeight(tensors.get(name)!)));
   const short = full.map((name) =>
-    (name.startsWith(prefix) ? name.slice(prefix.length) : name).replace(compiledLayer, "")
+    (name.startsWith(prefix) ? name.slice(prefix.length) : name).replace(wrappedLayer, "")
   );
   return new Set(short).size === short.length ? short : full;
 }

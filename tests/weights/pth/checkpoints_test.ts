@@ -62,6 +62,7 @@ Deno.test("prefixes of training tools are removed in every combination", async (
     const prefix of [
       ...["model.", "module.", "_orig_mod.", "model._orig_mod.", "_orig_mod.module."],
       ...["module.model.", "model.model.", "module._orig_mod.model."],
+      ...["net.", "network.", "model.backbone."],
     ]
   ) {
     assertEquals(await namesIn(named(...names.map((name) => prefix + name))), names);
@@ -74,6 +75,8 @@ Deno.test("prefixes of training tools are removed in every combination", async (
     assertEquals(file.entries.get("0.bias")!.name, "0.bias");
   }
   assertEquals(await namesIn(named("0._orig_mod.weight", "1.bias")), ["0.weight", "1.bias"]);
+  const parallel = named("features.module.0.weight", "classifier.1.bias");
+  assertEquals(await namesIn(parallel), ["features.0.weight", "classifier.1.bias"]);
 });
 
 Deno.test("names without a common prefix stay as they are", async () => {
@@ -83,6 +86,7 @@ Deno.test("names without a common prefix stay as they are", async () => {
       ["model.", "model.a"], // nothing would be left
       ["0._orig_mod.a", "0.a"], // would be the same
       ["models.a", "models.b"],
+      ["a.module.b", "features.a.module.b"], // layers of that name
     ]
   ) assertEquals(await namesIn(named(...names)), names);
 });
