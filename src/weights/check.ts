@@ -43,7 +43,7 @@ export function checkWeights(
   const unexpected = [...file.entries.values()].filter((entry) =>
     isWeight(entry) && !expected.has(entry.name)
   );
-  const notWeights = `not weights for ${modelName}`;
+  const notWeights = `not weights for ${modelName}; export other networks as ONNX`;
   if (missing.length > 0 && missing.length === expected.size && file.entries.size > 0) {
     const [first] = file.entries.keys();
     throw new FileError(

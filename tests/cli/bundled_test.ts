@@ -69,7 +69,7 @@ Deno.test("--weights accepts the bundled file, and --random its architecture", a
   assertStringIncludes(stderr, "ResNetTiny, random (seed 1), wasm");
   const wrong = await run(["-q", "-m", "alexnet", "--weights", file, image]);
   assertEquals(wrong.code, 1);
-  assertMatch(wrong.stderr, /resnet_tiny\.safetensors: .* not weights for AlexNet\n$/);
+  assertMatch(wrong.stderr, /resnet_tiny\.safetensors: .* not weights for AlexNet; export .+\n$/);
 });
 
 Deno.test("the bundled model needs only permission to read", async () => {

@@ -47,18 +47,19 @@ Deno.test("checkWeights() names the first missing or unknown tensor", async () =
   const right = Object.fromEntries(model);
   assertEquals(
     await check({ "features.0.weight": [2, 1] }),
-    "x: features.0.bias is missing (and 1 more): not weights for AlexNet",
+    "x: features.0.bias is missing (and 1 more): not weights for AlexNet; export other networks as ONNX",
   );
   assertEquals(
     await check({ ...right, extra: [1] }),
-    "x: extra is not a parameter of AlexNet: not weights for AlexNet",
+    "x: extra is not a parameter of AlexNet: not weights for AlexNet; export other networks as ONNX",
   );
 });
 
 Deno.test("checkWeights() names both first tensors if the file has none of the model's", async () => {
   assertEquals(
     await check({ "conv1.weight": [2, 1], "fc.bias": [2] }),
-    "x: its first tensor is conv1.weight, AlexNet starts with features.0.weight: not weights for AlexNet",
+    "x: its first tensor is conv1.weight, AlexNet starts with features.0.weight: " +
+      "not weights for AlexNet; export other networks as ONNX",
   );
 });
 

@@ -173,7 +173,7 @@ testOnEveryBackend("loadWeights() loads the tensors of an ONNX file by name", as
   );
   assert(
     error.message.endsWith(
-      "features.0.weight is missing (and 15 more): not weights for OnnxNetwork",
+      "features.0.weight is missing (and 15 more): not weights for OnnxNetwork; export other networks as ONNX",
     ),
     error.message,
   );
