@@ -181,6 +181,11 @@ Deno.test("powers, quotients and norms of ONNX graphs have their values", async 
   await reduced("ReduceSumSquare", (values) => values.reduce((sum, v) => sum + v * v, 0));
   const zero = await run({ nodes: [node("Sqrt", ["x"], ["y"])] }, [0, 4], [1, 2]);
   assertAllClose(zero.values, [0, 2], { abs: 1e-6 });
+  const exponents = [-400, -80, -30, -1, -0.01, 0, 0.5, 1, 10, 45, 80, 87];
+  const exp = { nodes: [node("Exp", ["x"], ["y"])] };
+  const powers = await run(exp, [...exponents, 90, 400, Infinity], [1, 15]);
+  assertAllClose(powers.values.slice(0, -3), exponents.map(Math.exp), { rel: 5e-6, abs: 1e-35 });
+  assertEquals(powers.values.slice(-3), Array(3).fill(Infinity));
 });
 
 Deno.test("Max and Min of ONNX graphs take values and constants for each channel", async () => {

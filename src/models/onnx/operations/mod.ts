@@ -11,7 +11,7 @@ import { expand, tile } from "./broadcast.ts";
 import { conv, convTranspose, gemm, matMul } from "./convolution.ts";
 import * as normalization from "./normalization.ts";
 import { averagePool, globalPool, maxPool } from "./pooling.ts";
-import { div, pow, reciprocal, reduction, sqrt } from "./power.ts";
+import { div, exp, pow, reciprocal, reduction, sqrt } from "./power.ts";
 import { dequantizeLinear, moving, onIntegers, quantizeLinear } from "./quantization.ts";
 import { resize } from "./resize.ts";
 import * as shape from "./shape.ts";
@@ -37,6 +37,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Dropout", moving(activation.dropout)],
   ["Elu", activation.elu],
   ["Erf", arithmetic.pattern],
+  ["Exp", exp],
   ["Expand", expand],
   ["Flatten", moving(shape.flatten)],
   ["Gather", moving(shape.gather)],

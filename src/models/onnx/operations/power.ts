@@ -4,12 +4,12 @@
  * @module
  */
 
-import { LocalResponseNorm, Mul } from "../../../layers/mod.ts";
+import { LocalResponseNorm, Mul, Sigmoid } from "../../../layers/mod.ts";
 import { elements, sameShape } from "../../../tensor.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import { type Activation, isOpen } from "../values.ts";
-import { absolute } from "./activation.ts";
+import { absolute, clamp } from "./activation.ts";
 import { inputsOf, layerNorm } from "./arithmetic.ts";
 import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
@@ -54,6 +54,22 @@ function inverse(node: NodeReader, build: LayerBuilder, x: Activation): Activati
 }
 
 export const reciprocal: Operation = (node, build) => inverse(node, build, node.activation(0));
+
+/** The exponential of larger numbers is infinite in float32. */
+const largestExponent = 89;
+
+/**
+ * eˣ, as (σ(x / 4) / σ(−x / 4))⁴. Without the quarters, the quotient would be inexact for x above 40.
+ */
+export const exp: Operation = (node, build) => {
+  const x = clamp(node, build, node.activation(0), -Infinity, largestExponent);
+  const [a, b] = [0.25, -0.25].map((factor) =>
+    build.apply(node, new Sigmoid(), [build.scale(node, x, factor, 0)])
+  );
+  const root = merge(node, build, new Mul(), [a, inverse(node, build, b)]);
+  const squared = merge(node, build, new Mul(), [root, root]);
+  return merge(node, build, new Mul(), [squared, squared]);
+};
 
 export const div: Operation = (node, build) => {
   const [a, b] = [node.value(0), node.value(1)];
