@@ -92,11 +92,17 @@ const grayPreprocessing: Preprocessing = {
   std: [0.226, 0.226, 0.226],
 };
 
+/** Levels from 0 to 255, for networks that convert them. */
+const bytePreprocessing = {
+  mean: [0, 0, 0],
+  std: [1 / 255, 1 / 255, 1 / 255],
+} as const;
+
 /**
  * The usual preprocessing, in the size of the file. Images of 227×227 are crops of 256, as Caffe makes
  * them.
  */
-function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preprocessing {
+function defaultPreprocessing({ nodes, input: { image, isBytes } }: OnnxLayers): Preprocessing {
   const isCaffe = nodes.some(({ layer }) => layer instanceof LocalResponseNorm && layer.size > 1);
   if (!image) return imagenetPreprocessing;
   const { height, width } = image, larger = Math.max(height, width);
@@ -105,7 +111,10 @@ function defaultPreprocessing({ nodes, input: { image } }: OnnxLayers): Preproce
     : isCaffe
     ? caffePreprocessing
     : imagenetPreprocessing;
-  const sized = { ...usual, crop: height, ...(width !== height && { cropWidth: width }) };
+  const sized = {
+    ...{ ...usual, ...(isBytes && bytePreprocessing), crop: height },
+    ...(width !== height && { cropWidth: width }),
+  };
   if (larger === 227) return { ...sized, rounding: "caffe" };
   return { ...sized, resize: Math.round(usual.resize * larger / usual.crop) };
 }

@@ -19,6 +19,7 @@ import { changeStored } from "./stored.ts";
 import {
   type Activation,
   type Constant,
+  type Grid,
   type LayerStep,
   type NumberArray,
   probed,
@@ -42,7 +43,12 @@ export interface GraphInput {
   readonly isBatchFixed: boolean;
   /** Whether the file leaves another size open. */
   readonly isSizeOpen: boolean;
+  /** Whether the file has integers from 0 to 255 there. */
+  readonly isBytes: boolean;
 }
+
+/** Integers from 0 to 255, which stand for themselves. */
+const byteGrid: Grid = { dtype: "U8", scale: 1, zero: 0, lowest: 0, low: 0, high: 255 };
 
 /** The most numbers that folding reads and writes. */
 const maxNumbers = 1 << 22;
@@ -75,8 +81,9 @@ export class GraphImport implements Scope {
       .some(({ quantization }) => quantization && isSymmetric(quantization));
     this.#builder = new LayerBuilder(options, hasIntegers);
     this.#problems = new Problems(file);
-    const { shape, other } = input;
-    this.#values.set(input.name, { kind: "activation", shape, other });
+    const { shape, other, isBytes } = input;
+    const bytes = isBytes && { grid: byteGrid, isInteger: true, isPositive: true };
+    this.#values.set(input.name, { kind: "activation", shape, other, ...bytes });
   }
 
   /** The layers, in an order in which they can be computed. */

@@ -27,6 +27,9 @@ export interface ModelInput extends GraphInput {
 /** TensorProto.DataType of floats; 0 is none. */
 const floatTypes = [0, 1, 10, 11, 16];
 
+/** TensorProto.DataType of integers from 0 to 255. */
+const byteType = 2;
+
 /** The largest height and width of images. */
 const maxSide = 4096;
 
@@ -49,8 +52,10 @@ export function readInput(
       `has a second input, ${escapeText(second.name)} ${formatPort(second)}: not supported`,
     );
   }
-  if (!floatTypes.includes(input.type)) {
-    throw file.bad(`its input ${escapeText(input.name)} does not hold floats: not supported`);
+  if (input.type !== byteType && !floatTypes.includes(input.type)) {
+    throw file.bad(
+      `its input ${escapeText(input.name)} does not hold floats or uint8: not supported`,
+    );
   }
   // Some tools write −1 for any size.
   const sizes = input.shape.map((size) => size === -1 ? undefined : size);
@@ -78,6 +83,7 @@ export function readInput(
   return {
     ...{ name: input.name, shape: fixed, other: isSizeOpen ? [first, ...larger] : fixed },
     ...{ batches: [first, first + 1], isBatchFixed: batch !== undefined, isSizeOpen },
+    isBytes: input.type === byteType,
     ...(isImage && isColor(channels) && { image: { channels, height: h, width: w, isLast } }),
   };
 }

@@ -8,7 +8,7 @@ import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
 import expected from "../../fixtures/onnx/graphs/expected.json" with { type: "json" };
-import { halves, node } from "../../weights/onnx/helpers.ts";
+import { halves, node, typedPort } from "../../weights/onnx/helpers.ts";
 import { fixture, formula, smallModel } from "./models.ts";
 
 /** Loads a fixture. */
@@ -124,6 +124,23 @@ Deno.test("networks with other outputs load, but do not classify", async () => {
     other.message,
     "OnnxNetwork: cannot classify images, because it takes [N, 2, 20]: use forward() or outputsOf()",
   );
+});
+
+testOnEveryBackend("networks that take bytes get the levels of photos", async (backend) => {
+  const nodes = [
+    node("Transpose", ["x"], ["t"], { perm: [0, 3, 1, 2] }),
+    node("Cast", ["t"], ["f"], { to: 1 }),
+    node("GlobalAveragePool", ["f"], ["g"]),
+    node("Flatten", ["g"], ["y"]),
+  ];
+  const inputs = [typedPort(2, "x", "N", 8, 10, 3)];
+  using network = await loadModel({ backend, weights: smallModel({ inputs, nodes }) });
+  const image = { ...gray, data: gray.data.map((_, i) => [200, 7, 255][i % 3]) };
+  const values = network.preprocess(image);
+  assertAllClose(values, Array.from(values, (_, i) => [200, 7, 255][i % 3]), { rel: 1e-6 });
+  using x = backend.upload(values, network.inputShape());
+  using y = network.forward(x);
+  assertAllClose(await y.read(), [200, 7, 255], { rel: 1e-6 });
 });
 
 testOnEveryBackend("one score of an image is not the probability of a class", async (backend) => {

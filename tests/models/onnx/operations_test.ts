@@ -2,17 +2,16 @@
 
 import { FileError } from "../../../src/errors.ts";
 import { assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
-import { bytes } from "../../weights/helpers.ts";
 import {
   field,
   floats,
   halves,
-  int,
   integers,
   node,
   type Parts,
   port,
   tensor,
+  typedPort,
 } from "../../weights/onnx/helpers.ts";
 import { run } from "./models.ts";
 
@@ -277,11 +276,7 @@ Deno.test("Resize rounds halves as the file says, though float32 misses them", a
 
 Deno.test("inputs hold floats of any size, in batches of any size", async () => {
   const relu = { nodes: [node("Relu", ["x"], ["y"])], outputs: [port("y")] };
-  const typed = (type: number) =>
-    bytes(
-      field(1, "x"),
-      field(2, field(1, int(1, type), field(2, field(1, int(1, 1)), field(1, int(1, 2))))),
-    );
+  const typed = (type: number) => typedPort(type, "x", 1, 2);
   for (const type of [10, 16]) {
     const half = await run({ ...relu, inputs: [typed(type)] }, [-1, 2, 3, -4], [2, 2]);
     assertEquals(half, { shape: [2, 2], values: [0, 2, 3, 0] });
@@ -290,7 +285,34 @@ Deno.test("inputs hold floats of any size, in batches of any size", async () => 
     () => run({ ...relu, tensors: [halves("w", 1)], inputs: [typed(7)] }, [1, 2], [1, 2]),
     FileError,
   );
-  assertEquals(error.message, "weights: its input x does not hold floats: not supported");
+  assertEquals(error.message, "weights: its input x does not hold floats or uint8: not supported");
+});
+
+Deno.test("inputs hold bytes that are cast to floats", async () => {
+  const cast = node("Cast", ["t"], ["c"], { to: 1 }), half = node("Mul", ["c", "half"], ["y"]);
+  const inputs = [typedPort(2, "x", 1, 2, 2)], tensors = [floats("half", [], 0.5)];
+  const turned = node("Transpose", ["x"], ["t"], { perm: [0, 2, 1] });
+  const y = await run({ nodes: [turned, cast, half], tensors, inputs }, [0, 1, 128, 255], [
+    1,
+    2,
+    2,
+  ]);
+  assertEquals(y, { shape: [1, 2, 2], values: [0, 64, 0.5, 127.5] });
+  const fails = async (...nodes: Uint8Array<ArrayBuffer>[]) => {
+    const parts = { nodes, tensors: [...tensors, floats("one", [], 1)], inputs };
+    return (await assertRejects(() => run(parts, count(4), [1, 2, 2]), FileError)).message;
+  };
+  const reason = "holds integers: not supported";
+  const product = node("Mul", ["x", "half"], ["y"]);
+  assertEquals(await fails(product), `weights: node y (Mul): its input x ${reason}`);
+  const floating = node("Cast", ["x"], ["f"], { to: 1 });
+  const doubled = node("QuantizeLinear", ["f", "half"], ["t"]); // the integers are twice the values
+  const castHalves = await fails(floating, doubled, cast, half);
+  assertEquals(castHalves, `weights: node c (Cast): its input t ${reason}`);
+  const whole = node("QuantizeLinear", ["f", "one"], ["t"]);
+  const more = { tensors: [...tensors, floats("one", [], 1)], inputs };
+  const same = await run({ nodes: [floating, whole, cast, half], ...more }, count(4), [1, 2, 2]);
+  assertEquals(same.values, count(4, 0.5));
 });
 
 Deno.test("a value may have one number for each sample", async () => {

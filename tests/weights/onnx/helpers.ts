@@ -90,10 +90,15 @@ export function node(
 
 /** A ValueInfoProto of a float tensor; a string stands for an axis of any size. */
 export function port(name: string, ...shape: (number | string)[]): Code {
+  return typedPort(1, name, ...shape);
+}
+
+/** An input or output of a type by its number: 2 is uint8. */
+export function typedPort(type: number, name: string, ...shape: (number | string)[]): Code {
   const sizes = shape.map((size) =>
     field(1, typeof size === "number" ? int(1, size) : field(2, size))
   );
-  return bytes(field(1, name), field(2, field(1, int(1, 1), field(2, ...sizes))));
+  return bytes(field(1, name), field(2, field(1, int(1, type), field(2, ...sizes))));
 }
 
 /** The parts of a graph. */

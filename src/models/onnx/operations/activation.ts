@@ -33,6 +33,7 @@ import { type Activation, fixedNumbers, scaledOf, shapeOf, type Value } from "..
 import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
 import { isAlong, isNear, mapOperand, scalar } from "./parameters.ts";
+import { checkFloats } from "./quantization.ts";
 
 /** An operation on one input, without attributes. */
 function unary(create: () => Layer): Operation {
@@ -232,9 +233,12 @@ export const dropout: Operation = (node, build) => {
 
 export const identity: Operation = (node) => node.activation(0);
 
-/** All floats are computed as float32. */
+/** All floats are computed as float32. Integers become floats if they stand for themselves. */
 export const cast: Operation = (node) => {
-  const to = node.number("to", 1);
-  if (floatTypes.includes(to)) return node.activation(0);
+  const to = node.number("to", 1), x = node.activation(0), { isInteger, grid } = x;
+  if (!isInteger || grid?.scale !== 1 || grid.zero !== 0) checkFloats(node);
+  if (floatTypes.includes(to)) {
+    return isInteger ? { ...x, isInteger: false, grid: undefined } : x;
+  }
   throw node.bad(`the data type ${to} is not supported, only floats`);
 };

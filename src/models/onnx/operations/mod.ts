@@ -105,7 +105,7 @@ export const severalOutputs: ReadonlySet<string> = new Set([
 
 /** Operations that take integers for floats. */
 export const takesIntegers: ReadonlySet<string> = new Set([
-  ...["Concat", "DepthToSpace", "DequantizeLinear", "Dropout", "Flatten", "Gather"],
+  ...["Cast", "Concat", "DepthToSpace", "DequantizeLinear", "Dropout", "Flatten", "Gather"],
   ...[
     "GlobalMaxPool",
     "Identity",
