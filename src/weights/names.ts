@@ -4,11 +4,11 @@
  * @module
  */
 
-/** Usual ones of Lightning; of `torch.compile()`, and `DataParallel` or `AveragedModel`. */
-const prefixes = ["model.", "net.", "network.", "backbone.", "_orig_mod.", "module."];
-
-/** More of them in a row are not removed. */
-const maxPrefixes = 8;
+/**
+ * Usual ones of Lightning; of `torch.compile()`, and `DataParallel` or `AveragedModel`. More of them in a
+ * row are not removed.
+ */
+const prefixes = /^((model|net|network|backbone|_orig_mod|module)\.){0,8}/;
 
 /**
  * What `torch.compile()` adds to the names of a compiled layer, anywhere in a name, and `DataParallel`
@@ -39,13 +39,9 @@ export function shortNames<T>(
 
 /** The longest sequence of prefixes that all names start with, followed by something. */
 export function sharedPrefix(names: readonly string[]): string {
-  let shared = "";
-  for (let i = 0; i < maxPrefixes; i++) {
-    const prefix = prefixes.find((prefix) => names[0]?.startsWith(prefix, shared.length));
-    if (prefix === undefined) break;
-    const longer = shared + prefix;
-    if (!names.every((name) => name.startsWith(longer) && name.length > longer.length)) break;
-    shared = longer;
+  let shared = prefixes.exec(names[0] ?? "")![0];
+  while (shared && !names.every((name) => name.startsWith(shared) && name !== shared)) {
+    shared = shared.replace(/\w+\.$/, "");
   }
   return shared;
 }
