@@ -282,8 +282,8 @@ export class Classifier extends Graph {
    * aborted, it rejects with the reason.
    * @returns The most probable classes, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
-   * @throws {PembrokeError} When the model has no weights, is in training mode or has not as many classes
-   * as scores, or its output is not a number.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, has one class or not as
+   * many as scores, or its output is not a number.
    */
   async classify(
     image: RgbImage | Float32Array,
@@ -300,8 +300,8 @@ export class Classifier extends Graph {
    * @param options As for {@linkcode Classifier.classify}.
    * @returns The most probable classes of each image, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
-   * @throws {PembrokeError} When the model has no weights, is in training mode or has not as many classes
-   * as scores, or its output is not a number.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, has one class or not as
+   * many as scores, or its output is not a number.
    */
   async classifyBatch(
     images: readonly (RgbImage | Float32Array)[],

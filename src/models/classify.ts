@@ -59,7 +59,7 @@ export function toClassNames(
  * @param topK The number of classes to return.
  * @throws {ArgumentError} When `topK` is not a positive integer.
  * @throws {PembrokeError} When the model is in training mode, weights are being loaded into it, it has
- * not as many classes as scores, or an output is not finite. The message names the parameter that is
+ * one class, or not as many as scores, or an output is not finite. The message names the parameter that is
  * not finite.
  */
 export async function topClasses(
@@ -84,6 +84,9 @@ export async function topClasses(
   }
   checkLoaded(model);
   const { classes, temperature } = model;
+  if (classes.length === 1) { // softmax would make any score 100 %
+    throw new PembrokeError(`${model.type}: cannot classify with one class; use forward()`);
+  }
   using logits = model.forward(x);
   const { shape: [count], size } = logits;
   if (size !== count * classes.length) {

@@ -274,3 +274,10 @@ Deno.test("classify() refuses a model with more scores than classes, or fewer", 
     assertEquals(backend.bytesInUse, 0);
   }
 });
+
+Deno.test("classify() refuses a model with one class, whose probability would always be 100 %", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = ofPixels(1, ["ant"]).init(backend, { seed: 1 });
+  const error = await assertRejects(() => model.classify(pixel), PembrokeError);
+  assertEquals(error.message, "Classifier: cannot classify with one class; use forward()");
+});
