@@ -17,7 +17,7 @@ import type { Classifier } from "../models/classifier.ts";
 import { elements, sameShape, type Shape } from "../tensor.ts";
 
 /** The index of the value that holds the scores: the output, before a softmax. */
-export function scoresOf(model: Classifier): number {
+export function scoresIndex(model: Classifier): number {
   const { nodes, output } = model.expand();
   let index = output;
   while (index >= 0 && isSoftmax(nodes[index].layer)) [index] = nodes[index].inputs;
@@ -31,9 +31,9 @@ export function scoresOf(model: Classifier): number {
  *
  * @throws {PembrokeError} When the network has no such value.
  */
-export function featureMapOf(model: Classifier): number {
+export function featureMapIndex(model: Classifier): number {
   const { nodes } = model.expand(), maps = mapsOf(model, model.shapes(model.inputShape()));
-  const candidates = bottlenecks(nodes, scoresOf(model)).filter((i) => maps[i]);
+  const candidates = bottlenecks(nodes, scoresIndex(model)).filter((i) => maps[i]);
   const found = candidates.find((i) => !resizes(nodes[i].layer));
   if (found !== undefined) return found;
   throw new PembrokeError(
@@ -42,9 +42,9 @@ export function featureMapOf(model: Classifier): number {
   );
 }
 
-/** The values that all paths from the input to a value lead through, the last one first. */
+/** The values that all paths from the input to the value `to` lead through, the last one first. */
 export function bottlenecks(nodes: readonly LeafNode[], to: number): number[] {
-  // Going back from the value: between two bottlenecks, several values are open at the same time.
+  // Walks back from `to`. `open` holds the values that paths still lead to: at a bottleneck, only one.
   const open = new Set([to]), found: number[] = [];
   for (let i = to; i >= 0; i--) {
     if (!open.delete(i)) continue;
@@ -54,7 +54,7 @@ export function bottlenecks(nodes: readonly LeafNode[], to: number): number[] {
   return found;
 }
 
-/** For each axis of a value, the axis of [N, C, H, W] that it is. */
+/** For each axis of a value, which axis of [N, C, H, W] it is. */
 type Axes = readonly number[];
 
 const planes: Axes = [0, 1, 2, 3], pixels: Axes = [0, 2, 3, 1];
@@ -100,7 +100,7 @@ function resizes(layer: LeafNode["layer"]): boolean {
     layer instanceof Dropout || /^(Zero|Constant)Pad/.test(layer.type);
 }
 
-/** Without its class, whose operations pages would have to load. So for convolutions and padding. */
+/** Checks the name, because pages would have to load the class. So do the checks of "Conv" and "Pad". */
 function isPermute(layer: LeafNode["layer"]): layer is Permute {
   return layer.type === "Permute";
 }

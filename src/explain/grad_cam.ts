@@ -6,8 +6,8 @@
 
 import type { Classifier } from "../models/classifier.ts";
 import type { Tensor } from "../tensor.ts";
-import { featureMapOf, scoresOf } from "./feature_map.ts";
-import { FrozenPart } from "./frozen.ts";
+import { featureMapIndex, scoresIndex } from "./feature_map.ts";
+import { GradientGraph } from "./gradient_graph.ts";
 import { type HeatMap, normalised } from "./heat_map.ts";
 
 /**
@@ -25,14 +25,14 @@ export async function gradCam(
   x: Tensor,
   classes: readonly number[],
 ): Promise<HeatMap[]> {
-  const { nodes } = model.expand(), from = featureMapOf(model);
-  using part = await FrozenPart.make(nodes, from, scoresOf(model));
+  const { nodes } = model.expand(), from = featureMapIndex(model);
+  using graph = await GradientGraph.make(nodes, from, scoresIndex(model));
   const [features] = model.outputsOf(x, [nodes[from].name]);
   using _ = features;
   const [, channels, height, width] = features.shape;
   const activations = await features.read(), maps: HeatMap[] = [];
   for (const index of classes) {
-    using gradient = part.gradient(features, index);
+    using gradient = graph.gradient(features, index);
     const sums = weightedSum(activations, await gradient.read(), channels);
     maps.push({ width, height, heat: normalised(sums, sums.reduce((a, b) => Math.max(a, b), 0)) });
   }

@@ -9,8 +9,8 @@ import { Conv } from "../layers/conv.ts";
 import { runLayer } from "../layers/plan_cache.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { bottlenecks, mapsOf, scoresOf } from "./feature_map.ts";
-import { weightValues } from "./frozen.ts";
+import { bottlenecks, mapsOf, scoresIndex } from "./feature_map.ts";
+import { weightValues } from "./gradient_graph.ts";
 import { type HeatMap, normalised } from "./heat_map.ts";
 
 /** The filters of the first convolution as pictures. */
@@ -53,8 +53,8 @@ export interface Stage extends HeatMap {
 }
 
 /**
- * The mean of all channels of the last value of each size that all paths lead through, from its least
- * value to its largest.
+ * Returns a map for each size of values in the network: the mean of all channels, scaled from 0 to 1. Of
+ * the values of a size that all paths lead through, it takes the last one.
  *
  * @param x A preprocessed image, [1, C, H, W].
  */
@@ -62,7 +62,7 @@ export async function stagesOf(model: Classifier, x: Tensor): Promise<Stage[]> {
   const { nodes } = model.expand(), shapes = model.shapes(x.shape);
   const first = nodes.findIndex(({ layer }) => layer instanceof Conv);
   const maps = mapsOf(model, shapes), last = new Map<string, number>();
-  for (const i of bottlenecks(nodes, scoresOf(model)).toReversed()) {
+  for (const i of bottlenecks(nodes, scoresIndex(model)).toReversed()) {
     if (i >= first && maps[i]) last.set(shapes[i].slice(2).join("×"), i);
   }
   const indices = [...last.values()];
@@ -101,8 +101,8 @@ export interface LayerTime {
 const repeats = 5;
 
 /**
- * Measures each layer on its own, waiting for its result. A normal pass is faster: there, kernels of
- * convolutions compute what follows them, too.
+ * Measures each layer on its own, waiting for its result. A pass of the whole network is faster, because
+ * kernels of convolutions also compute the layers that follow them.
  */
 export async function timeLayers(model: Classifier, x: Tensor): Promise<LayerTime[]> {
   const { nodes } = model.expand(), shapes = model.shapes(x.shape);
@@ -125,7 +125,7 @@ export async function timeLayers(model: Classifier, x: Tensor): Promise<LayerTim
   });
 }
 
-/** Measures a normal pass. */
+/** Measures a forward pass of the whole network. */
 export async function timePass(model: Classifier, x: Tensor): Promise<number> {
   let least = Infinity;
   for (let repeat = 0; repeat <= repeats; repeat++) { // the first one makes a plan

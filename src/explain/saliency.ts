@@ -7,8 +7,8 @@
 import type { Classifier } from "../models/classifier.ts";
 import { checkInteger, checkNonNegative } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
-import { scoresOf } from "./feature_map.ts";
-import { FrozenPart } from "./frozen.ts";
+import { scoresIndex } from "./feature_map.ts";
+import { GradientGraph } from "./gradient_graph.ts";
 import { type HeatMap, normalised } from "./heat_map.ts";
 
 /**
@@ -49,21 +49,21 @@ export async function saliency(
 ): Promise<HeatMap[]> {
   checkInteger("explain", "samples", samples, 1);
   checkNonNegative("explain", "noise", noise);
-  const shape = model.inputShape(), isLast = model.preprocessing.layout === "nhwc";
-  const [height, width] = isLast ? shape.slice(1) : shape.slice(2);
-  using part = await FrozenPart.make(model.expand().nodes, -1, scoresOf(model));
+  const shape = model.inputShape(), channelsLast = model.preprocessing.layout === "nhwc";
+  const [height, width] = channelsLast ? shape.slice(1) : shape.slice(2);
+  using graph = await GradientGraph.make(model.expand().nodes, -1, scoresIndex(model));
   const copies = noise === 0 ? [values] : noisyCopies(values, samples, noise, seed);
   const sums = classes.map(() => new Float64Array(values.length));
   for (const copy of copies) {
     using x = model.backend.upload(copy, shape);
     for (const [i, index] of classes.entries()) {
-      using gradient = part.gradient(x, index);
+      using gradient = graph.gradient(x, index);
       const read = await gradient.read(), sum = sums[i];
       for (let at = 0; at < read.length; at++) sum[at] += read[at];
     }
   }
   return sums.map((sum) => {
-    const magnitudes = largestOfChannels(sum, width * height, isLast);
+    const magnitudes = largestOfChannels(sum, width * height, channelsLast);
     const sorted = magnitudes.toSorted();
     const largest = sorted[Math.floor(UNCLIPPED * (sorted.length - 1))] || sorted.at(-1)!;
     return { width, height, heat: normalised(magnitudes, largest) };
@@ -87,8 +87,9 @@ function* noisyCopies(
 }
 
 /** The largest magnitude of each pixel's channels. */
-function largestOfChannels(sum: Float64Array, pixels: number, isLast: boolean): Float32Array {
-  const channels = sum.length / pixels, [pixelStep, step] = isLast ? [channels, 1] : [1, pixels];
+function largestOfChannels(sum: Float64Array, pixels: number, channelsLast: boolean): Float32Array {
+  const channels = sum.length / pixels,
+    [pixelStep, step] = channelsLast ? [channels, 1] : [1, pixels];
   return Float32Array.from({ length: pixels }, (_, i) => {
     let largest = 0;
     for (let c = 0; c < channels; c++) {

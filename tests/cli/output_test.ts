@@ -3,7 +3,7 @@ import { asFileError, asWriteError, lineOf } from "../../src/cli/errors.ts";
 import { printable } from "../../src/cli/terminal.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
-import { featureMapOf } from "../../src/explain/feature_map.ts";
+import { featureMapIndex } from "../../src/explain/feature_map.ts";
 import { Flatten, Linear, Reshape, Sequential } from "../../src/layers/mod.ts";
 import { Classifier, loadModel, summarize } from "../../src/models/mod.ts";
 import { recognize } from "../../src/models/recognize.ts";
@@ -114,7 +114,7 @@ Deno.test("lineOf() says what to do in the command, where the library names its 
       "OnnxNetwork: cannot classify images, because it takes [N, 2, 20]; use another network",
     ],
     [
-      () => featureMapOf(flat),
+      () => featureMapIndex(flat),
       "Classifier: Grad-CAM needs a layer with an output of more than one pixel that all paths " +
       "lead through, and there is none; use --method saliency",
     ],

@@ -4,8 +4,8 @@ import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import { drawHeatMap } from "../../src/explain/draw.ts";
 import { classIndex, explain } from "../../src/explain/explain.ts";
-import { bottlenecks, featureMapOf, scoresOf } from "../../src/explain/feature_map.ts";
-import { FrozenPart } from "../../src/explain/frozen.ts";
+import { bottlenecks, featureMapIndex, scoresIndex } from "../../src/explain/feature_map.ts";
+import { GradientGraph } from "../../src/explain/gradient_graph.ts";
 import { stagesOf } from "../../src/explain/inspect.ts";
 import { decodeImage } from "../../src/image/decode.ts";
 import { cropRegion } from "../../src/image/preprocess.ts";
@@ -41,11 +41,11 @@ Deno.test("the map of features is the last one before pooling, in every network"
   const sizes = new Map<string, string>();
   for (const name of networkNames) {
     using model = createModel(name);
-    const at = featureMapOf(model), { nodes } = model.expand();
+    const at = featureMapIndex(model), { nodes } = model.expand();
     const [, , height, width] = model.shapes(model.inputShape())[at];
     const key = `${nodes[at].layer.type} ${height}×${width}`;
     sizes.set(key, `${sizes.get(key) ?? ""} ${name}`.trim());
-    assertEquals(scoresOf(model), nodes.length - 1);
+    assertEquals(scoresIndex(model), nodes.length - 1);
   }
   for (const [key, names] of sizes) {
     assert(/^(ReLU6?|Hardswish|SiLU|Concat|BatchNorm2d) /.test(key), `${key}: ${names}`);
@@ -72,7 +72,7 @@ Deno.test("values with the channels last are no maps, and are again when permute
   const conv = new Conv2d(3, 4, 2, { stride: 2 }), [last, first] = [[0, 2, 3, 1], [0, 3, 1, 2]];
   const featureMap = (...layers: Layer[]) => {
     using model = new Classifier([conv, ...layers], { preprocessing, classes });
-    return featureMapOf(model);
+    return featureMapIndex(model);
   };
   const end = [new Flatten(), new Linear(64, 2)];
   assertEquals(featureMap(new ReLU(), new Permute(last), new LayerNorm(4), ...end), 1);
@@ -127,9 +127,9 @@ testOnFewBackends("a frozen network has the gradient of evaluation mode", async 
     using y = net.forward(x);
     return (await y.read())[1];
   };
-  using part = await FrozenPart.make(net.expand().nodes, -1, net.expand().output);
+  using graph = await GradientGraph.make(net.expand().nodes, -1, net.expand().output);
   using x = backend.upload(values, shape);
-  using gradient = part.gradient(x, 1);
+  using gradient = graph.gradient(x, 1);
   const actual = await gradient.read(), step = 1e-2;
   for (const i of [0, 7, 24, 25, 31, 49]) {
     const up = await score(values.with(i, values[i] + step));

@@ -1,9 +1,10 @@
 /**
  * Backward passes in evaluation mode, without gradients of parameters.
  *
- * Layers compute gradients in training mode only, where batch normalisation uses the statistics of the
- * batch, dropout is active, and parameters get gradients. Here, a graph of stand-ins shares the
- * network's weights: it normalises with the stored statistics, drops nothing and has no parameters.
+ * Layers compute gradients only in training mode. There, batch normalisation uses the statistics of the
+ * batch, dropout is active, and parameters get gradients. An explanation must do none of that. So it
+ * runs a graph of stand-ins: they share the network's weights, normalise with the stored statistics,
+ * drop nothing and have no parameters.
  *
  * @module
  */
@@ -32,19 +33,19 @@ import { toFloat32 } from "../weights/dtype.ts";
 import type { InputGradient } from "./input_gradients.ts";
 
 /** How a stand-in computes its output. */
-interface FrozenOptions {
+interface StandInOptions {
   readonly activation?: FusedActivation;
   readonly out?: Tensor;
 }
 
 /** A stand-in for a layer with parameters. It has none itself. */
-class FrozenLayer extends Layer {
+class StandIn extends Layer {
   override readonly type: string;
   override readonly fusesActivation: boolean;
 
   constructor(
     readonly layer: Layer,
-    readonly compute: (x: Tensor, options: FrozenOptions) => Tensor,
+    readonly compute: (x: Tensor, options: StandInOptions) => Tensor,
     readonly inputGradient: InputGradient,
   ) {
     super();
@@ -68,10 +69,10 @@ class FrozenLayer extends Layer {
 }
 
 /**
- * The part of a network that computes its output from one of its values, frozen. Dispose of it: it may
- * hold copies of weights that the network stores in fewer than 32 bits.
+ * The part of a network between two of its values, made of stand-ins. Dispose of it: it may hold copies
+ * of weights that the network stores in fewer than 32 bits.
  */
-export class FrozenPart implements Disposable {
+export class GradientGraph implements Disposable {
   readonly #graph: Graph;
   readonly #owned: readonly Tensor[];
 
@@ -81,7 +82,7 @@ export class FrozenPart implements Disposable {
   }
 
   /**
-   * Makes stand-ins for the nodes that lead from a value to another.
+   * Makes stand-ins for the nodes that lead from one value to another.
    *
    * @param nodes All nodes of the network.
    * @param from The index of the value that the part takes; −1 is the input of the network. All paths
@@ -89,16 +90,16 @@ export class FrozenPart implements Disposable {
    * @param to The index of the value that it computes.
    * @throws {PembrokeError} When a layer has parameters or drops values, but is of an unknown class.
    */
-  static async make(nodes: readonly LeafNode[], from: number, to: number): Promise<FrozenPart> {
+  static async make(nodes: readonly LeafNode[], from: number, to: number): Promise<GradientGraph> {
     const needed = ancestors(nodes, to, from), owned: Tensor[] = [];
     const nameOf = (index: number) => index === from ? graphInput : nodes[index].name;
     try {
-      const frozen: GraphNode[] = [];
+      const standIns: GraphNode[] = [];
       for (const [i, { name, layer, inputs }] of nodes.entries()) {
         if (!needed.has(i)) continue;
-        frozen.push({ name, layer: await freeze(layer, owned), inputs: inputs.map(nameOf) });
+        standIns.push({ name, layer: await standInFor(layer, owned), inputs: inputs.map(nameOf) });
       }
-      return new FrozenPart(new Graph(frozen), owned);
+      return new GradientGraph(new Graph(standIns), owned);
     } catch (error) {
       for (const tensor of owned) tensor.dispose();
       throw error;
@@ -132,7 +133,7 @@ export class FrozenPart implements Disposable {
   }
 }
 
-/** The nodes that a value depends on, and itself, but not those before `from`. */
+/** The node `to` and those after `from` that it depends on. */
 function ancestors(nodes: readonly LeafNode[], to: number, from: number): ReadonlySet<number> {
   const found = new Set([to]);
   for (let i = to; i > from; i--) {
@@ -142,38 +143,38 @@ function ancestors(nodes: readonly LeafNode[], to: number, from: number): Readon
 }
 
 /** Returns a stand-in for a layer. Adds tensors that it needs to `owned`. */
-async function freeze(layer: Layer, owned: Tensor[]): Promise<Layer> {
+async function standInFor(layer: Layer, owned: Tensor[]): Promise<Layer> {
   const drops = layer instanceof Dropout || layer instanceof StochasticDepth;
   if (drops && layer.aliases) return new Identity();
   if (!drops && !("leaves" in layer) && layer.stateDict().size === 0) return layer;
   if (!overridesForward(layer)) {
-    if (layer instanceof Conv) return freezeConv(layer, await weightOf(layer, owned));
-    if (layer instanceof Linear) return freezeLinear(layer, await weightOf(layer, owned));
-    if (layer instanceof BatchNorm) return freezeNorm(layer, owned);
+    if (layer instanceof Conv) return standInForConv(layer, await weightOf(layer, owned));
+    if (layer instanceof Linear) return standInForLinear(layer, await weightOf(layer, owned));
+    if (layer instanceof BatchNorm) return standInForNorm(layer, owned);
   }
   const { inputGradientOf } = await import("./input_gradients.ts");
   const gradient = await inputGradientOf(layer, () => weightOf(layer, owned));
-  if (gradient) return new FrozenLayer(layer, (x, options) => layer.forward(x, options), gradient);
+  if (gradient) return new StandIn(layer, (x, options) => layer.forward(x, options), gradient);
   throw new PembrokeError(
     `explain: the class ${layer.constructor.name} has a forward() of its own, and its gradient in ` +
       "evaluation mode is unknown; use a class of this library",
   );
 }
 
-/** From the float32 weights: the network's own convolution would pack them for itself once more. */
-function freezeConv(layer: Conv, weight: Tensor): Layer {
+/** Calls the operation, because the layer itself would pack its weights once more. */
+function standInForConv(layer: Conv, weight: Tensor): Layer {
   const axes = weight.shape.length === 3 ? 1 : 2, bias = biasOf(layer);
   const algorithm = weight.backend.device === "webgpu" ? "direct" : layer.algorithm;
   const all = { ...layer.options, algorithm };
-  return new FrozenLayer(
+  return new StandIn(
     layer,
     (x, options) => conv(axes, x, weight, bias, { ...all, ...options }),
     (dy, x) => convBackwardInput(axes, dy, weight, x.shape, all),
   );
 }
 
-function freezeLinear(layer: Linear, weight: Tensor): Layer {
-  return new FrozenLayer(
+function standInForLinear(layer: Linear, weight: Tensor): Layer {
+  return new StandIn(
     layer,
     (x, options) => linear(x, weight, biasOf(layer), options),
     (dy) => linearBackwardInput(dy, weight),
@@ -181,13 +182,13 @@ function freezeLinear(layer: Linear, weight: Tensor): Layer {
 }
 
 /** With stored statistics, the gradient is dy · weight / √(variance + eps). */
-function freezeNorm(layer: BatchNorm, owned: Tensor[]): Layer {
+function standInForNorm(layer: BatchNorm, owned: Tensor[]): Layer {
   const { runningVar, weight } = layer.tensors, { backend } = runningVar, { eps } = layer.options;
   const zeros = backend.empty(runningVar.shape);
   owned.push(zeros);
   backend.fill(zeros, 0);
   const scale = { runningMean: zeros, runningVar, weight, bias: null };
-  return new FrozenLayer(
+  return new StandIn(
     layer,
     (x, options) => batchNorm(x, layer.tensors, { eps, ...options }),
     (dy) => batchNorm(dy, scale, { eps }),
