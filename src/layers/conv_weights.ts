@@ -1,5 +1,6 @@
 /**
- * What the kernels of a convolution take for its weights.
+ * The weights of a convolution in the form that its kernel takes: packed, with the batch normalisation
+ * folded in.
  *
  * @module
  */
@@ -17,7 +18,7 @@ interface ConvOperands<W> {
   readonly bias: Tensor | null;
 }
 
-/** What to prepare. */
+/** How to prepare the weights. */
 interface Preparation {
   /** The batch normalisation to fold into the weights. */
   readonly norm: BatchNorm | undefined;
@@ -29,7 +30,7 @@ interface Preparation {
 
 /** Prepared operands. */
 interface Prepared extends ConvOperands<Tensor | PreparedConv | QuantizedConv> {
-  /** The results to free. */
+  /** The tensors that were created for them, to free later. */
   readonly owned: readonly Disposable[];
 }
 
@@ -42,7 +43,7 @@ interface Origin extends Preparation {
 
 /** Packs and folds weights once, and again after a tensor that they come from has changed. */
 export class ConvWeights {
-  /** How often operands were freed, because others were needed or none. */
+  /** Counts how often prepared operands became invalid. */
   changes = 0;
   #prepared: Prepared | undefined;
   #origin: Origin | undefined;
@@ -119,7 +120,7 @@ function prepare(
   });
 }
 
-/** Folds a batch normalisation into scales: the integers stay. */
+/** Folds a batch normalisation into the scales of rounded weights. The integers stay the same. */
 function foldQuantized(weight: QuantizedConv, bias: Tensor | null, norm: BatchNorm): Prepared {
   const { shape, groups, packed, scale } = weight, rows = scale.view([scale.size, 1, 1, 1]);
   const folded = foldConv(rows, bias, norm.tensors, { eps: norm.options.eps });

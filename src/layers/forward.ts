@@ -53,19 +53,19 @@ export interface ForwardOptions {
  */
 export interface Repeatable {
   /**
-   * Changes when the same tensors would take other calls of kernels, and no parameter has changed.
-   * Undefined where calls may differ each time, as in a class that overrides the forward pass,
-   * or the backward pass of an activation.
+   * A number that changes with everything, other than the parameters, that decides which kernels a
+   * forward pass calls: recorded calls are then out of date. Undefined where each pass may call other
+   * kernels, as in a class that overrides the forward pass, or the backward pass of an activation.
    */
   readonly kernelVersion: number | undefined;
 }
 
-/** Whether a class by somebody else overrides the forward pass of a {@linkcode Repeatable} layer. */
+/** Whether the class of a layer overrides the forward pass of a {@linkcode Repeatable} layer. */
 export function overridesForward(layer: object): boolean {
   return "kernelVersion" in layer && layer.kernelVersion === undefined;
 }
 
-/** What a layer can compute in addition. */
+/** The options of what a layer can compute besides its own output. */
 const fusedNames = ["activation", "residual", "norm"] as const;
 type Fused = typeof fusedNames[number];
 
@@ -100,7 +100,7 @@ export function checkForwardOptions(
   return options.out;
 }
 
-/** Checks the options of a forward pass in training mode: the backward pass only knows a ReLU. */
+/** Checks the options of a forward pass in training mode. The backward pass supports a fused ReLU only. */
 export function checkTrainingForward(
   type: string,
   { activation = "relu", residual, norm }: ForwardOptions,
@@ -120,8 +120,8 @@ export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs
 /**
  * Returns a view of the input, for layers that compute nothing. They cannot write to `out`.
  *
- * @param copies Whether to copy it instead, for classes that override the forward pass: a graph runs
- * them as layers that compute something.
+ * @param copies Whether to copy the input instead. Classes that override the forward pass need this,
+ * because a graph gives them an `out`, as it does to layers that compute something.
  */
 export function viewAs(
   type: string,

@@ -1,6 +1,6 @@
 /**
- * Fusing: which layers of a graph are computed by the kernel of a layer before them. A class that
- * overrides the forward pass of such a layer runs it as it is.
+ * Fusing: finds the layers of a graph that the kernel of a layer before them can compute, too. A layer
+ * whose class overrides the forward pass is never fused.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
 import { BatchNorm } from "./norm.ts";
 
-/** A layer with what its kernel computes in addition. */
+/** A layer, and the layers after it that its kernel computes, too. */
 export interface Step {
   readonly layer: Layer;
   /** The indices of its inputs. */
@@ -31,9 +31,9 @@ export interface Step {
 interface Context {
   readonly nodes: readonly LeafNode[];
   readonly shapes: readonly Shape[];
-  /** For each node, the nodes that take its output, once for each time. */
+  /** For each node, the nodes that take its output. A node that takes it twice is listed twice. */
   readonly consumers: readonly (readonly number[])[];
-  /** The nodes whose outputs are needed as they are. */
+  /** The nodes whose outputs the caller takes. */
   readonly outputs: ReadonlySet<number>;
   readonly training: boolean;
 }
@@ -66,13 +66,17 @@ export function fuse(
   return steps;
 }
 
-/** Returns the step that starts at a node, and the nodes that it computes in addition. */
+/**
+ * Returns the step that starts at a node, and the nodes that it also computes: a batch normalisation, an
+ * addition and an activation, in this order, each of them optional.
+ */
 function stepFrom(context: Context, first: number): { step: Step; computed: readonly number[] } {
   const { nodes, shapes } = context, { layer, inputs } = nodes[first];
   const isOwn = !overridesForward(layer);
   const training = context.training || layer.training;
   const computed: number[] = [];
   const last = () => computed.at(-1) ?? first;
+  /** Returns the next node that may be fused, behind those that only pass their input on. */
   const follow = () => {
     let next = onlyConsumer(context, last());
     while (next !== undefined && isIdentity(context, next)) {
@@ -134,7 +138,7 @@ function isIdentity({ nodes, shapes, training }: Context, node: number): boolean
   return !training && layer.aliases && sameShape(shapes[node], shapes[input]);
 }
 
-/** If a node adds another value to `value`, returns that one, provided it is computed by then. */
+/** If a node adds another value to `value`, returns the other one, provided it is known before `now`. */
 function residualOf(
   { nodes, shapes }: Context,
   add: number,

@@ -21,8 +21,8 @@ import {
   type FreezeOptions,
   frozenNodes,
   FrozenPart,
+  resumeTraining,
   runTraining,
-  trainAgain,
   type TrainingPass,
 } from "./training_pass.ts";
 
@@ -70,8 +70,8 @@ export class Graph extends Layer {
   readonly #plans = new PlanCache();
   #frozen: FrozenPart | undefined;
   #pass: TrainingPass | undefined;
-  /** Whether layers were added since all were put into training mode. */
-  #isNew = true;
+  /** Whether layers were added since the last call of `train()`. */
+  #hasNewLayers = true;
 
   /**
    * Creates a network without values: call {@linkcode Layer.init} or load weights.
@@ -108,7 +108,7 @@ export class Graph extends Layer {
       throw new ArgumentError("Graph", "output", last, "the name of a node");
     }
     this.#disposePlans();
-    this.#isNew = true;
+    this.#hasNewLayers = true;
     this.#nodes = checked;
     this.#expansion = new Expansion(checked, last);
   }
@@ -186,8 +186,8 @@ export class Graph extends Layer {
   }
 
   /**
-   * Computes the outputs of several nodes in one pass, in evaluation mode. The caller disposes of
-   * all of them, together: where one is a view of another, they share memory.
+   * Computes the outputs of several nodes in one pass, in evaluation mode. The caller disposes of all of
+   * them at the same time, because an output that is a view of another one shares its memory.
    *
    * @param names The names of nodes, as in {@linkcode Graph.leaves}.
    * @throws {ArgumentError} When there is no such node, or the shape of the input does not fit.
@@ -232,9 +232,9 @@ export class Graph extends Layer {
     }
   }
 
-  /** See {@linkcode Layer.train}. To keep a layer inside as it is, {@linkcode Layer.freeze} it. */
+  /** See {@linkcode Layer.train}. To keep the values of a layer inside, {@linkcode Layer.freeze} it. */
   override train(generator: RandomGenerator = this.nextGenerator): this {
-    this.#mark(generator);
+    this.#begin(generator);
     try {
       this.#setModes(true);
     } catch (error) {
@@ -244,19 +244,19 @@ export class Graph extends Layer {
     return this;
   }
 
-  /** Enters training mode, without the layers inside that are no graphs. */
-  #mark(generator: RandomGenerator): void {
+  /** Enters training mode together with nested graphs. Their layers stay in their modes. */
+  #begin(generator: RandomGenerator): void {
     super.train(generator);
     this.#plans[Symbol.dispose]();
-    for (const { layer } of this.#nodes) if (layer instanceof Graph) layer.#mark(generator);
+    for (const { layer } of this.#nodes) if (layer instanceof Graph) layer.#begin(generator);
   }
 
   /**
-   * Puts layers into training mode, but frozen ones before the first trained one.
+   * Puts all layers into training mode, except the frozen ones before the first trained one.
    *
-   * @param all Whether also those that are in training mode, or were put into evaluation mode.
+   * @param reset Whether to do so in any mode. If not, a trained layer must be in training mode.
    */
-  #setModes(all = this.#isNew): FrozenPart | undefined {
+  #setModes(reset = this.#hasNewLayers): FrozenPart | undefined {
     const frozen = frozenNodes(this.expand()), before = this.#frozen?.frozen;
     if ([...frozen].join() !== [...this.#frozen?.frozen ?? []].join()) {
       this.#frozen?.[Symbol.dispose]();
@@ -265,10 +265,10 @@ export class Graph extends Layer {
     for (const [i, node] of this.expand().nodes.entries()) {
       const { layer } = node;
       if (frozen.has(i)) { if (layer.training) layer.eval(); }
-      else if (all || before?.has(i)) layer.train(this.generator);
-      else if (!layer.training) trainAgain(this.type, node, this.generator);
+      else if (reset || before?.has(i)) layer.train(this.generator);
+      else if (!layer.training) resumeTraining(this.type, node, this.generator);
     }
-    this.#isNew = false;
+    this.#hasNewLayers = false;
     return this.#frozen;
   }
 

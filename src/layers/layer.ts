@@ -42,9 +42,9 @@ export abstract class Layer implements Disposable {
   readonly fusesResidual: boolean = false;
   /** Whether the forward pass in evaluation mode supports the option `norm`. */
   readonly fusesNorm: boolean = false;
-  /** The activation that the layer is, if kernels of other layers can compute it. */
+  /** The activation that this layer applies, if the kernels of other layers can apply it, too. */
   readonly fusedAs?: FusedActivation;
-  /** Whether the layer adds two inputs of the same shape, which kernels of other layers can do. */
+  /** Whether the layer adds two inputs of the same shape, as the kernels of other layers can. */
   readonly addsTwo: boolean = false;
   /** Whether the forward pass may overwrite its input. */
   readonly inPlace: boolean = false;
@@ -52,7 +52,7 @@ export abstract class Layer implements Disposable {
   readonly isRandom: boolean = false;
   /** The random numbers of dropout in training mode. Undefined in evaluation mode, the default. */
   protected generator: RandomGenerator | undefined;
-  /** That of the last training mode, so that the next one draws other numbers. */
+  /** The generator of the last call of `train()`. The next call continues with it. */
   #lastGenerator: RandomGenerator | undefined;
   readonly #saved = new Saved();
   #isFrozen = false;
@@ -112,8 +112,8 @@ export abstract class Layer implements Disposable {
   }
 
   /**
-   * Computes the gradient of each input, as `backward` does. Graphs call this, not `backward`. An
-   * entry may be dy itself where the gradient is the same.
+   * Computes the gradient of each input, as `backward` does. Graphs call this, not `backward`. Where a
+   * gradient equals dy, the entry may be dy itself.
    *
    * @internal
    */
@@ -144,8 +144,8 @@ export abstract class Layer implements Disposable {
    * batch normalisation uses the statistics of the batch. Unlike in PyTorch, layers start in
    * evaluation mode.
    *
-   * @param generator The random numbers of dropout. Default: those of the last call go on; the first
-   * one takes the seed 0.
+   * @param generator The random numbers of dropout. Default: the generator of the last call, or a new
+   * one with the seed 0.
    * @throws {PembrokeError} When weights are stored in fewer than 32 bits.
    */
   train(generator: RandomGenerator = this.nextGenerator): this {
@@ -176,8 +176,8 @@ export abstract class Layer implements Disposable {
   }
 
   /**
-   * Whether no parameter is trained. For layers that learn nothing: whether {@linkcode Layer.freeze}
-   * was called.
+   * Whether no parameter is trained. For a layer without trainable parameters: whether
+   * {@linkcode Layer.freeze} was called.
    */
   get frozen(): boolean {
     const learned = [...this.stateDict().values()].filter(({ isBuffer }) => !isBuffer);
@@ -255,7 +255,7 @@ export abstract class Layer implements Disposable {
    * Allocates memory on a backend and fills it with the initial values that PyTorch would draw.
    *
    * @throws {ArgumentError} When an argument is invalid: the layer keeps its present values.
-   * @throws {PembrokeError} When memory is lacking: the layer is left without values.
+   * @throws {PembrokeError} When the backend is out of memory: the layer is left without values.
    */
   init(backend: Backend, options: InitOptions = {}): this {
     checkBackend(this.type, backend);
@@ -319,7 +319,7 @@ export abstract class Layer implements Disposable {
     return backward(masked, x);
   }
 
-  /** The gradient of a parameter to add to; undefined if there is none, or it is not trained. */
+  /** The gradient to add to. Undefined if the layer lacks the parameter, or the parameter is frozen. */
   protected gradientOf(name: string): Tensor | undefined {
     const parameter = this.parameters[name];
     return parameter?.requiresGrad ? parameter.gradient() : undefined;

@@ -47,7 +47,7 @@ export abstract class ElementwiseMerge extends MergeLayer implements Repeatable 
     return this.combine([inputs[largest], ...inputs.toSpliced(largest, 1)], inputs, out);
   }
 
-  /** Throws unless the layer takes so many inputs. */
+  /** Throws unless the layer takes this number of inputs. */
   protected abstract checkCount(count: number): void;
 
   /**

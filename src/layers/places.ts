@@ -14,21 +14,25 @@ export interface Group {
   readonly root: number;
   /** Elements. */
   readonly size: number;
-  /** Whether the memory is the caller's: that of the input or of an output. */
-  isTaken: boolean;
+  /** Whether the caller owns the memory: that of the input or of an output. */
+  isExternal: boolean;
   /** Whether several steps write to it. */
   isJoined: boolean;
 }
 
-/** The place of a value: so many elements behind the beginning of a group. */
+/** Where a value lies in the memory of a group. */
 export interface Place {
   readonly group: Group;
+  /** Elements before it. */
   readonly offset: number;
 }
 
 /** A step of a plan. */
 export interface PlannedStep extends Step {
-  /** Set where nothing is computed: elements from the beginning of the input to that of the output. */
+  /**
+   * Set for steps that compute nothing, because their output is a view of their input: the elements of
+   * the input before it.
+   */
   readonly viewOffset?: number;
 }
 
@@ -43,9 +47,9 @@ export interface Layout {
  *
  * @param input The shape of the input.
  * @param outputs The values that the caller takes.
- * @param canSplit Whether tensors can be parts of others. Then a slice is no copy, and layers write
- * to their places in a concatenation. Both work where these are contiguous, as channels of a single
- * sample are.
+ * @param canSplit Whether a tensor can be a part of another one. Then a slice is a view, and layers
+ * write to their places in a concatenation, provided that these are contiguous: the channels of a
+ * single sample are.
  */
 export function layOut(
   steps: readonly Step[],
@@ -67,7 +71,10 @@ export function layOut(
   return canSplit ? joinParts(planned, shapes, places) : { steps: planned, places };
 }
 
-/** The outputs, and the values that they are views of. */
+/**
+ * The outputs, and the values that they are views of. None may be a slice of another value: a tensor
+ * that the caller takes begins with its memory.
+ */
 function wholeValues(steps: readonly Step[], outputs: ReadonlySet<number>): ReadonlySet<number> {
   const whole = new Set(outputs);
   for (const { layer, inputs, output } of steps.toReversed()) {
@@ -76,27 +83,27 @@ function wholeValues(steps: readonly Step[], outputs: ReadonlySet<number>): Read
   return whole;
 }
 
-/** Places views in the memory that they show, and other values in their own. */
+/** Places views in the memory of their input, and other values in memory of their own. */
 function placeViews(
   steps: readonly PlannedStep[],
   inputSize: number,
   outputs: ReadonlySet<number>,
 ): Map<number, Place> {
-  const input = { root: -1, size: inputSize, isTaken: true, isJoined: false };
+  const input = { root: -1, size: inputSize, isExternal: true, isJoined: false };
   const places = new Map<number, Place>([[-1, { group: input, offset: 0 }]]);
   for (const { inputs, output, shape, viewOffset } of steps) {
     const { group, offset } = viewOffset === undefined
-      ? { group: { ...input, root: output, size: elements(shape), isTaken: false }, offset: 0 }
+      ? { group: { ...input, root: output, size: elements(shape), isExternal: false }, offset: 0 }
       : places.get(inputs[0])!;
-    if (outputs.has(output)) group.isTaken = true;
+    if (outputs.has(output)) group.isExternal = true;
     places.set(output, { group, offset: offset + (viewOffset ?? 0) });
   }
   return places;
 }
 
 /**
- * Places the inputs of concatenations in their outputs. The last one comes first, because it may hold
- * the outputs of others. An input that lies elsewhere is copied to its part.
+ * Places the inputs of concatenations in their outputs. It visits the last concatenation first, because
+ * the outputs of others may be among its inputs. An input that cannot be placed there is copied.
  */
 function joinParts(
   steps: readonly PlannedStep[],
@@ -109,12 +116,12 @@ function joinParts(
     const { layer, inputs, output } = step, place = places.get(output)!;
     const inputShapes = inputs.map((input) => shapes.get(input)!);
     const offsets = layer instanceof Concat ? layer.partOffsets(inputShapes) : undefined;
-    if (!offsets || place.group.isTaken) {
+    if (!offsets || place.group.isExternal) {
       joined.push(step);
       continue;
     }
     const begin = places.get(inputs[0])!, isOwn = !place.group.isJoined && place.offset === 0;
-    const isThere = isOwn && !begin.group.isTaken && begin.group !== place.group &&
+    const isThere = isOwn && !begin.group.isExternal && begin.group !== place.group &&
       inputs.every((input, i) => {
         const { group, offset } = places.get(input)!;
         return group === begin.group && offset === begin.offset + offsets[i];
@@ -124,7 +131,7 @@ function joinParts(
       const { group } = places.get(input)!, shape = inputShapes[i];
       if (isThere) return [];
       const part = { group: place.group, offset: place.offset + offsets[i] };
-      if (!group.isTaken && group !== part.group && group.size === elements(shape)) {
+      if (!group.isExternal && group !== part.group && group.size === elements(shape)) {
         move(places, group, part);
         return [];
       }

@@ -25,7 +25,7 @@ export interface Plan {
 /**
  * Plans a forward pass for the shape of an input.
  *
- * @param canSplit Whether tensors can be parts of others.
+ * @param canSplit Whether a tensor can be a part of another one.
  */
 export function createPlan(
   nodes: readonly LeafNode[],
@@ -55,12 +55,12 @@ function assignBlocks(
   const groupsOf = ({ inputs, residual, output }: PlannedStep) =>
     new Set([...inputs, residual ?? -1, output].map((value) => places.get(value)!.group));
   for (const [i, step] of steps.entries()) {
-    for (const group of groupsOf(step)) lastUses.set(group, group.isTaken ? Infinity : i);
+    for (const group of groupsOf(step)) lastUses.set(group, group.isExternal ? Infinity : i);
   }
   for (const [i, step] of steps.entries()) {
     const { group } = places.get(step.output)!;
     shapes.set(step.output, step.shape);
-    if (!group.isTaken && !blockOf.has(group)) {
+    if (!group.isExternal && !blockOf.has(group)) {
       const input = overwritten(step, places, shapes);
       const isDead = input !== undefined && lastUses.get(input) === i;
       const block = (isDead ? blockOf.get(input) : undefined) ??
@@ -70,15 +70,15 @@ function assignBlocks(
       free.delete(block);
     }
     for (const read of groupsOf(step)) {
-      const block = blockOf.get(read), isReused = block === blockOf.get(group);
-      const isTaken = isReused && lastUses.get(group)! > i;
-      if (block !== undefined && lastUses.get(read) === i && !isTaken) free.add(block);
+      const block = blockOf.get(read), isOverwritten = block === blockOf.get(group);
+      const isNeeded = isOverwritten && lastUses.get(group)! > i;
+      if (block !== undefined && lastUses.get(read) === i && !isNeeded) free.add(block);
     }
   }
   return { sizes, blockOf };
 }
 
-/** Returns the group of an input that a step may overwrite, unless somebody reads it afterwards. */
+/** Returns the group that a step may overwrite, provided that no later step reads it. */
 function overwritten(
   { layer, inputs, residual, output, shape }: PlannedStep,
   places: ReadonlyMap<number, Place>,
@@ -94,7 +94,7 @@ function overwritten(
   return isAllowed && fits && !isRead && !places.get(output)!.group.isJoined ? group : undefined;
 }
 
-/** Returns the free block that has to grow least, of these the smallest; else a new one. */
+/** Returns the free block that has to grow least; of several, the smallest; without any, a new one. */
 function bestBlock(sizes: readonly number[], free: ReadonlySet<number>, size: number): number {
   let best = sizes.length, growth = size, waste = 0;
   for (const block of free) {

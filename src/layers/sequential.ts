@@ -33,7 +33,7 @@ export function nodesOf(type: string, layers: Layers): readonly GraphNode[] {
 
 /**
  * A sequence of layers, `torch.nn.Sequential`: a {@linkcode Graph} in which every layer takes the
- * output of the one before.
+ * output of the previous one.
  *
  * @example
  * ```ts

@@ -71,10 +71,11 @@ export function runTraining(
 }
 
 /**
- * Checks that no layer has run again since a pass, and keeps what the backward pass of another needs.
+ * Checks that no layer has run again since a forward pass. A second run replaces what the layer saved
+ * for the backward pass of the first one.
  *
  * @param type The name of the network in the error message.
- * @throws {PembrokeError} When one has.
+ * @throws {PembrokeError} When a layer has run again.
  */
 export function checkPasses(
   type: string,
@@ -91,7 +92,7 @@ export function checkPasses(
   );
 }
 
-/** Returns the value whose memory holds an output: the one that it is a view of. −1: the input. */
+/** Returns the value that an output is a view of, or the output itself. −1 is the input. */
 function rootOf(steps: readonly Step[], output: number): number {
   const step = steps.find((step) => step.output === output);
   return step?.layer.aliases ? rootOf(steps, step.inputs[0]) : output;
@@ -127,8 +128,9 @@ export function freezeLeaves(leaves: readonly [string, Layer][], options: Freeze
 }
 
 /**
- * The frozen nodes that depend on no trained one, with the layers without parameters between them.
- * None if nothing is trained after them: a backward pass then computes the gradient of the input.
+ * Returns the frozen nodes that depend on no trained node, and the layers without parameters between
+ * them. Returns none if nothing is trained: the backward pass then computes the gradient of the input,
+ * and needs the values of all layers.
  */
 export function frozenNodes({ nodes, output }: LeafGraph): ReadonlySet<number> {
   const frozen = new Set<number>();
@@ -143,7 +145,7 @@ export function frozenNodes({ nodes, output }: LeafGraph): ReadonlySet<number> {
   return isUsed ? frozen : new Set();
 }
 
-/** Whether training mode makes no difference to a layer, and to those that it has inside. */
+/** Whether a layer computes the same in both modes. */
 function hasNoEffect(layer: Layer): boolean {
   return !layer.isRandom && !("leaves" in layer) && layer.stateDict().size === 0;
 }
@@ -153,23 +155,24 @@ function isTrained({ layer }: LeafNode): boolean {
 }
 
 /**
- * Puts a layer back into training mode, which a network that shares it may have changed.
+ * Puts a layer back into training mode. Another network that shares the layer may have frozen it, and
+ * put it into evaluation mode.
  *
  * @param type The name of the network in the error message.
- * @throws {PembrokeError} When the layer is trained: only its own `eval()` changed its mode.
+ * @throws {PembrokeError} When the layer is trained: then somebody called its `eval()`.
  */
-export function trainAgain(type: string, node: LeafNode, generator?: RandomGenerator): void {
+export function resumeTraining(type: string, node: LeafNode, generator?: RandomGenerator): void {
   if (!isTrained(node)) return void node.layer.train(generator);
   throw new PembrokeError(
     `${type}: layer "${node.name}" is in evaluation mode; call train(), or freeze() it`,
   );
 }
 
-/** Frozen nodes as a graph of their own, whose forward pass is planned. */
+/** The frozen nodes of a graph as a graph of their own, whose forward pass is planned. */
 export class FrozenPart implements Disposable {
   readonly #plans = new PlanCache();
   readonly #nodes: readonly LeafNode[];
-  /** The nodes whose outputs others take: their indices in the whole graph, and here. */
+  /** The nodes whose outputs other nodes take: their indices in the whole graph, and in this one. */
   readonly #outputs: readonly (readonly [whole: number, here: number])[];
 
   /** @param frozen The result of {@linkcode frozenNodes}. */

@@ -119,7 +119,7 @@ function checkSizes(type: string, parameter: string, sizes: readonly number[]): 
   throw new ArgumentError(type, parameter, sizes, "positive integers, and at most one −1");
 }
 
-/** The sizes for so many elements: −1 becomes what remains. */
+/** The sizes of a tensor with `total` elements: −1 becomes the size that is missing. */
 function sizesFor(
   type: string,
   parameter: string,
