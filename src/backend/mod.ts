@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { checkFunction, checkOptions } from "../options.ts";
 import type { Backend } from "../tensor.ts";
 import { devices } from "./devices.ts";
 import { WasmBackend } from "./wasm.ts";
@@ -56,27 +57,18 @@ export interface BackendOptions {
  * ```
  */
 export async function createBackend(options: BackendOptions = {}): Promise<Backend> {
-  if (typeof options !== "object" || options === null) {
-    throw new ArgumentError("createBackend", "options", options, "an object");
-  }
-  const { device = "auto", module, threads = "auto", onFallback, ...others } = options;
-  for (const name in others) {
-    const takes = "one of: device, threads, module, onFallback";
-    throw new ArgumentError("createBackend", "an option", name, takes);
-  }
+  const op = "createBackend";
+  checkOptions(op, options, ["device", "threads", "module", "onFallback"]);
+  const { device = "auto", module, threads = "auto", onFallback } = options;
   if (!devices.includes(device)) {
-    const names = devices.map((d) => `"${d}"`).join(" or ");
-    throw new ArgumentError("createBackend", "device", device, names);
+    throw new ArgumentError(op, "device", device, devices.map((d) => `"${d}"`).join(" or "));
   }
-  if (
-    threads !== "auto" && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)
-  ) {
-    const takes = `"auto" or a whole number from 1 to ${MAX_THREADS}`;
-    throw new ArgumentError("createBackend", "threads", threads, takes);
+  const isCount = (n: number) => Number.isInteger(n) && n >= 1 && n <= MAX_THREADS;
+  if (threads !== "auto" && !isCount(threads)) {
+    const expected = `"auto" or a whole number from 1 to ${MAX_THREADS}`;
+    throw new ArgumentError(op, "threads", threads, expected);
   }
-  if (onFallback !== undefined && typeof onFallback !== "function") {
-    throw new ArgumentError("createBackend", "onFallback", onFallback, "a function");
-  }
+  checkFunction(op, "onFallback", onFallback);
   if (device === "webgpu") return await createGpuBackend(true);
   if (module !== undefined) {
     checkModule(module);
@@ -95,9 +87,13 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   return threaded ?? new WasmBackend(await loadFastestBuild());
 }
 
-/** Creates a WebGPU backend. Its code is loaded only where there is an adapter for it. */
+/**
+ * Creates a WebGPU backend. Its code is loaded only where there is an adapter.
+ *
+ * @param software Whether to accept software adapters.
+ */
 async function createGpuBackend(software: boolean): Promise<Backend> {
-  // first, because Deno loads WebGPU when `navigator.gpu` is read
+  // checked first, because Deno loads WebGPU as soon as `navigator.gpu` is read
   if (!software && lacksGpu()) throw new PembrokeError("webgpu: this machine has no GPU");
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
   if (!navigator?.gpu) throw new PembrokeError("webgpu: this runtime has no navigator.gpu");
