@@ -17,11 +17,15 @@ export interface KernelCall {
 export interface ComputeBackend extends Backend {
   /** One function for each operation and each gradient. */
   readonly kernels: Kernels;
-  /** Returns a view of a tensor from an element on. Missing where a tensor must begin with its memory. */
+  /**
+   * Returns a view of a tensor's elements from `offset` on. Missing on devices where a tensor cannot
+   * begin inside the memory of another one.
+   */
   part?(tensor: Tensor, offset: number, shape: Shape): Tensor;
   /**
-   * Runs `compute`, and returns the kernels that it calls. Returns undefined if it also creates, fills or
-   * overwrites tensors: calling the kernels again would not do that. Missing where recording saves little.
+   * Runs `compute`, and returns the calls of kernels that it makes. Returns undefined if it also creates,
+   * fills or writes to tensors, because calling the kernels again would not do that. Missing where
+   * recording saves little.
    */
   record?(compute: () => void): readonly KernelCall[] | undefined;
 }
@@ -32,7 +36,7 @@ export function kernelsOf(owner: Backend | Tensor<Values>): Kernels {
   return (backend as ComputeBackend).kernels;
 }
 
-/** Whether tensors of a backend can be parts of others. */
+/** Whether a tensor of this backend can be a part of another one: see {@linkcode partOf}. */
 export function canSplit(backend: Backend): boolean {
   return (backend as ComputeBackend).part !== undefined;
 }

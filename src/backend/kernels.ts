@@ -30,7 +30,7 @@ export interface Filters {
   readonly bias: Tensor;
 }
 
-/** The shape of a convolution's weights that are rounded to 8 bits. */
+/** The shape and groups of a convolution whose weights are rounded to 8 bits. */
 export interface Int8Filters {
   /** [outC, inC/groups, (kH,) kW]. */
   readonly shape: Shape;
@@ -67,7 +67,7 @@ export interface ForwardKernels {
     g: Conv2dGeometry,
     epilogue: Epilogue,
   ): void;
-  /** y = the maxima of the windows; indices, unless null = their positions. */
+  /** y = the maxima of the windows; indices = their positions in the plane. Null for no indices. */
   maxPool2d(y: Tensor, indices: Tensor<Int32Array> | null, x: Tensor, g: Pool2dGeometry): void;
   /** y = the sums of the windows, divided by their area, or by `divisor`. */
   avgPool2d(
@@ -77,7 +77,7 @@ export interface ForwardKernels {
     countIncludePad: boolean,
     divisor: number | null,
   ): void;
-  /** y = the means of the windows that follow from the sizes of x and y. */
+  /** y = the means of the windows. Their sizes follow from the shapes of x and y. */
   adaptiveAvgPool2d(y: Tensor, x: Tensor, g: AdaptiveGeometry): void;
   /** As maxPool2d, in the windows of adaptiveAvgPool2d. */
   adaptiveMaxPool2d(
@@ -102,7 +102,7 @@ export interface ForwardKernels {
     eps: number,
     activation: number,
   ): void;
-  /** folded = weight and bias of a convolution, so that it normalises its output, too. */
+  /** folded = the weight and bias of a convolution that includes the batch normalisation after it. */
   foldBatchNorm(
     folded: Filters,
     weight: Tensor,
@@ -125,8 +125,8 @@ export interface ElementwiseKernels {
   /** dx = dy · f′, from the output or the input of f; dx may be dy. */
   activationBackward(dx: Tensor, dy: Tensor, saved: Tensor, f: Activation): void;
   /**
-   * db += Σ dy · a over the elements for which b is repeated; null for a = 1. `negative` leaves out the
-   * elements whose a is positive.
+   * db += Σ dy · a over the elements for which b is repeated. A null a counts as 1. With `negative`, only
+   * elements whose a is not positive count.
    */
   sumProducts(
     db: Tensor,
@@ -140,13 +140,13 @@ export interface ElementwiseKernels {
 /** The kernels of weights in 8 or 16 bits. */
 export interface QuantizedKernels {
   /**
-   * An empty tensor for packed weights of {@linkcode QuantizedKernels.conv2dInt8}. A backend has this and
-   * the next three, or none of them.
+   * An empty tensor for packed weights of {@linkcode QuantizedKernels.conv2dInt8}. A backend has all
+   * kernels of 8-bit convolutions, or none.
    */
   emptyConv2dInt8?(filters: Int8Filters): Tensor<Int8Array>;
   /**
-   * Quantises rows of weights, [rows, …], to packed and scale, from row `row` on. If `isScaled`, by
-   * the present values of scale.
+   * Quantises rows of weights, [rows, …], to packed and scale, from row `row` on. With `isScaled`, it
+   * uses the present values of scale.
    */
   packConv2dInt8?(
     packed: Tensor<Int8Array>,
@@ -175,8 +175,8 @@ export interface QuantizedKernels {
     filters: Int8Filters,
   ): void;
   /**
-   * y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 or 14 bits. `range`
-   * is the least and the largest input; null finds them in each sample, or in each pixel.
+   * y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 or 14 bits. `range` is
+   * the least and the largest input. If it is null, the kernel finds them in each sample or pixel.
    */
   conv2dInt8?(
     y: Tensor,
@@ -212,7 +212,7 @@ export interface QuantizedKernels {
     bias: Tensor | null,
     activation: number,
   ): void;
-  /** An empty tensor for float16 values. A backend has this and the next two, or none of them. */
+  /** An empty tensor for float16 values. A backend has all kernels of float16, or none. */
   emptyHalf?(shape: Shape): Tensor<Uint16Array>;
   /** half = values, rounded to nearest even, from element `offset` on, an even number. */
   packHalf?(half: Tensor<Uint16Array>, values: Tensor, offset: number): void;
@@ -230,9 +230,9 @@ export interface QuantizedKernels {
 export interface TrainingKernels {
   /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode TrainingKernels.conv2dBackwardInput}. */
   packConv2dTransposed(weight: Tensor, groups: number): Tensor;
-  /** dx = the columns Wᵀ · dy, each added to the positions of its window. */
+  /** dx = the columns Wᵀ · dy, each added to the elements of its window (col2im). */
   conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
-  /** dw += dy · columnsᵀ. */
+  /** dw += dy · columnsᵀ, with the column matrix of x (im2col). */
   conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
   /** As conv2dBackwardInput with stride and dilation 1, by Winograd's minimal filtering; k = 3 or 5. */
   winogradBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void;

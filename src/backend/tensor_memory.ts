@@ -26,7 +26,7 @@ export interface ArrayType<V> {
 export abstract class TensorMemory<S extends TensorStorage> {
   /** The backend that the tensors belong to. */
   protected readonly owner: Backend;
-  /** Grows whenever a tensor is created, and when one is filled or overwritten other than by a kernel. */
+  /** Counts the tensors that were created, filled or written to. Writes of kernels do not count. */
   changes = 0;
   #disposed = false;
 
@@ -68,7 +68,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
     return this.emptyOf(Float32Array, shape);
   }
 
-  /** A tensor of this type whose values are undefined. */
+  /** Creates an uninitialised tensor of this type. */
   emptyOf<V extends Values>(type: ArrayType<V>, shape: Shape): Tensor<V> {
     this.assertAlive();
     checkShape("tensor", shape);
@@ -91,7 +91,7 @@ export abstract class TensorMemory<S extends TensorStorage> {
       throw new ArgumentError("write", "the range", range, takes);
     }
     this.store(tensor, values, offset);
-    this.wasChanged(tensor);
+    this.markChanged(tensor);
   }
 
   /** See {@linkcode Backend.read}. */
@@ -120,13 +120,13 @@ export abstract class TensorMemory<S extends TensorStorage> {
     throw new PembrokeError(`${this.owner.name}: the backend was disposed before`);
   }
 
-  /** Notes that a tensor was filled or overwritten. */
-  protected wasChanged({ storage }: Tensor): void {
+  /** Counts a write to a tensor. */
+  protected markChanged({ storage }: Tensor): void {
     storage.version++;
     this.changes++;
   }
 
-  /** Throws unless the tensor is a live one of this memory. */
+  /** Throws unless the tensor belongs to this memory, and neither of them was disposed. */
   protected assertUsable(op: string, tensor: Tensor<Values>): void {
     this.#assertOwn(op, tensor);
     tensor.assertAlive(op);

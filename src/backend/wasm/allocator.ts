@@ -14,7 +14,8 @@ const ALIGN = 64;
  */
 export const ADDRESS_LIMIT = 65536 * PAGE - ALIGN;
 
-interface Block {
+/** A block of memory that may be allocated. */
+interface FreeBlock {
   start: number;
   end: number;
 }
@@ -24,7 +25,7 @@ export class Allocator {
   /** Bytes that are allocated. */
   inUse = 0;
   /** Free blocks by address. */
-  #free: Block[] = [];
+  #free: FreeBlock[] = [];
   #top: number;
 
   /** @param base The first address that may be allocated. */

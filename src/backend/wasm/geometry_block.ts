@@ -1,12 +1,12 @@
 /**
- * The block of memory through which kernels take numbers (assembly/geometry.ts).
+ * The block of memory through which kernels take their sizes and settings (assembly/geometry.ts).
  *
  * @module
  */
 
 /**
- * Writes the fields of a block, four bytes each, in their order in memory. A function for each kind
- * of block is several times as fast as a loop over a list of fields.
+ * Writes the fields of a geometry, four bytes each, in their order in memory. A function for each kind
+ * of geometry is several times as fast as a loop over a list of fields.
  */
 export type BlockWriter<T> = (
   integers: Int32Array<ArrayBufferLike>,
@@ -14,9 +14,9 @@ export type BlockWriter<T> = (
   values: T,
 ) => void;
 
-/** A block of memory. Each call overwrites it, because kernels run one after the other. */
-export class Block {
-  /** Its address, which kernels are passed. */
+/** The geometry of the next kernel, in memory. Kernels run one after the other, so one block is enough. */
+export class GeometryBlock {
+  /** The address that kernels are passed. */
   readonly address: number;
   readonly #memory: WebAssembly.Memory;
   readonly #fields: number;
@@ -25,7 +25,7 @@ export class Block {
 
   /**
    * @param address Where the block begins in the memory.
-   * @param bytes The size of the largest kind of block.
+   * @param bytes The size of the largest geometry.
    */
   constructor(memory: WebAssembly.Memory, address: number, bytes: number) {
     this.#memory = memory;
@@ -33,9 +33,9 @@ export class Block {
     this.#fields = bytes / 4;
   }
 
-  /** Writes the fields of a block. */
+  /** Writes the fields of a geometry. */
   write<T>(write: BlockWriter<T>, values: T): void {
-    if (this.#integers.length === 0) { // at first, and when the memory has grown
+    if (this.#integers.length === 0) { // at first, and after the memory has grown, which detaches views
       const { buffer } = this.#memory;
       this.#integers = new Int32Array(buffer, this.address, this.#fields);
       this.#floats = new Float32Array(buffer, this.address, this.#fields);

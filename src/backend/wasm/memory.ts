@@ -14,7 +14,7 @@ import {
 } from "../../tensor.ts";
 import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
-import { Block, type BlockWriter } from "./block.ts";
+import { type BlockWriter, GeometryBlock } from "./geometry_block.ts";
 import { blockBytes } from "./generated/geometry.ts";
 
 /** The memory of a tensor: a block at an address. */
@@ -51,8 +51,8 @@ class PartStorage implements WasmStorage {
 export class WasmMemory extends TensorMemory<WasmStorage> {
   readonly #memory: WebAssembly.Memory;
   readonly #allocator: Allocator;
-  readonly #block: Block;
-  /** Scratch memory of the kernels, as large as the largest so far. It keeps nothing between calls. */
+  readonly #block: GeometryBlock;
+  /** Scratch memory, as large as the largest need so far. Each kernel overwrites it. */
   #scratch = { address: 0, bytes: 0 };
 
   /**
@@ -69,7 +69,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   ) {
     super(owner);
     this.#memory = memory;
-    this.#block = new Block(memory, base, blockBytes);
+    this.#block = new GeometryBlock(memory, base, blockBytes);
     this.#allocator = allocator;
   }
 
@@ -81,7 +81,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     this.assertUsable("fill", tensor);
     checkFloats("fill", tensor, value);
     this.#view(tensor).fill(value);
-    this.wasChanged(tensor);
+    this.markChanged(tensor);
   }
 
   /** The address of a tensor that a kernel reads; 0, which no tensor has, for none. */
@@ -96,14 +96,14 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     return this.at(tensor);
   }
 
-  /** A view of a tensor from an element on, which covers `shape`. */
+  /** Returns a view of a tensor's elements from `offset` on. */
   part(tensor: Tensor, offset: number, shape: Shape): Tensor {
     this.assertUsable("part", tensor);
     const storage = new PartStorage(tensor.storage as WasmStorage, offset * 4, elements(shape) * 4);
     return new Tensor(this.owner, shape, storage, tensor.type, false);
   }
 
-  /** Fills the block of numbers for the next kernel, and returns its address. */
+  /** Writes the sizes and settings of the next kernel to memory, and returns their address. */
   block<T>(write: BlockWriter<T>, values: T): number {
     this.#block.write(write, values);
     return this.#block.address;
@@ -122,8 +122,8 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     return this.#scratch.address;
   }
 
-  /** Copies integers to scratch memory, and returns its address. */
-  staged(integers: Int8Array): number {
+  /** Copies integers to scratch memory, and returns their address. */
+  stage(integers: Int8Array): number {
     const address = this.scratch(integers.length);
     new Int8Array(this.#memory.buffer, address, integers.length).set(integers);
     return address;

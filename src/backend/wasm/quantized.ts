@@ -56,7 +56,7 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
       filters: Int8Filters,
     ): void {
       const rows = integers.length / elements(filters.shape.slice(1));
-      const from = memory.staged(integers), block = filterBlock(filters, row, rows);
+      const from = memory.stage(integers), block = filterBlock(filters, row, rows);
       exports.conv2dInt8PackIntegers(memory.out(packed), memory.out(scale), from, block);
     },
 
@@ -104,7 +104,7 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
       [, inF]: Shape,
     ): void {
       const block = memory.block(writeLinear, { n: 1, inF, outF: integers.length / inF });
-      exports.linearInt8PackIntegers(memory.out(packed), memory.staged(integers), block, row);
+      exports.linearInt8PackIntegers(memory.out(packed), memory.stage(integers), block, row);
     },
 
     unpackLinearInt8(values: Tensor<Int8Array>, packed: Tensor<Int8Array>): void {

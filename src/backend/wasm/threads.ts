@@ -7,10 +7,10 @@ import type { Build } from "./binary.ts";
 import { type Exports, sharedKernels } from "./generated/kernels.ts";
 import { gateOpen, runWorker, words, type WorkerStart } from "./worker.ts";
 
-/** Bytes of the words that threads share, rounded up, and bytes of memory for each thread alone. */
+/** Bytes for the words that all threads share, rounded up, and bytes for each thread alone. */
 const CONTROL_BYTES = 128, THREAD_BYTES = 2048;
 
-/** Bytes of memory that so many threads need. */
+/** Returns the bytes of memory that a number of threads need. */
 export function threadBytes(threads: number): number {
   return CONTROL_BYTES + threads * THREAD_BYTES;
 }
@@ -42,9 +42,10 @@ export class ThreadPool {
   }
 
   /**
-   * Starts threads − 1 workers. The pool goes without those that fail to start.
+   * Starts one worker less than `threads`, because the caller is a thread, too. Workers that fail to
+   * start are left out.
    *
-   * @param address Where threadBytes() bytes of the memory are free, and 0.
+   * @param address Where the memory has {@linkcode threadBytes} free bytes that are 0.
    * @param caller The caller's instance of the kernels.
    */
   static async start(
@@ -68,7 +69,7 @@ export class ThreadPool {
     return new ThreadPool(workers, memory, address);
   }
 
-  /** Wraps the caller's kernels: those that share their work run on all threads. */
+  /** Returns the caller's kernels. Those that can share their work run on all threads. */
   wrap(kernels: Exports): Exports {
     const wrapped: Exports = { ...kernels };
     for (const [number, name] of sharedKernels.entries()) {
@@ -175,7 +176,7 @@ async function startWorker(start: WorkerStart): Promise<WorkerHandle> {
       worker.once("exit", reject);
     });
     worker.unref();
-    return { terminate() {} }; // the `stop` word ends it, and the end of the program
+    return { terminate() {} }; // it ends with the `stop` word, or with the program
   }
   const script = `${prologue}onmessage = ({ data }) => {
   (${runWorker})(data, () => postMessage("ready"));

@@ -4,10 +4,10 @@
  * run them (assembly/threads.ts).
  */
 
-/** Most parameters that an exported function has; tools/exports.ts checks it. */
+/** The most parameters that an exported function may have. tools/exports.ts checks this. */
 const MAX_ARGUMENTS = 8;
 
-/** Indices of the words that threads share, from `WorkerStart.control` on. assembly/threads.ts uses some. */
+/** Indices of the words that threads share, which begin at `WorkerStart.control`. See assembly/threads.ts. */
 export const words = {
   /** Counts kernels. Waiting threads wait for it to change. */
   calls: 0,
@@ -17,7 +17,7 @@ export const words = {
   claims: 2,
   /** Workers that sleep. */
   sleepers: 4,
-  /** Not 0 once the workers are to end. */
+  /** Not 0 once the workers shall end. */
   stop: 5,
   /** The number of the kernel. */
   kernel: 6,
@@ -27,7 +27,7 @@ export const words = {
   failed: 8,
   /** Items of work that are finished; kernels count them. */
   done: 9,
-  /** Its arguments, float64. */
+  /** The arguments of the kernel, float64. */
   arguments: 10,
   /** The number of all words. */
   length: 10 + 2 * MAX_ARGUMENTS,
@@ -69,9 +69,9 @@ export function runWorker(start: WorkerStart, ready: () => void): void {
   const argumentsAt = control + words.arguments * 4;
   const args = new Float64Array(memory.buffer, argumentsAt, (words.length - words.arguments) / 2);
   const functions = kernels.map((name) => exports[name]);
-  /** Milliseconds for which it looks for the next kernel before it sleeps. */
+  /** Milliseconds to look for the next kernel before sleeping. */
   const spinMs = 0.2;
-  /** The same once a kernel was announced. */
+  /** The same, if the caller has announced a kernel. */
   const announcedMs = 2;
 
   const enterGate = () => {
@@ -97,7 +97,7 @@ export function runWorker(start: WorkerStart, ready: () => void): void {
     if (!enterGate()) continue;
     try {
       exports.beginKernel();
-      // a kernel ignores what it does not take; a list of them would have to be created
+      // a kernel ignores the arguments that it does not take, and a spread would create an array
       const run = functions[shared[words.kernel]];
       run(args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7]);
     } catch {
