@@ -6,14 +6,20 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
-import type { Classifier } from "../models/classifier.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Judgement } from "./confusion.ts";
 import { crossValidate, lowestLoss } from "./cross_validate.ts";
 import { shuffledIndices } from "./dataset.ts";
 import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
-import { foldedWeights } from "./fit.ts";
-import { trainLinears, UploadedRows } from "./linear_head.ts";
+import {
+  defaultSteps,
+  defaultWeightDecays,
+  foldedWeights,
+  type HeadValues,
+  learningRateFor,
+  trainLinears,
+  UploadedRows,
+} from "./linear_head.ts";
 
 /** What all layers of a run share. */
 export interface HeadRun {
@@ -35,10 +41,7 @@ export interface MirroredRows {
 }
 
 /** A trained layer, for features as the network computes them. */
-export interface TrainedHead {
-  /** [classes, features] */
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
+export interface TrainedHead extends HeadValues {
   /** The weight decay that it was trained with. */
   readonly weightDecay: number;
 }
@@ -51,19 +54,10 @@ export interface HeldOut extends Judgement {
   readonly probability: number;
 }
 
-/** Writes the values of a trained head to the last layer of a model. */
-export function writeHead(model: Classifier, { weight, bias }: TrainedHead): void {
-  const { parameters } = model.head.layer;
-  parameters.weight.write(weight);
-  parameters.bias.write(bias);
-}
-
-const weightDecays = [1, 3, 10, 30];
-/** Without enough samples to choose. */
+/** The weight decay where there are too few samples to choose one. */
 const defaultDecay = 10;
-/** Parts of the cross-validation that chooses the weight decay. */
+/** The parts of the cross-validation that chooses the weight decay. */
 const innerParts = 5;
-const steps = 60;
 
 /**
  * Chooses a share of each class at random: at least one sample, and never all. None of a class with
@@ -163,13 +157,12 @@ async function chooseDecay(run: HeadRun, all: MirroredRows): Promise<number> {
   const scores = await crossValidate(
     { ...run, options: optionsOf(run, rows), pause },
     rows,
-    { folds: innerParts, samples, weightDecays },
+    { folds: innerParts, samples, weightDecays: defaultWeightDecays },
     onTrained,
   );
-  return weightDecays[lowestLoss(scores)];
+  return defaultWeightDecays[lowestLoss(scores)];
 }
 
 function optionsOf({ classes, seed }: HeadRun, { count }: FeatureRows) {
-  // each step moves each weight by about lr, and so a logit by more if it has more of them
-  return { classes, lr: 0.2 / Math.sqrt(count), steps, seed };
+  return { classes, lr: learningRateFor(count), steps: defaultSteps, seed };
 }

@@ -5,14 +5,16 @@
  */
 
 import type { Backend } from "../backend/mod.ts";
+import { PembrokeError } from "../errors.ts";
 import { Linear } from "../layers/linear.ts";
+import type { Classifier } from "../models/classifier.ts";
 import { mul } from "../ops/arithmetic.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import { AdamW } from "./adamw.ts";
 import { shuffledIndices } from "./dataset.ts";
-import { type FeatureRows, takeRows } from "./features.ts";
+import { type FeatureRows, type FeatureStatistics, takeRows } from "./features.ts";
 import { cosineSchedule } from "./schedule.ts";
 
 /** Options of {@linkcode trainLinears}. */
@@ -32,6 +34,20 @@ export interface LinearOptions {
    * and the number of all steps.
    */
   readonly onStep?: (linear: Linear, step: number, steps: number) => Promise<void>;
+}
+
+/** The weight decays to choose from, unless the caller gives others. */
+export const defaultWeightDecays: readonly number[] = [1, 3, 10, 30];
+
+/** The number of steps, unless the caller gives another one. */
+export const defaultSteps = 60;
+
+/**
+ * The learning rate of the first step. A step moves each weight by about the learning rate. So it moves
+ * a logit by more, the more features there are.
+ */
+export function learningRateFor(featureCount: number): number {
+  return 0.2 / Math.sqrt(featureCount);
 }
 
 /** The rows of a step. Most problems are smaller, and each step uses all rows. */
@@ -129,4 +145,43 @@ export async function trainLinears(
     linear.dispose();
     throw error;
   }
+}
+
+/** The values of a last layer, for features as the network computes them. */
+export interface HeadValues {
+  /** [classes, features] */
+  readonly weight: Float32Array;
+  /** [classes] */
+  readonly bias: Float32Array;
+}
+
+/**
+ * Converts the weights of a layer on standardised features to those of a layer on the features as the
+ * network computes them.
+ *
+ * @throws {PembrokeError} When they are not finite.
+ */
+export async function foldedWeights(
+  linear: Linear,
+  { mean, std }: FeatureStatistics,
+): Promise<HeadValues> {
+  const weight = await linear.parameters.weight.tensor!.read(), count = mean.length;
+  const bias = (await linear.parameters.bias.tensor!.read()).map((value, c) => {
+    let shift = 0;
+    for (let i = 0; i < count; i++) shift += weight[c * count + i] * mean[i] / std[i];
+    return value - shift;
+  });
+  const folded = weight.map((value, i) => value / std[i % count]);
+  if (folded.every(Number.isFinite) && bias.every(Number.isFinite)) return { weight: folded, bias };
+  throw new PembrokeError(
+    "the new last layer has weights that are not finite: its features are too large or too small, " +
+      "or the weight decay is too large",
+  );
+}
+
+/** Writes values to the last layer of a model. */
+export function writeHead(model: Classifier, { weight, bias }: HeadValues): void {
+  const { parameters } = model.head.layer;
+  parameters.weight.write(weight);
+  parameters.bias.write(bias);
 }

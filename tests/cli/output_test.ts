@@ -8,7 +8,7 @@ import { Flatten, Linear, Reshape, Sequential } from "../../src/layers/mod.ts";
 import { Classifier, loadModel, summarize } from "../../src/models/mod.ts";
 import { recognize } from "../../src/models/recognize.ts";
 import { lowestLoss } from "../../src/train/cross_validate.ts";
-import { foldedWeights } from "../../src/train/fit.ts";
+import { foldedWeights } from "../../src/train/linear_head.ts";
 import { arrayDataset, SGD, Trainer } from "../../src/train/mod.ts";
 import { RelatedFiles } from "../../src/weights/io/related_files.ts";
 import { bytesSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
