@@ -20,7 +20,7 @@ export interface Score {
   readonly confusion: readonly (readonly number[])[];
 }
 
-/** What all steps of a run share. */
+/** What all training runs of a cross-validation share. */
 export interface Run {
   readonly backend: Backend;
   readonly classes: number;
@@ -29,7 +29,7 @@ export interface Run {
   pause(): Promise<void>;
 }
 
-/** What the parts of a cross-validation depend on. */
+/** The settings of a cross-validation. */
 interface CrossValidation {
   readonly folds: number;
   /** Number of samples. Rows after these are mirror images, in the same order. */
@@ -48,7 +48,7 @@ export async function crossValidate(
   const parts = partsOf(rows.labels, firsts, folds, run.seed);
   const all: Score[][] = weightDecays.map(() => []);
   for (let part = 0; part < folds; part++) {
-    if (!parts.includes(part)) { // near copies are fewer groups than parts
+    if (!parts.includes(part)) { // there are fewer groups of near copies than parts
       onPart();
       continue;
     }
@@ -71,7 +71,8 @@ export async function crossValidate(
 }
 
 /**
- * The index of the score with the lowest loss: that varies less than the number of correct samples.
+ * Returns the index of the score with the lowest loss, which is less noisy than the number of correct
+ * samples.
  *
  * @throws {PembrokeError} When no loss is finite.
  */
@@ -86,10 +87,11 @@ function total(confusion: Score["confusion"]): number {
 }
 
 /**
- * Deals the samples of each class out to parts of about the same size. Some are empty if there are fewer
- * groups of near copies.
+ * Deals the samples of each class out to parts of about the same size. Near copies are in the same part,
+ * so some parts may be empty.
  *
  * @param firsts The result of {@linkcode nearCopies}.
+ * @returns The part of each sample.
  */
 export function partsOf(
   labels: ArrayLike<number>,
@@ -115,7 +117,7 @@ export function partsOf(
   return firsts.map((first) => parts[first]);
 }
 
-/** Classifies rows with each of the layers in a `Linear`. */
+/** Measures each of the layers that {@linkcode trainLinears} has put into one `Linear`. */
 export async function scoresOf(run: Run, linear: Linear, rows: FeatureRows): Promise<Score[]> {
   const { backend, classes } = run, { values, count, labels } = rows, { outFeatures } = linear;
   using x = backend.upload(values, [labels.length, count]), y = linear.forward(x);

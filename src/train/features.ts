@@ -22,7 +22,7 @@ export interface FeatureRows {
 /** Options of {@linkcode featureRows}. */
 export interface FeatureOptions {
   readonly batchSize: number;
-  /** Whether the features of the mirror images follow, in the same order. */
+  /** Whether to add the features of the mirror images, in the same order, after those of the samples. */
   readonly mirror: boolean;
   /** Called after each batch with the number of samples done. Rejects to stop. */
   readonly onBatch: (done: number) => Promise<void>;
@@ -38,37 +38,54 @@ export interface FeatureOptions {
 export async function featureRows(
   model: Classifier,
   dataset: Dataset,
+  options: FeatureOptions,
+): Promise<FeatureRows> {
+  const { sampleShape } = dataset, expected = model.inputShape().slice(1);
+  const count = model.featureCount;
+  model.eval();
+  if (sameShape(sampleShape, [2, count])) return await storedRows(dataset, count, options);
+  if (sameShape(sampleShape, expected)) return await computedRows(model, dataset, options);
+  const allowed = `[${expected.join(", ")}], or [2, ${count}] for features`;
+  throw new ArgumentError("fit", "sampleShape", sampleShape, allowed);
+}
+
+/** Reads the features of a dataset whose samples are features: [2, count], of a photo and its mirror image. */
+async function storedRows(
+  dataset: Dataset,
+  count: number,
+  { mirror, onBatch }: FeatureOptions,
+): Promise<FeatureRows> {
+  const { length } = dataset, rows = mirror ? 2 * length : length;
+  const values = new Float32Array(rows * count), labels = new Int32Array(rows);
+  const batch = await readBatch(dataset, Array.from({ length }, (_, i) => i));
+  checkFinite(batch.values, "the dataset has");
+  for (let row = 0; row < rows; row++) {
+    const i = row % length, start = (2 * i + Number(row >= length)) * count;
+    values.set(batch.values.subarray(start, start + count), row * count);
+    labels[row] = batch.labels[i];
+  }
+  await onBatch(length);
+  return { values, count, labels };
+}
+
+/** Computes the features of a dataset whose samples are inputs of the network. */
+async function computedRows(
+  model: Classifier,
+  dataset: Dataset,
   { batchSize, mirror, onBatch }: FeatureOptions,
 ): Promise<FeatureRows> {
-  const { length, sampleShape } = dataset, expected = model.inputShape().slice(1);
-  const count = model.featureCount, rows = mirror ? 2 * length : length;
+  const { length, sampleShape } = dataset, rows = mirror ? 2 * length : length;
+  const count = model.featureCount;
   const values = new Float32Array(rows * count), labels = new Int32Array(rows);
-  const check = (read: Float32Array, whose: string) => {
-    if (read.every(Number.isFinite)) return;
-    throw new PembrokeError(`fit: ${whose} features that are not finite`);
-  };
-  model.eval();
-  if (sameShape(sampleShape, [2, count])) {
-    const batch = await readBatch(dataset, Array.from({ length }, (_, i) => i));
-    check(batch.values, "the dataset has");
-    for (let row = 0; row < rows; row++) {
-      const i = row % length, start = (2 * i + Number(row >= length)) * count;
-      values.set(batch.values.subarray(start, start + count), row * count);
-      labels[row] = batch.labels[i];
-    }
-    await onBatch(length);
-    return { values, count, labels };
-  }
-  if (!sameShape(sampleShape, expected)) {
-    const allowed = `[${expected.join(", ")}], or [2, ${count}] for features`;
-    throw new ArgumentError("fit", "sampleShape", sampleShape, allowed);
-  }
   const compute = async (batch: Float32Array, shape: Shape, row: number) => {
     using x = model.backend.upload(batch, shape), features = model.features(x);
     const read = await features.read();
-    check(read, `${model.type} computes`);
+    checkFinite(read, `${model.type} computes`);
     values.set(read, row * count);
   };
+  const channelsLast = model.preprocessing.layout === "nhwc";
+  const width = sampleShape.at(channelsLast ? -2 : -1)!;
+  const pixel = channelsLast ? sampleShape.at(-1)! : 1;
   for (let start = 0; start < length; start += batchSize) {
     const n = Math.min(batchSize, length - start);
     const batch = await readBatch(dataset, Array.from({ length: n }, (_, i) => start + i));
@@ -76,8 +93,6 @@ export async function featureRows(
     await compute(batch.values, batch.shape, start);
     if (mirror) {
       labels.set(batch.labels, length + start);
-      const isLast = model.preprocessing.layout !== "nhwc";
-      const pixel = isLast ? 1 : sampleShape.at(-1)!, width = sampleShape.at(isLast ? -1 : -2)!;
       await compute(mirrored(batch.values, width, pixel), batch.shape, length + start);
     }
     await onBatch(start + n);
@@ -85,7 +100,17 @@ export async function featureRows(
   return { values, count, labels };
 }
 
-/** Swaps left and right: the order of the pixels in each row. */
+function checkFinite(features: Float32Array, whose: string): void {
+  if (features.every(Number.isFinite)) return;
+  throw new PembrokeError(`fit: ${whose} features that are not finite`);
+}
+
+/**
+ * Swaps left and right: reverses the order of the pixels in each row.
+ *
+ * @param width Pixels in a row.
+ * @param pixel Values of a pixel that follow each other.
+ */
 export function mirrored(values: Float32Array, width: number, pixel: number): Float32Array {
   const result = new Float32Array(values.length), row = width * pixel;
   for (let start = 0; start < values.length; start += row) {
@@ -97,7 +122,7 @@ export function mirrored(values: Float32Array, width: number, pixel: number): Fl
   return result;
 }
 
-/** The rows with these indices. */
+/** Returns the rows with these indices. */
 export function takeRows(
   { values, count, labels }: FeatureRows,
   indices: readonly number[],
@@ -112,14 +137,14 @@ export function takeRows(
 /** The mean and the deviation of each feature. */
 export interface FeatureStatistics {
   readonly mean: Float64Array;
-  /** 1 where a feature is constant, and at least a {@linkcode leastShare} of the mean deviation. */
+  /** At least {@linkcode leastShare} of the mean deviation. 1 for a constant feature. */
   readonly std: Float64Array;
 }
 
 /**
  * The least deviation of a feature, as a share of the mean deviation of all features. Weights are
- * divided by deviations. So the weight of a nearly constant feature would be too large for float16, and
- * too large beside the others in 8 bits.
+ * divided by deviations. Without a limit, the weight of a nearly constant feature would exceed float16,
+ * and be so much larger than the others that 8 bits could not hold both.
  */
 const leastShare = 0.1;
 

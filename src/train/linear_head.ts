@@ -1,5 +1,5 @@
 /**
- * Training a fully connected layer on features.
+ * Training last layers on features, and writing them to a network.
  *
  * @module
  */
@@ -30,8 +30,8 @@ export interface LinearOptions {
   /** The seed of the order of samples, if they are more than a batch. */
   readonly seed?: number;
   /**
-   * Called before the first step, with step 0, and after each step: with the layer in evaluation mode,
-   * and the number of all steps.
+   * Called before the first step, with step 0, and after each step. The layer is in evaluation mode.
+   * `steps` is the number of all steps.
    */
   readonly onStep?: (linear: Linear, step: number, steps: number) => Promise<void>;
 }
@@ -50,7 +50,7 @@ export function learningRateFor(featureCount: number): number {
   return 0.2 / Math.sqrt(featureCount);
 }
 
-/** The rows of a step. Most problems are smaller, and each step uses all rows. */
+/** The most rows in a batch. Most problems have fewer rows: then each step uses all of them. */
 const batchRows = 1024;
 
 /** Rows on a backend. */
@@ -105,7 +105,8 @@ export async function trainLinears(
       parameter.allocate(backend);
       backend.fill(parameter.tensor!, 0);
     }
-    // The mean is over all layers, so gradients are smaller. With a smaller eps, Adam's steps are not.
+    // The loss is the mean over all layers, so it divides each gradient by their number. Adam's steps do
+    // not depend on the scale of the gradients, if eps has the same scale.
     using optimizer = new AdamW(linear, { lr, eps: 1e-8 / count, weightDecay: 0 });
     const all = Math.max(steps, 4 * batches.length), schedule = cosineSchedule({ lr, steps: all });
     await onStep?.(linear.eval(), 0, all);

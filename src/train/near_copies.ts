@@ -7,18 +7,19 @@
 import { type FeatureRows, standardized, statisticsOf } from "./features.ts";
 
 /**
- * The squared distance below which samples are near copies, as a share of the usual one in their class.
- * With the two bundled networks, no two of 243 photos of ants and bees are that near. Nine of ten photos
- * are, to themselves moved by 2 %.
+ * The squared distance below which samples are near copies, as a share of the usual distance in their
+ * class. With the two bundled networks, no two of 243 photos of ants and bees are that near. But nine of
+ * ten photos are that near to a copy of themselves that was moved by 2 %.
  */
 const nearShare = 0.1;
 
 /**
- * Finds samples of a class whose features, or those of their mirror image, are nearly the same. A layer
- * that learned one of them knows the other, so both must be held out, or none.
+ * Finds the samples of each class whose features are nearly the same, or nearly those of a mirror image. A
+ * layer that learned one of them knows the others, so either all of them must be held out, or none.
  *
  * @param samples Number of samples. Rows after these are mirror images, in the same order.
- * @returns The first of its near copies for each sample: itself, if it is that or has none.
+ * @returns For each sample, the index of the first of its near copies: its own index, if it is the first
+ * one or has none.
  */
 export async function nearCopies(
   rows: FeatureRows,
@@ -66,7 +67,10 @@ export function seriesOf(rows: FeatureRows): number[] {
     .map(({ label }) => label);
 }
 
-/** The squared distance of two rows: twice the median of that from their mean, so outliers count little. */
+/**
+ * The usual squared distance of two rows: twice the median of the squared distances from their mean. A
+ * median, so that outliers count little.
+ */
 function usualDistance(values: Float32Array, count: number, rows: Int32Array): number {
   const mean = new Float64Array(count), { length } = rows;
   for (const row of rows) {
