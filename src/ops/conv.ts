@@ -7,7 +7,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 import { checkOptionalTensor, checkOptions, checkTensor, produce } from "./checks.ts";
 import {
   type Conv1dOptions,
@@ -89,11 +89,14 @@ export function conv1d(
   return conv(1, x, weight, bias, options);
 }
 
-/** Options of {@linkcode conv} for layers. */
+/** What a layer knows about a convolution, besides the options. */
 interface LayerOptions {
-  /** What {@linkcode convGeometry} returns for these arguments, if it is known, and they are checked. */
+  /**
+   * The result of {@linkcode convGeometry} for these arguments. A layer that passes it has checked the
+   * options.
+   */
   readonly convolution?: Convolution;
-  /** The algorithm, which is checked, too. Default: that of the options. */
+  /** The algorithm, which the layer has checked. Default: that of the options. */
   readonly algorithm?: ConvAlgorithm;
   /** Whether depthwise convolutions give the same results in every build. */
   readonly isExact?: boolean;
@@ -124,38 +127,48 @@ export function conv(
   bias = checkOptionalTensor(op, "bias", bias, x, [g.outC]);
   const residual = checkOptionalTensor(op, "residual", options.residual, x, shape);
   const epilogue = { residual, activation: checkActivation(op, options), isExact };
-  // every element of a residual is read before it is written
-  const others = residual?.storage === out?.storage ? [bias] : [bias, residual];
   if (!layer.algorithm) {
     checkAlgorithm(op, algorithm, weight.shape, [g.strideH, g.strideW], [g.dilationH, g.dilationW]);
   }
-  if (weight instanceof PreparedConv || weight instanceof QuantizedConv) {
-    const isQuantized = weight instanceof QuantizedConv;
-    const { packed } = weight, groups = isQuantized ? weight.groups : weight.options.groups;
-    if (groups !== g.groups) {
-      const expected = `${groups}, as in ${isQuantized ? "quantize" : "prepare"}Conv()`;
-      throw new ArgumentError(op, "groups", g.groups, expected);
-    }
-    if (algorithm !== "direct") {
-      throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');
-    }
-    if (isQuantized) {
-      return produce(op, x, { shape, out, reads: [weight.scale, ...others] }, (y) => {
-        kernelsOf(x).conv2dInt8!(y, x, weight, bias, g, epilogue, inputRange);
-      });
-    }
-    return produce(op, x, { shape, out, reads: [packed, ...others] }, (y) => {
-      const kernel = isDepthwise(weight.shape, groups) ? "depthwise" : "conv2d";
-      kernelsOf(x)[kernel](y, x, packed as Tensor, bias, g, epilogue);
-    });
-  }
-  return produce(op, x, { shape, out, reads: [weight, ...others] }, (y) => {
+  if (!(weight instanceof Tensor)) checkPacked(op, weight, g.groups, algorithm);
+  const values = weight instanceof Tensor
+    ? weight
+    : weight instanceof QuantizedConv
+    ? weight.scale
+    : weight.packed;
+  // the residual may be `out`: each of its elements is read before it is written
+  const reads = residual?.storage === out?.storage ? [values, bias] : [values, bias, residual];
+  return produce(op, x, { shape, out, reads }, (y) => {
     const kernels = kernelsOf(x);
-    if (algorithm === "winograd") return kernels.winograd(y, x, weight, bias, g, epilogue);
-    if (isDepthwise(weight.shape, g.groups)) {
-      return kernels.depthwise(y, x, weight, bias, g, epilogue);
+    if (weight instanceof QuantizedConv) {
+      kernels.conv2dInt8!(y, x, weight, bias, g, epilogue, inputRange);
+    } else if (algorithm === "winograd") {
+      kernels.winograd(y, x, values, bias, g, epilogue);
+    } else if (isDepthwise(weight.shape, g.groups)) {
+      kernels.depthwise(y, x, values, bias, g, epilogue);
+    } else if (weight instanceof PreparedConv) {
+      kernels.conv2d(y, x, values, bias, g, epilogue);
+    } else {
+      using packed = kernels.packConv2d(values, g.groups);
+      kernels.conv2d(y, x, packed, bias, g, epilogue);
     }
-    using packed = kernels.packConv2d(weight, g.groups);
-    kernels.conv2d(y, x, packed, bias, g, epilogue);
   });
+}
+
+/** Checks that packed weights fit the options. */
+function checkPacked(
+  op: string,
+  weight: PreparedConv | QuantizedConv,
+  groups: number,
+  algorithm: ConvAlgorithm,
+): void {
+  const isQuantized = weight instanceof QuantizedConv;
+  const packedGroups = isQuantized ? weight.groups : weight.options.groups;
+  if (groups !== packedGroups) {
+    const expected = `${packedGroups}, as in ${isQuantized ? "quantize" : "prepare"}Conv()`;
+    throw new ArgumentError(op, "groups", groups, expected);
+  }
+  if (algorithm !== "direct") {
+    throw new ArgumentError(op, "algorithm", algorithm, '"direct" with prepared weights');
+  }
 }
