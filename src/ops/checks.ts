@@ -8,7 +8,7 @@ export { checkObject, checkOptions } from "../options.ts";
 /** The largest size or option. Kernels count in int32, and the sum of three must not overflow. */
 export const LIMIT = 2 ** 29;
 
-/** Checks an integer of at least `least`. */
+/** Checks an integer from `least` to {@linkcode LIMIT}, and returns it. */
 export function checkInteger(op: string, parameter: string, value: unknown, least: number): number {
   if (!Number.isInteger(value) || (value as number) < least || (value as number) > LIMIT) {
     const expected = least === 1 ? "a positive integer" : `an integer of at least ${least}`;
@@ -39,7 +39,7 @@ export function checkPerAxis(
   return values;
 }
 
-/** Checks an axis of a shape, which negative values count from the last one, and returns it. */
+/** Checks an axis of a shape, and returns its index. Negative values count from the last axis. */
 export function checkAxis(op: string, dim: number, shape: Shape): number {
   const rank = shape.length;
   if (Number.isInteger(dim) && dim >= -rank && dim < rank) return dim < 0 ? dim + rank : dim;
@@ -136,7 +136,7 @@ export function checkTensor(
   }
 }
 
-/** Checks a tensor that may be missing, and returns null then. */
+/** Checks a tensor that may be missing. Returns null if it is. */
 export function checkOptionalTensor(
   op: string,
   parameter: string,
@@ -165,7 +165,10 @@ interface Target {
   readonly inPlace?: boolean;
 }
 
-/** Checks `out`, or creates a tensor, and computes into it. Disposes of a new tensor on errors. */
+/**
+ * Runs `compute` on the tensor to write to: `out`, after checking it, or else a new tensor, which is
+ * disposed of if `compute` throws.
+ */
 export function produce(
   op: string,
   x: Tensor,
@@ -189,7 +192,7 @@ export function produce(
   return y;
 }
 
-/** Checks `into`, or creates a gradient of zeros, and adds to it. */
+/** Like {@linkcode produce}, for a gradient that is added to `into`, or else to a new tensor of zeros. */
 export function accumulate(
   op: string,
   dy: Tensor,
@@ -204,7 +207,7 @@ export function accumulate(
   });
 }
 
-/** Calls a function with a tensor or the like, and disposes of it if the function throws. */
+/** Calls a function with a resource, such as a tensor. Disposes of the resource if the function throws. */
 export function disposeOnError<T extends Disposable, R>(resource: T, use: (resource: T) => R): R {
   try {
     return use(resource);

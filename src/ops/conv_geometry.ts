@@ -74,7 +74,7 @@ function conv2dGeometry(
   const [strideH, strideW] = checkPerAxis(op, "stride", options.stride ?? 1, 2, 1);
   const [dilationH, dilationW] = checkPerAxis(op, "dilation", options.dilation ?? 1, 2, 1);
   const groups = checkInteger(op, "groups", options.groups ?? 1, 1), channels = groupC * groups;
-  if (inC !== channels && w === channels && h > 1) { // as TensorFlow orders the axes
+  if (inC !== channels && w === channels && h > 1) { // probably [N, H, W, C], as in TensorFlow
     throw new ArgumentError(op, "the shape of x", x, `[N, ${channels}, H, W]`);
   }
   if (inC % groups !== 0) {
@@ -115,7 +115,7 @@ function conv2dGeometry(
 /** Options of 1-D and 2-D convolutions. */
 export type ConvOptions = Conv1dOptions | Conv2dOptions;
 
-/** The names of the options of 1-D convolutions, as operations and as layers. */
+/** The names of the options that operations and layers of 1-D convolutions share. */
 export const convOptionNames = "stride padding dilation groups bias keepPacked precision"
   .split(" ");
 
@@ -189,7 +189,7 @@ function padding2d(
     if (stride[0] !== 1 || stride[1] !== 1) {
       throw new ArgumentError(op, "stride", stride, '1 with padding "same"');
     }
-    // As in PyTorch, an odd zero goes to the bottom and the right.
+    // As in PyTorch: if the number of zeros is odd, the bottom and the right get one more.
     const top = Math.floor((spanH - 1) / 2), left = Math.floor((spanW - 1) / 2);
     const sides = [top, left, spanH - 1 - top, spanW - 1 - left];
     if (sides.findIndex((side) => !isSide(side)) < 0) return sides;

@@ -1,5 +1,5 @@
 /**
- * What an operation computes besides its own result, before it stores it: a sum and an activation.
+ * What an operation can add to its result before storing it: a residual and an activation.
  *
  * @module
  */

@@ -20,7 +20,8 @@ import { checkInteger, checkOptions, checkTensor, formatShape } from "./checks.t
  * Networks", 2016). It takes less than half the time, but rounds more: results differ from "direct"
  * by up to 3·10⁻⁵ of the largest output for 3 taps, and 10⁻⁴ for 4 and 5. The taps are kernel size /
  * stride, rounded up. It needs a square kernel with 3 or 5 taps (3×3 and 5×5 with stride 1, 11×11
- * with stride 4), or 4 with a stride (7×7 with stride 2), and no dilation. An infinity in the input makes all outputs of its tiles NaN.
+ * with stride 4), or 4 with a stride (7×7 with stride 2), and no dilation. An infinity in the input
+ * makes all outputs of its tiles NaN.
  *
  * @internal
  */
