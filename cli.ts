@@ -6,8 +6,8 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import { type Command, readCommand } from "./src/cli/args.ts";
-import { isPermissionError, lineOf, UsageError } from "./src/cli/errors.ts";
-import { complain, print } from "./src/cli/terminal.ts";
+import { errorLine, isPermissionError, UsageError } from "./src/cli/errors.ts";
+import { print, printError } from "./src/cli/terminal.ts";
 
 /**
  * Runs the command and returns its exit code: 0, 1 if an input failed, 2 for wrong usage or a
@@ -22,10 +22,10 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader closed the pipe
     if (isPermissionError(error) && options) {
       const { permissionLine } = await import("./src/cli/permissions.ts");
-      complain(permissionLine(error, import.meta.url, args, options));
+      printError(permissionLine(error, import.meta.url, args, options));
       return 2;
     }
-    complain(lineOf(error));
+    printError(errorLine(error));
     return error instanceof UsageError ? 2 : 1;
   }
 }

@@ -7,19 +7,19 @@ import type { Precision } from "../layers/precision.ts";
 import type { Prediction } from "../models/mod.ts";
 import type { ModelOptions, Options } from "./args.ts";
 import { Device } from "./device.ts";
-import { expand, type Input, inputsFrom, inShard } from "./inputs.ts";
+import { findInputs, type Input, inShard, listedInputs } from "./inputs.ts";
 import { type SelectedModel, selectModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { type Outcome, outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { complain, note, noteSkipped, plural, print, warn } from "./terminal.ts";
+import { note, noteSkipped, plural, print, printError, warn } from "./terminal.ts";
 
 /** From this many images on, threads pay off: they start in 50 ms, and save 8 ms of 23 per image. */
 const bulkThreshold = 16;
 
 /** Classifies every input, prints the results, and returns the exit code. */
 export async function classify(options: Options): Promise<number> {
-  const { format, quiet, topK } = options;
+  const { format, quiet } = options;
   using resultFile = options.resume === undefined ? undefined : await openResults(options.resume);
   const { count = 0 } = resultFile ?? {};
   if (count > 0 && !quiet) note(`${options.resume}: resuming after ${plural(count, "result")}`);
@@ -27,33 +27,18 @@ export async function classify(options: Options): Promise<number> {
   let skipped = 0;
   const requested = inputsOf(options, () => skipped++);
   const inputs = counted(resultFile?.skipDone(requested) ?? requested, (length) => total = length);
-  const first: Input[] = [];
   // a list is assumed to be long, so that its first lines do not wait for more
-  let bulk = options.filesFrom !== undefined;
-  while (!bulk) {
-    const next = await inputs.next();
-    if (next.done) break;
-    first.push(next.value);
-    bulk = first.length === bulkThreshold;
-  }
+  const first = options.filesFrom === undefined ? await take(inputs, bulkThreshold) : [];
+  const bulk = options.filesFrom !== undefined || first.length === bulkThreshold;
 
   const threads = bulk ? "auto" : 1;
   using device = await Device.open(options, threads, (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
-  const { model } = selected, { preprocessing } = model;
   // no bar where results go to the same terminal
   const showsBar = format === "json" || resultFile !== undefined || !Deno.stdout.isTerminal();
   const progress = new Progress("classifying", !quiet && showsBar);
-  const run = (images: readonly Float32Array[]) => model.classifyBatch(images, { topK });
-  using many = bulk ? await startBulk(preprocessing, device, run) : undefined;
-  const stages = many ?? {
-    decode: (bytes: Uint8Array, name: string) => prepareImage(bytes, preprocessing, { name }),
-    readAhead: 1,
-    prepare: () => device.prepare(),
-    run: (images: readonly Float32Array[]) => device.run(() => run(images)),
-    batchSize: 1,
-  };
-  // not earlier: an unreadable image must not wait for 61 million weights
+  using stages = await stagesFor(selected, device, options.topK, bulk);
+  // weights are loaded for the first decoded image: an unreadable one does not wait for them
   let hasLoaded = false;
   const prepare = () => {
     if (!hasLoaded) progress.clear(); // loading has a bar of its own
@@ -75,18 +60,31 @@ export async function classify(options: Options): Promise<number> {
   }
   progress.clear();
   if (!quiet) noteSkipped(skipped);
-
-  if (format === "json") {
-    const { name, threads } = device.backend;
-    const { name: model, weights } = selected;
-    const precision = effectivePrecision(selected.precision, device.backend);
-    const document = { model, weights, precision, backend: name, threads, results };
-    print(JSON.stringify(document, null, 2));
-  }
+  if (format === "json") printDocument(selected, device.backend, results);
   return failures > 0 ? 1 : 0;
 }
 
-// Their modules are imported only then, for a fast start.
+/** The stages for many images, or for a few, which are classified one by one. */
+async function stagesFor(
+  { model }: SelectedModel,
+  device: Device,
+  topK: number,
+  bulk: boolean,
+): Promise<Stages<Prediction[]> & Disposable> {
+  const { preprocessing } = model;
+  const run = (images: readonly Float32Array[]) => model.classifyBatch(images, { topK });
+  if (bulk) return await startBulk(preprocessing, device, run);
+  return {
+    decode: (bytes, name) => prepareImage(bytes, preprocessing, { name }),
+    readAhead: 1,
+    prepare: () => device.prepare(),
+    run: (images) => device.run(() => run(images)),
+    batchSize: 1,
+    [Symbol.dispose]() {},
+  };
+}
+
+// The modules of these functions are imported on demand, for a fast start.
 
 async function openResults(path: string) {
   const { ResultFile } = await import("./result_file.ts");
@@ -102,7 +100,7 @@ async function startBulk<T>(
   return bulkStages(preprocessing, device, run);
 }
 
-/** An outcome as JSON has it. */
+/** Converts an outcome to the form that `--json` prints. */
 function resultOf(outcome: Outcome<Input, Prediction[]>): Result {
   const { name } = outcome.input;
   if ("error" in outcome) return { input: name, error: outcome.error };
@@ -112,7 +110,7 @@ function resultOf(outcome: Outcome<Input, Prediction[]>): Result {
 
 /** The requested images in order, or this shard's part of them. */
 export function inputsOf(options: Options, onSkip: () => void): AsyncGenerator<Input> {
-  // before images with results are skipped: positions must not depend on them
+  // sharded before images with results are skipped, because shards must not depend on results
   const inputs = allInputs(options, onSkip);
   return options.shard ? inShard(inputs, options.shard) : inputs;
 }
@@ -121,11 +119,22 @@ async function* allInputs(
   { inputs, filesFrom }: Options,
   onSkip: () => void,
 ): AsyncGenerator<Input> {
-  for (const argument of inputs) yield* expand(argument, onSkip);
-  if (filesFrom !== undefined) yield* inputsFrom(filesFrom, onSkip);
+  for (const argument of inputs) yield* findInputs(argument, onSkip);
+  if (filesFrom !== undefined) yield* listedInputs(filesFrom, onSkip);
 }
 
-/** The same items; calls back with their count at the end. */
+/** Takes the first items, at most `limit`. */
+async function take<T>(items: AsyncIterator<T>, limit: number): Promise<T[]> {
+  const taken: T[] = [];
+  while (taken.length < limit) {
+    const next = await items.next();
+    if (next.done) break;
+    taken.push(next.value);
+  }
+  return taken;
+}
+
+/** Yields the same items, and calls back with their number at the end. */
 async function* counted<T>(
   items: AsyncIterable<T>,
   onEnd: (count: number) => void,
@@ -176,7 +185,19 @@ function printResult(
   printLine: (line: string) => void,
 ): void {
   if (format === "jsonl") printLine(JSON.stringify(result));
-  if ("error" in result) return complain(result.error);
+  if ("error" in result) return printError(result.error);
   if (format === "text") print(resultText(result));
   if (verbose) note(timingsText(result));
+}
+
+/** Prints all results as one JSON document. */
+function printDocument(
+  selected: SelectedModel,
+  backend: Backend,
+  results: readonly Result[],
+): void {
+  const { name: model, weights } = selected;
+  const precision = effectivePrecision(selected.precision, backend);
+  const document = { model, weights, precision, backend: backend.name, threads: backend.threads };
+  print(JSON.stringify({ ...document, results }, null, 2));
 }

@@ -22,13 +22,13 @@ export function envIfGranted(variable: string): string | undefined {
   return isGranted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
 }
 
-/** Whether the operating system reported the error, as opposed to a bug. */
+/** Whether the operating system reported the error. If not, it may be a bug. */
 export function isSystemError(error: unknown): boolean {
   // a DOMException has a code, too: an aborted operation
   return error instanceof Error && "code" in error && !(error instanceof DOMException);
 }
 
-/** The operating system's error as one that names the file. All other errors pass unchanged. */
+/** Converts an error of the operating system to one that names the file. Returns other errors unchanged. */
 export function asFileError(name: string, error: unknown): unknown {
   if (isPermissionError(error) || !isSystemError(error)) return error;
   const reason = isMissing(error) ? missing(name, "no such file") : reasonOf(error);
@@ -51,7 +51,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }
 
-/** What is wrong with a name that leads nowhere. */
+/** The reason why there is no file with a name. */
 function missing(name: string, otherwise: string): string {
   if (/^https?:/i.test(name)) return "is a URL, must be a path";
   // Deno replaces what it cannot decode, and then finds no such file
@@ -70,7 +70,7 @@ function systemReason(message: string): string {
   return reason === undefined ? oneLine(message) : reason[0].toLowerCase() + reason.slice(1);
 }
 
-/** Ends of the library's messages that are advice to programs, and what to do in the command. */
+/** Advice to programs at the end of the library's messages, and the same advice for users of the command. */
 const advice: readonly (readonly [RegExp, string])[] = [
   [
     /^Trainer: (the loss is \S+) in step \d+; lower the learning rate or set clipNorm$/,
@@ -88,7 +88,7 @@ const advice: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** The message of an error, on one line. Unexpected errors are bugs, and include their location. */
-export function lineOf(error: unknown): string {
+export function errorLine(error: unknown): string {
   if (!(error instanceof Error)) return `unexpected ${error}; please report this`;
   if (error instanceof PembrokeError) {
     return advice.reduce((line, [end, here]) => line.replace(end, here), error.message);

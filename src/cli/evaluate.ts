@@ -19,7 +19,7 @@ import { checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
-import { complain, imageFormats, note, plural, printIfRead, warn } from "./terminal.ts";
+import { imageFormats, note, plural, printError, printIfRead, warn } from "./terminal.ts";
 
 /** Classifies the photos, prints the report, and returns the exit code. */
 export async function evaluate(options: Options): Promise<number> {
@@ -87,7 +87,7 @@ export async function judge(
     progress.update(++done, photos.length, "photos");
     if ("error" in outcome) {
       progress.clear();
-      complain(outcome.error);
+      printError(outcome.error);
       failed.push(outcome.error);
       continue;
     }

@@ -11,7 +11,7 @@ import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { UsageError } from "./errors.ts";
 import { explainImage, readPhoto } from "./explained.ts";
-import { expand, type Input } from "./inputs.ts";
+import { findInputs, type Input } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { checkDiffers, checkOutput, writeBytes, writeText } from "./outputs.ts";
@@ -68,7 +68,7 @@ export async function explainPhoto(options: Options): Promise<number> {
 /** The image of the argument, which must not be several. */
 async function onlyInput(argument: string): Promise<Input> {
   const found: Input[] = [];
-  for await (const input of expand(argument)) {
+  for await (const input of findInputs(argument)) {
     found.push(input);
     if (found.length > 1) {
       throw new UsageError(`explain takes one image, but ${argument} has several`);

@@ -14,7 +14,7 @@ import { selectModel } from "./model.ts";
 import { checkDiffers, checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { complain, note, noteSkipped, print, printable, warn } from "./terminal.ts";
+import { note, noteSkipped, print, printable, printError, warn } from "./terminal.ts";
 
 /** The features of an image. */
 interface Features {
@@ -32,7 +32,7 @@ export async function features(options: Options): Promise<number> {
   let skipped = 0, failures = 0;
   const failed = (line: string) => {
     failures++;
-    complain(line);
+    printError(line);
   };
   // no bar where results go to the same terminal
   const showsBar = !quiet && (output !== undefined || !Deno.stdout.isTerminal());

@@ -36,7 +36,7 @@ export function isWebUrl(argument: string): boolean {
 }
 
 /**
- * The path of a path or file URL; a web URL as it is.
+ * Returns the path of a file URL. Returns paths and web URLs unchanged.
  *
  * @throws {FileError} If it is another URL.
  */
@@ -56,13 +56,14 @@ export function pathOf(argument: string): string {
 }
 
 /**
- * The images of an argument: a file, a folder and its subfolders, a pattern, a URL, or "-" for standard
- * input. Finds them lazily. An argument without images becomes an input whose `read()` throws the
- * reason, so that its error appears in order. Throws only for missing permissions.
+ * Finds the images of an argument: a file, a folder and its subfolders, a pattern, a URL, or "-" for
+ * standard input. It searches folders while the images are taken. An argument without images becomes an
+ * input whose `read()` throws the reason, so that errors and results appear in order. Throws only for
+ * missing permissions.
  *
  * @param onSkip Called for each file in a folder that is not an image.
  */
-export async function* expand(
+export async function* findInputs(
   argument: string,
   onSkip: () => void = () => {},
 ): AsyncGenerator<Input> {
@@ -125,17 +126,17 @@ async function readDataUrl(name: string, url: string): Promise<Uint8Array<ArrayB
 }
 
 /**
- * The images of a list file. Each line is an argument of {@linkcode expand}; empty lines are skipped.
+ * The images of a list file. Each line is an argument of {@linkcode findInputs}; empty lines are skipped.
  *
  * @param file The file's path; "-" for standard input.
  * @throws {FileError} If the file cannot be read.
  */
-export async function* inputsFrom(file: string, onSkip?: () => void): AsyncGenerator<Input> {
+export async function* listedInputs(file: string, onSkip?: () => void): AsyncGenerator<Input> {
   try {
     const { readable } = file === "-" ? Deno.stdin : await Deno.open(pathOf(file));
     for await (const { text } of linesOf(readable, file)) {
       // the list may come from standard input: here, "-" is a file
-      if (text !== "") yield* expand(text === "-" ? "./-" : text, onSkip);
+      if (text !== "") yield* findInputs(text === "-" ? "./-" : text, onSkip);
     }
   } catch (error) {
     throw asFileError(file, error);
@@ -154,7 +155,7 @@ export async function* inShard(
   }
 }
 
-/** Whether a file is an image, by its extension; keeps folders that could not be listed. */
+/** Whether the extension is that of an image. True for folders that could not be listed: see `fileInput()`. */
 export function isImage({ path, error }: FileEntry): boolean {
   return error !== undefined || imageName.test(path);
 }

@@ -57,7 +57,7 @@ export async function selectModel(
     : await untrained(options, options.seed, labels);
 }
 
-/** What replaces a model's own description. */
+/** Options that replace parts of a model's own description. */
 type Overrides = Pick<LoadModelOptions, "classes" | "preprocessing">;
 
 /** Makes a model with other class names and another preprocessing, if the options have any. */
@@ -208,7 +208,7 @@ async function openAt(
   }
 }
 
-// These import their modules only then, for a fast start.
+// The modules of these functions are imported on demand, for a fast start.
 
 async function labelsOf(file: string): Promise<ClassName[]> {
   const { readLabels } = await import("./labels.ts");

@@ -7,7 +7,7 @@ import { each, mapConcurrently } from "./async_iterators.ts";
 import { bulkStages } from "./bulk.ts";
 import type { LabelledPhoto } from "./class_folders.ts";
 import type { Device } from "./device.ts";
-import { isPermissionError, lineOf } from "./errors.ts";
+import { errorLine, isPermissionError } from "./errors.ts";
 import { type Digest, FeatureCache, featureFolder } from "./feature_cache.ts";
 import { runFeatures } from "./features.ts";
 import { outcomes } from "./pipeline.ts";
@@ -51,7 +51,7 @@ export async function hashPhotos(
       return { ...photo, digest: new Uint8Array(bytes).toHex() };
     } catch (error) {
       if (isPermissionError(error)) throw error;
-      return { error: lineOf(error) };
+      return { error: errorLine(error) };
     }
   };
   for await (const photo of mapConcurrently(each(photos), readAhead, hash)) {

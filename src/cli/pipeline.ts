@@ -4,7 +4,7 @@ import { ThreadStartError } from "../image/threads/thread.ts";
 import type { PreparedImage } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
 import { batches, mapConcurrently } from "./async_iterators.ts";
-import { isPermissionError, lineOf } from "./errors.ts";
+import { errorLine, isPermissionError } from "./errors.ts";
 import type { Input } from "./inputs.ts";
 import type { Timings } from "./output.ts";
 
@@ -104,6 +104,6 @@ async function infer<I extends Input, T>(
 /** The error of an image; the message starts with the image's name. */
 export function failure<I extends Input>(input: I, error: unknown): Failure<I> {
   if (isPermissionError(error) || error instanceof ThreadStartError) throw error;
-  const { name } = input, line = lineOf(error);
+  const { name } = input, line = errorLine(error);
   return { input, error: line.startsWith(`${name}: `) ? line : `${name}: ${line}` };
 }

@@ -13,8 +13,8 @@ import { modelFor } from "../models/load_model.ts";
 import { recognize } from "../models/recognize.ts";
 import type { QuantizeArgs } from "./args_weights.ts";
 import { convertFile } from "./convert.ts";
-import { asFileError, isPermissionError, lineOf } from "./errors.ts";
-import { expand, type Input, isWebUrl, pathOf } from "./inputs.ts";
+import { asFileError, errorLine, isPermissionError } from "./errors.ts";
+import { findInputs, type Input, isWebUrl, pathOf } from "./inputs.ts";
 import { networkOf } from "./model_name.ts";
 import { megabytes } from "./output.ts";
 import { checkOutput } from "./outputs.ts";
@@ -87,7 +87,7 @@ async function photosIn(folder: string): Promise<Input[]> {
     throw asFileError(folder, error);
   });
   if (!isDirectory) throw new FileError(folder, "is not a folder");
-  const photos = await Array.fromAsync(expand(path));
+  const photos = await Array.fromAsync(findInputs(path));
   if (photos.length === 1 && photos[0].name === path) await photos[0].read(); // throws: none
   return photos;
 }
@@ -120,7 +120,7 @@ async function measure(
     } catch (error) {
       if (isPermissionError(error) || !(error instanceof FileError)) throw error;
       progress.clear();
-      if (!quiet) warn(`${lineOf(error)}; skipped`);
+      if (!quiet) warn(`${errorLine(error)}; skipped`);
     }
   }
   if (readable.length === 0) throw new FileError(folder, "has no photo that can be read");

@@ -6,10 +6,10 @@ import type { Options } from "./args.ts";
 import { loadWeights } from "./classify.ts";
 import { Decoders } from "./decoders.ts";
 import { Device } from "./device.ts";
-import { isPermissionError, lineOf, oneLine } from "./errors.ts";
+import { errorLine, isPermissionError, oneLine } from "./errors.ts";
 import { signals } from "./interrupts.ts";
 import { selectModel } from "./model.ts";
-import { complain, note } from "./terminal.ts";
+import { note, printError } from "./terminal.ts";
 
 /** Memory in bytes for all photos that are decoded at once. */
 const defaultMemory = 512e6;
@@ -44,7 +44,7 @@ export async function serve(options: Options): Promise<number> {
     cors,
     residentBytes: () => Deno.memoryUsage().rss,
     decode: (bytes, options) => decoders.decode(bytes, options),
-    onError: (error) => complain(lineOf(error)),
+    onError: (error) => printError(errorLine(error)),
   });
   const onListen = ({ port }: Deno.NetAddr) => {
     const url = `http://${hostAndPort(hostname, port)}/`;
@@ -52,7 +52,7 @@ export async function serve(options: Options): Promise<number> {
   };
   using _ = withoutAbortNotice();
   const onError = (error: unknown) => {
-    complain(lineOf(error));
+    printError(errorLine(error));
     return Response.json({ error: "unexpected error" }, { status: 500 });
   };
   const server = listen({ hostname, port, onListen, onError }, (request) => service.fetch(request));

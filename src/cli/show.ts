@@ -9,7 +9,7 @@ import type { Input } from "./inputs.ts";
 import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { failure } from "./pipeline.ts";
-import { complain, hasPictures, noteSkipped, print } from "./terminal.ts";
+import { hasPictures, noteSkipped, print, printError } from "./terminal.ts";
 import { showPictures } from "./terminal_picture.ts";
 
 /** Classifies images one by one, and draws each with its heat map. Returns the exit code. */
@@ -22,7 +22,7 @@ export async function classifyAndShow(options: Options): Promise<number> {
   const failed = (input: Input, error: unknown) => {
     const { error: line } = failure(input, error);
     failures++;
-    complain(line);
+    printError(line);
   };
   for await (const input of inputsOf(options, () => skipped++)) {
     const image = await readPhoto(input, options).catch((error) => failed(input, error));

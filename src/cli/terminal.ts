@@ -9,7 +9,7 @@ import { dim, red, stripAnsiCode, yellow } from "npm:deno-std@1.4.0/fmt/colors.j
 import { redactUrls } from "../io/redact.ts";
 import { asWriteError, envIfGranted } from "./errors.ts";
 
-/** Whether the terminal only prints characters: that of an editor, which would show codes as text. */
+/** Whether the terminal shows control codes as text, as the terminals of some editors do. */
 export const isDumb = envIfGranted("TERM") === "dumb";
 
 const plain = Deno.noColor || Deno.args.includes("--no-color") || isDumb;
@@ -19,7 +19,7 @@ export function hasPictures(): boolean {
   return !plain && Deno.stdout.isTerminal();
 }
 
-/** The columns of the terminal. Some do not know, or are closed. */
+/** The columns of the terminal. 80 if it does not tell, or is closed. */
 export function columnsOfTerminal(): number {
   try {
     return Deno.consoleSize().columns || 80;
@@ -29,8 +29,8 @@ export function columnsOfTerminal(): number {
 }
 
 /**
- * Prints a result. JSON leaves some control characters of names as they are, which a terminal would
- * obey: they are escaped as JSON can escape them, so a reader still gets the same names.
+ * Prints a result. Control characters that JSON does not escape are escaped here, because a terminal
+ * would obey them. A JSON reader still gets the same names.
  */
 export function print(text: string): void {
   try {
@@ -41,7 +41,7 @@ export function print(text: string): void {
   }
 }
 
-/** Prints a result. If nobody reads it, the command goes on: it still has a file to write. */
+/** Prints a result. If the reader has closed the pipe, the command goes on, to write its files. */
 export function printIfRead(text: string): void {
   try {
     print(text);
@@ -70,7 +70,7 @@ export function warn(text: string): void {
 }
 
 /** Prints an error. */
-export function complain(text: string): void {
+export function printError(text: string): void {
   tell(`${red("error:")} ${printable(text)}`);
 }
 
@@ -94,7 +94,7 @@ function tell(text: string): void {
   attempt(() => write(Deno.stderr, text));
 }
 
-/** Writes to standard error. A command does not end because nobody reads it, or its disk is full. */
+/** Writes to standard error. Ignores failures, so that a closed pipe or a full disk ends no command. */
 export function attempt(write: () => void): void {
   try {
     write();

@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import { classFolders } from "../../src/cli/class_folders.ts";
 import { filesIn, filesMatching } from "../../src/cli/files.ts";
-import { expand } from "../../src/cli/inputs.ts";
+import { findInputs } from "../../src/cli/inputs.ts";
 import { readLabels } from "../../src/cli/labels.ts";
 import { FileError } from "../../src/errors.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
@@ -29,13 +29,13 @@ const photos = [
   "README.md",
 ];
 
-const inputsOf = (argument: string) => Array.fromAsync(expand(argument));
+const inputsOf = (argument: string) => Array.fromAsync(findInputs(argument));
 
 async function names(folder: TempFolder, argument: string): Promise<string[]> {
   return (await inputsOf(argument)).map(({ name }) => name.replace(`${folder.path}/`, ""));
 }
 
-Deno.test("expand() finds the images in a folder and its subfolders, sorted, without hidden ones", async () => {
+Deno.test("findInputs() finds the images in a folder and its subfolders, sorted, without hidden ones", async () => {
   await using folder = await folderWith(...photos);
   const images = ["a/10.jpg", "a/2.JPEG", "a/deep/er/x.webp", "b.png", "c.gif", "é (1)/ß [x]+.bmp"];
   assertEquals(await names(folder, folder.path), images);
@@ -43,7 +43,7 @@ Deno.test("expand() finds the images in a folder and its subfolders, sorted, wit
   assertEquals(await names(folder, `${folder.path}/a`), images.slice(0, 3));
 });
 
-Deno.test("expand() yields an error for a folder without images", async () => {
+Deno.test("findInputs() yields an error for a folder without images", async () => {
   await using folder = await folderWith("a/notes.txt");
   const [input] = await inputsOf(folder.path);
   const { message } = await assertRejects(() => input.read(), FileError);
@@ -53,7 +53,7 @@ Deno.test("expand() yields an error for a folder without images", async () => {
   );
 });
 
-Deno.test("expand() matches patterns as a shell does", async () => {
+Deno.test("findInputs() matches patterns as a shell does", async () => {
   await using folder = await folderWith(...photos);
   const match = (pattern: string) => names(folder, `${folder.path}/${pattern}`);
   assertEquals(await match("*.png"), ["b.png"]);
@@ -67,19 +67,19 @@ Deno.test("expand() matches patterns as a shell does", async () => {
   assertEquals(await match("*"), ["README.md", "b.png", "c.gif"]);
 });
 
-Deno.test("expand() prefers an existing file over a pattern", async () => {
+Deno.test("findInputs() prefers an existing file over a pattern", async () => {
   await using folder = await folderWith("[a].png", "a.png");
   assertEquals(await names(folder, `${folder.path}/[a].png`), ["[a].png"]);
 });
 
-Deno.test("expand() yields an error for a pattern that matches nothing", async () => {
+Deno.test("findInputs() yields an error for a pattern that matches nothing", async () => {
   await using folder = await folderWith("a.png");
   const [input] = await inputsOf(`${folder.path}/*.jpg`);
   const { message } = await assertRejects(() => input.read(), FileError);
   assertEquals(message, `${folder.path}/*.jpg: no file matches`);
 });
 
-Deno.test("expand() yields an error for a wrong pattern", async () => {
+Deno.test("findInputs() yields an error for a wrong pattern", async () => {
   const [input] = await inputsOf("[z-a].png");
   await assertRejects(() => input.read(), FileError, "[z-a].png: is not a valid pattern");
 });
@@ -93,7 +93,7 @@ Deno.test("filesMatching() and filesIn() list no more levels than needed", async
 });
 
 Deno.test({
-  name: "expand() follows links to files and folders, without loops, and reports broken links",
+  name: "findInputs() follows links to files and folders, without loops, and reports broken links",
   ignore: windows, // links need a privilege there
   fn: async () => {
     await using folder = await folderWith("real/a.png");
@@ -122,7 +122,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "expand() lists a folder once that a link leads around",
+  name: "findInputs() lists a folder once that a link leads around",
   ignore: windows,
   fn: async () => {
     await using folder = await folderWith("top/photos/a.png", "top/b.png");
@@ -134,16 +134,16 @@ Deno.test({
   },
 });
 
-Deno.test("expand() finds images by all their extensions, and counts other files", async () => {
+Deno.test("findInputs() finds images by all their extensions, and counts other files", async () => {
   const images = ["a.jfif", "b.JPE", "c.mpo", "d.apng", "e.jpeg", "f.jpg", "g.png"];
   await using folder = await folderWith(...images, "notes.txt", "x/README", "x/.hidden");
   let skipped = 0;
-  const inputs = await Array.fromAsync(expand(folder.path, () => skipped++));
+  const inputs = await Array.fromAsync(findInputs(folder.path, () => skipped++));
   assertEquals(inputs.map(({ name }) => name.slice(folder.path.length + 1)), images);
   assertEquals(skipped, 2);
 });
 
-Deno.test("expand() accepts data URLs, with short names", async () => {
+Deno.test("findInputs() accepts data URLs, with short names", async () => {
   const [base64] = await inputsOf("data:image/png;base64,aGk=");
   assertEquals(new TextDecoder().decode(await base64.read()), "hi");
   assertMatch(base64.name, /^data:image\/png \(26 characters, [\da-f]{8}\)$/);
@@ -153,7 +153,7 @@ Deno.test("expand() accepts data URLs, with short names", async () => {
   await assertRejects(() => bad.read(), FileError, "is not a valid data URL");
 });
 
-Deno.test("expand() shows no password", async () => {
+Deno.test("findInputs() shows no password", async () => {
   for (const scheme of ["http", "ftp"]) {
     const [input] = await inputsOf(`${scheme}://ada:secret@127.0.0.1:9/a.png`);
     const { message } = await assertRejects(() => input.read(), FileError);
@@ -161,7 +161,7 @@ Deno.test("expand() shows no password", async () => {
   }
 });
 
-Deno.test("expand() rejects other URL schemes", async () => {
+Deno.test("findInputs() rejects other URL schemes", async () => {
   const [input] = await inputsOf("ftp://example.org/cat.jpg");
   await assertRejects(
     () => input.read(),
@@ -189,7 +189,7 @@ Deno.test("a name that is not UTF-8 is reported as such", async () => {
   await assertRejects(() => input.read(), FileError, line);
 });
 
-Deno.test("expand() accepts file URLs", async () => {
+Deno.test("findInputs() accepts file URLs", async () => {
   await using folder = await folderWith("é 1.png");
   const path = `${folder.path}/é 1.png`;
   const [input] = await inputsOf(pathToFileURL(path).href);

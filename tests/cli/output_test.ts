@@ -1,5 +1,5 @@
 import { bar, percent, resultText, summaryText, timingsText } from "../../src/cli/output.ts";
-import { asFileError, asWriteError, lineOf } from "../../src/cli/errors.ts";
+import { asFileError, asWriteError, errorLine } from "../../src/cli/errors.ts";
 import { printable } from "../../src/cli/terminal.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
@@ -67,13 +67,13 @@ Deno.test("printable() escapes control characters in file names", () => {
   assertEquals(printable("a\x1b[31m\nü 猫.png\x9b"), "a\\x1b[31m\\x0aü 猫.png\\x9b");
 });
 
-Deno.test("lineOf() returns expected errors as one line, and unexpected ones with their location", () => {
-  assertEquals(lineOf(new FileError("x", "is empty")), "x: is empty");
-  const bug = lineOf(new TypeError("x is not a function"));
+Deno.test("errorLine() returns expected errors as one line, and unexpected ones with their location", () => {
+  assertEquals(errorLine(new FileError("x", "is empty")), "x: is empty");
+  const bug = errorLine(new TypeError("x is not a function"));
   assertMatch(bug, /^unexpected TypeError: x is not a function \(at .+:\d+:\d+\); .+$/);
 });
 
-Deno.test("lineOf() says what to do in the command, where the library names its own options", async () => {
+Deno.test("errorLine() says what to do in the command, where the library names its own options", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using linear = new Linear(1, 2).init(backend, { seed: 1 });
   using optimizer = new SGD(linear, { lr: 1 });
@@ -121,7 +121,7 @@ Deno.test("lineOf() says what to do in the command, where the library names its 
   ];
   for (const [fails, line] of errors) {
     // deno-lint-ignore require-await -- some fail at once
-    assertEquals(lineOf(await assertRejects(async () => fails(), PembrokeError)), line);
+    assertEquals(errorLine(await assertRejects(async () => fails(), PembrokeError)), line);
   }
 });
 
