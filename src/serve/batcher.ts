@@ -133,7 +133,7 @@ export class Batcher implements PhotoClassifier {
       batch.forEach(({ topK, resolve }, i) => resolve(classes[i].slice(0, topK)));
     } catch (error) {
       if (error instanceof ArgumentError && batch.length > 1) {
-        // the fault of one photo is not that of the others
+        // one invalid photo must not fail the others
         for (const photo of batch) await this.#classifyBatch([photo]);
       } else batch.forEach(({ reject }) => reject(error));
     }

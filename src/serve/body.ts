@@ -12,12 +12,12 @@ import type { Upload } from "./uploads.ts";
 const accept = "image/*, application/octet-stream, multipart/form-data";
 
 /**
- * Checks a request's content type before its body is read, and returns a function that finds the photo
+ * Checks the content type of a request before its body is read. Returns a function that finds the photo
  * in the body.
  *
  * @throws {RequestError} If the request holds no photo.
  */
-export function photoIn(request: Request): (upload: Upload) => Uint8Array<ArrayBuffer> {
+export function photoReader(request: Request): (upload: Upload) => Uint8Array<ArrayBuffer> {
   const type = request.headers.get("content-type") ?? "";
   const [kind] = type.toLowerCase().split(/[;/]/, 1);
   const isForm = /^multipart\/form-data\s*;/i.test(type);
@@ -34,7 +34,7 @@ export function photoIn(request: Request): (upload: Upload) => Uint8Array<ArrayB
   };
 }
 
-/** A part of a buffer as a whole one, because decoders take the whole buffer. Frees the rest. */
+/** Moves a part of a buffer to a buffer of its own, and frees the rest. Decoders take whole buffers. */
 function onlyPart(part: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const { buffer, byteOffset, length } = part;
   if (!buffer.transfer) return part.slice();

@@ -1,5 +1,5 @@
 /**
- * Reads a stream of bytes without memory for each chunk.
+ * Reads a stream of bytes without allocating memory for each chunk.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const firstChunkBytes = 2 ** 12;
 /** The memory doubles when a chunk fills it, up to this. */
 const mostChunkBytes = 2 ** 16;
 
-/** Byte streams, as those of servers are, fill the same memory again and again. */
+/** Returns a reader that reuses one buffer if the body is a byte stream, as on servers. */
 export function chunkReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): ChunkReader {
   let reader: ReadableStreamBYOBReader;
   try {

@@ -9,13 +9,13 @@ import { type CodecModules, decodeImage, type DecodeOptions, type RgbImage } fro
 import type { Prediction } from "../models/mod.ts";
 import { release } from "../image/release.ts";
 import { checkFunction, checkOptions } from "../options.ts";
-import { photoIn } from "./body.ts";
+import { photoReader } from "./body.ts";
 import { checkOrigin, withCors } from "./cors.ts";
 import { checkLimit, checkMs } from "./limits.ts";
 import { ModelLoader } from "./model_loader.ts";
 import { busy, RequestError } from "./request_error.ts";
 import { Slots } from "./slots.ts";
-import { Turns } from "./turns.ts";
+import { TaskQueue } from "./task_queue.ts";
 import { Uploads } from "./uploads.ts";
 
 /** A model, or a {@linkcode Batcher} in front of one. */
@@ -161,8 +161,8 @@ export interface PhotoHandler {
  * Does the work of {@linkcode photoHandler}.
  *
  * @param op The name of the function in error messages.
- * @param batches Whether photos are classified together: `maxDecodes` then limits only decoding, which
- * must return values and no pixels, for memory's sake.
+ * @param batches Whether photos are classified together. Then `maxDecodes` limits only decoding, and
+ * `decode` must return preprocessed values, because those of a whole batch need less memory than pixels.
  */
 export function createPhotoHandler(
   op: string,
@@ -186,13 +186,13 @@ export function createPhotoHandler(
     minBytesPerSecond: options.minBytesPerSecond ?? 1024,
     rateMs: options.rateMs ?? 5000,
   });
-  const slots = new Slots(maxRequests), turns = new Turns(maxDecodes);
+  const slots = new Slots(maxRequests), queue = new TaskQueue(maxDecodes);
   const loadMs = checkMs(op, "loadMs", options.loadMs ?? 60_000);
   const model = new ModelLoader(load, loadMs, (error) => report(onError, error));
 
   async function classify(request: Request, url: URL): Promise<Response> {
-    const topK = topKOf(url), photoOf = photoIn(request);
-    // Not yet taken: a client that sends no body must not block others.
+    const topK = topKOf(url), readPhoto = photoReader(request);
+    // The slot is taken only after the upload: a client that sends no body must not block others.
     if (slots.full) throw busy();
     const upload = await uploads.read(request);
     try {
@@ -203,20 +203,20 @@ export function createPhotoHandler(
       };
       check();
       const classifier = await model.get();
-      const decoded = async () => {
-        const photo = await decodePhoto(photoOf(upload), request);
+      const decodeUpload = async () => {
+        const photo = await decodePhoto(readPhoto(upload), request);
         upload.release();
         check();
         return photo;
       };
-      const answer = async ({ width, height, input, warnings }: DecodedPhoto) => {
+      const respond = async ({ width, height, input, warnings }: DecodedPhoto) => {
         const { signal } = request;
         const predictions = await classifier.classify(input, { topK, signal });
         release("data" in input ? input.data : input);
         return Response.json({ model: classifier.type, width, height, predictions, warnings });
       };
-      if (batches) return await answer(await turns.run(decoded, check));
-      return await turns.run(async () => await answer(await decoded()), check);
+      if (batches) return await respond(await queue.run(decodeUpload, check));
+      return await queue.run(async () => await respond(await decodeUpload()), check);
     } finally {
       release(upload.bytes);
       upload.release();
@@ -242,7 +242,7 @@ export function createPhotoHandler(
 
   async function handle(request: Request): Promise<Response> {
     if (rejection) return rejection.response();
-    // the runtime may have joined it from a malformed Host header
+    // the runtime may have made it from a malformed Host header
     if (!URL.canParse(request.url)) {
       return new RequestError(400, "malformed URL or Host header").response();
     }

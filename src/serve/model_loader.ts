@@ -73,7 +73,7 @@ export class ModelLoader<T> {
       try {
         await undefined; // so that `loading` is set
         const model = await this.#load({ signal });
-        // one that was given up may load before the next
+        // a load that was given up may still finish before the next one
         return this.#model ??= model;
       } catch (error) {
         this.#forget(loading);
@@ -84,7 +84,7 @@ export class ModelLoader<T> {
     return loading;
   }
 
-  /** Lets the next request load the model. Returns false if that is so already. */
+  /** Lets the next request load the model. Returns false if `loading` is no longer the current load. */
   #forget(loading: Loading<T>): boolean {
     if (this.#loading !== loading) return false;
     this.#loading = undefined;

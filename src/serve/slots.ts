@@ -6,19 +6,19 @@
 
 import { busy } from "./request_error.ts";
 
-/** A place among the photos. Disposing it frees it. */
+/** The permission to decode and classify a photo. Disposing of it frees the slot. */
 export interface Slot extends Disposable {
-  /** Keeps the place: call it while waiting. */
+  /** Keeps the slot. Call it while waiting. */
   renew(): void;
 }
 
-/** No photo is decoded and classified for this long, in milliseconds. */
+/** A slot that was not renewed for this long is free again, in milliseconds. No photo takes as long. */
 const slotMs = 120_000;
 
-/** The places of all photos. */
+/** The slots of all photos. */
 export class Slots {
   readonly #max: number;
-  /** When each was taken or renewed. */
+  /** When each slot was taken or renewed. */
   readonly #taken = new Map<Slot, number>();
 
   /** @param max Number of slots; Infinity for any number. */
@@ -26,7 +26,7 @@ export class Slots {
     this.#max = max;
   }
 
-  /** Whether there is none. */
+  /** Whether all slots are taken. */
   get full(): boolean {
     if (this.#taken.size < this.#max) return false;
     // Edge runtimes end requests without notice; their slots are free again after some time.
@@ -35,11 +35,15 @@ export class Slots {
     return this.#taken.size >= this.#max;
   }
 
-  /** @throws {RequestError} If there is none. */
+  /**
+   * Takes a slot.
+   *
+   * @throws {RequestError} If all are taken.
+   */
   take(): Slot {
     if (this.full) throw busy();
     const slot: Slot = {
-      // takes it again, if a pause of the process or a step of the clock freed it
+      // takes the slot again if a pause of the process or a step of the clock has freed it
       renew: () => void this.#taken.set(slot, Date.now()),
       [Symbol.dispose]: () => void this.#taken.delete(slot),
     };

@@ -47,7 +47,7 @@ export class Uploads {
   readonly #limits: UploadLimits;
   readonly #inTransit = new Set<Transfer>();
   #bytes = 0;
-  /** Bytes of bodies that are complete, and will be released. */
+  /** Bytes of complete bodies, which will be released soon. */
   #arrived = 0;
 
   /**
@@ -117,8 +117,11 @@ export class Uploads {
   }
 
   /**
-   * Counts bytes before they are allocated, and waits until there is room for them. The first upload has
-   * room once only uploads that wait for it hold the rest. Fewer bytes always have room.
+   * Counts bytes before they are allocated, and waits until there is room for them. To prevent a deadlock,
+   * the oldest upload may exceed the limit when only uploads that wait hold memory. An upload can always
+   * give back bytes.
+   *
+   * @param added The bytes to count. Negative to give some back.
    */
   async #take(transfer: Transfer, added: number): Promise<void> {
     for (;;) {
@@ -135,7 +138,8 @@ export class Uploads {
   }
 
   /**
-   * Makes room for an upload: stops the slowest others, if all that are slow have enough.
+   * Makes room for an upload by stopping the slowest others. Stops none if all slow ones together do not
+   * make enough room.
    *
    * @param missing The room to make, in the unit of `roomOf`.
    * @returns Whether there is room now.

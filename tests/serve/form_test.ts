@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "../assert.ts";
-import { photoIn } from "../../src/serve/body.ts";
+import { photoReader } from "../../src/serve/body.ts";
 import { RequestError } from "../../src/serve/request_error.ts";
 
 const boundary = "x+1", end = `--${boundary}--\r\n`;
@@ -13,7 +13,7 @@ function read(body: string, parameters = `boundary=${boundary}`): string {
   const headers = { "content-type": `multipart/form-data; ${parameters}` };
   const request = new Request("http://localhost", { method: "POST", headers });
   try {
-    const bytes = photoIn(request)({ bytes: new TextEncoder().encode(body), release() {} });
+    const bytes = photoReader(request)({ bytes: new TextEncoder().encode(body), release() {} });
     return new TextDecoder().decode(bytes);
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
@@ -21,7 +21,7 @@ function read(body: string, parameters = `boundary=${boundary}`): string {
   }
 }
 
-Deno.test("photoIn() reads forms as other servers do", () => {
+Deno.test("photoReader() reads forms as other servers do", () => {
   assertEquals(read(part(file, "one") + end), "one");
   assertEquals(read(part(file, "one") + end, `boundary="${boundary}"`), "one");
   assertEquals(read(part(file, "one") + end, `x="; boundary=a"; Boundary=${boundary}`), "one");
@@ -45,7 +45,7 @@ Deno.test("photoIn() reads forms as other servers do", () => {
   assertEquals(read(many), "the form has too many parts");
 });
 
-Deno.test("photoIn() tells files from fields", () => {
+Deno.test("photoReader() tells files from fields", () => {
   const firstOf = (parameters: string) =>
     read(part(`Content-Disposition: form-data${parameters}`, "first") + part(file, "a.jpg") + end);
   for (

@@ -1,4 +1,4 @@
-import { Turns } from "../../src/serve/turns.ts";
+import { TaskQueue } from "../../src/serve/task_queue.ts";
 import { assertEquals } from "../assert.ts";
 
 const never = () => new Promise<never>(() => {});
@@ -16,14 +16,14 @@ function withoutTimers(start: () => void): (() => void)[] {
   return calls;
 }
 
-Deno.test("Turns runs no more tasks at once after a pause or a step of the clock", async () => {
+Deno.test("TaskQueue runs no more tasks at once after a pause or a step of the clock", async () => {
   for (const step of [3_600_000, -3_600_000]) {
-    const turns = new Turns(2), order: number[] = [], { now } = Date;
+    const queue = new TaskQueue(2), order: number[] = [], { now } = Date;
     let skipped = 0, running = 0, most = 0;
     Date.now = () => now() + skipped;
     try {
       await Promise.all(Array.from({ length: 8 }, (_, i) =>
-        turns.run(async () => {
+        queue.run(async () => {
           order.push(i);
           most = Math.max(most, ++running);
           skipped += step;
@@ -37,27 +37,27 @@ Deno.test("Turns runs no more tasks at once after a pause or a step of the clock
   }
 });
 
-Deno.test("Turns passes requests and tasks that are gone", async () => {
-  const turns = new Turns(1, 10);
-  void turns.run(never, () => {});
-  withoutTimers(() => void turns.run(never, () => {}));
-  assertEquals(await turns.run(() => Promise.resolve("next"), () => {}), "next");
+Deno.test("TaskQueue passes requests and tasks that are gone", async () => {
+  const queue = new TaskQueue(1, 10);
+  void queue.run(never, () => {});
+  withoutTimers(() => void queue.run(never, () => {}));
+  assertEquals(await queue.run(() => Promise.resolve("next"), () => {}), "next");
 });
 
-Deno.test("Turns lets a request that was taken for lost wait for its turn", async () => {
-  const turns = new Turns(1, 10), order: string[] = [];
+Deno.test("TaskQueue lets a request that was taken for lost wait for its turn", async () => {
+  const queue = new TaskQueue(1, 10), order: string[] = [];
   const end = Promise.withResolvers<void>(), begun = Promise.withResolvers<void>();
-  const first = turns.run(() => pause(20), () => {});
+  const first = queue.run(() => pause(20), () => {});
   let late: Promise<void> | undefined;
   const task = (name: string) => () => Promise.resolve(void order.push(name));
-  const [wake] = withoutTimers(() => late = turns.run(task("late"), () => {}));
-  const next = turns.run(async () => {
+  const [wake] = withoutTimers(() => late = queue.run(task("late"), () => {}));
+  const next = queue.run(async () => {
     order.push("next");
     begun.resolve();
     await end.promise;
     order.push("end");
   }, () => {});
-  const last = turns.run(task("last"), () => {});
+  const last = queue.run(task("last"), () => {});
   await Promise.all([first, begun.promise]);
   wake();
   await pause(20);
