@@ -59,8 +59,8 @@ export function timingsText({ input, timings }: Classification): string {
 }
 
 /**
- * A model's layers as a table, with totals. If there are branches, a column has the inputs of each
- * layer that does not take the output of the one before.
+ * A model's layers as a table, with totals. If there are branches, a column lists the inputs of each
+ * layer, unless it takes the output of the previous layer.
  */
 export function summaryText(summary: ModelSummary): string {
   const number = (value: number) => value.toLocaleString("en-US");

@@ -43,8 +43,8 @@ export function pictureFormat(variable: (name: string) => string | undefined): P
 }
 
 /**
- * Pictures side by side, as text for a terminal of so many columns. Each is made smaller to fit, never
- * larger.
+ * Returns pictures side by side, as text for a terminal. They are made smaller to fit into its columns,
+ * but never larger.
  */
 export async function pictureText(
   images: readonly RgbImage[],

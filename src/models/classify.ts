@@ -29,7 +29,7 @@ export interface Prediction extends ClassName {
   readonly probability: number;
 }
 
-/** Checks a list of classes, and completes those that are only a name. */
+/** Checks a list of classes, and converts those that are only a name. */
 export function toClassNames(
   op: string,
   classes: readonly (string | ClassName)[],
@@ -71,14 +71,15 @@ export async function topClasses(
     throw new ArgumentError("classify", "topK", topK, "a positive integer");
   }
   checkLoaded(model);
-  // Before the pass, because ReLU and softmax hide −∞: it would only make other outputs wrong.
+  // Checked before the pass, because a −∞ may not show in the output: ReLU and softmax turn it into 0.
   const parameter = await findNonFinite(model);
   if (parameter) {
     throw new PembrokeError(
       `the output of ${model.type} is not finite: ${parameter} holds NaN or infinity`,
     );
   }
-  // Other code may change the model while this one waits: all that belongs together is read here.
+  // Checked again, because other code may have changed the model during the await. From here on, nothing
+  // waits until the forward pass has begun.
   if (model.training) {
     throw new PembrokeError(`${model.type}: cannot classify in training mode; call eval() first`);
   }
@@ -110,8 +111,8 @@ export async function topClasses(
 }
 
 /**
- * Returns the softmax of each row of scores, divided by the temperature. Here, because the scores were
- * read to check them.
+ * Returns the softmax of each row of scores, divided by the temperature. Computed here, and not by a
+ * kernel, because the scores have been read to check them.
  */
 function softmax(scores: Float32Array, rows: number, temperature: number): Float32Array {
   const size = scores.length / rows, probabilities = new Float32Array(scores.length);
@@ -133,7 +134,7 @@ export const loading = new Set<Parameter>();
 
 /** Throws a {@linkcode PembrokeError} while weights are being loaded: the result would be a mixture. */
 export function checkLoaded(model: Layer): void {
-  if (loading.size === 0) return; // to list parameters takes time
+  if (loading.size === 0) return; // listing the parameters would take time
   for (const parameter of model.stateDict().values()) {
     if (!loading.has(parameter)) continue;
     throw new PembrokeError(`${model.type}: other weights are being loaded; wait for them`);
@@ -168,7 +169,7 @@ async function findNonFinite(model: Layer): Promise<string | undefined> {
   return undefined;
 }
 
-/** Whether all values are finite. Their squares show it without a copy, unless they overflow. */
+/** Whether all values are finite. If the sum of their squares is, no copy is needed to find out. */
 async function isFiniteFloat(tensor: Tensor): Promise<boolean> {
   if (Number.isFinite(await kernelsOf(tensor).squaredNorm(tensor))) return true;
   return (await tensor.read()).every(Number.isFinite);
@@ -183,13 +184,13 @@ function largestIndices(values: Float32Array, k: number): number[] {
   return Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b).slice(0, k);
 }
 
-/** What {@linkcode topClasses} needs to know of a classifier. */
+/** The part of a classifier that {@linkcode topClasses} uses. */
 interface ImageClassifier extends Sequential {
   readonly classes: readonly ClassName[];
   readonly temperature: number;
 }
 
-/** What a batch of images is made for. */
+/** The part of a model that {@linkcode uploadImages} uses. */
 export interface ImageModel {
   readonly backend: Backend;
   inputShape(batch?: number): number[];
@@ -197,7 +198,8 @@ export interface ImageModel {
 }
 
 /**
- * Uploads a batch of images, or of preprocessed ones. The caller disposes of it.
+ * Preprocesses images, unless they are preprocessed, and uploads them as a batch. The caller disposes of
+ * it.
  *
  * @throws {ArgumentError} When `images` is no list, or the number of values is invalid.
  */

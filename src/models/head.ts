@@ -34,7 +34,7 @@ export interface Head {
  * Finds the head of a classifier.
  *
  * @param inputShape A shape of its input.
- * @throws {PembrokeError} When it ends in other layers.
+ * @throws {PembrokeError} When the network ends in other layers.
  */
 export function findHead(model: Graph, inputShape: Shape): Head {
   const { nodes, output } = model.expand(), shapes = model.shapes(inputShape);

@@ -63,7 +63,7 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Options of loading weights that are not public. */
+/** Options of loading weights for other modules of this library. */
 interface ValueOptions {
   /** Called with the name of a parameter and each chunk of its values, in order. */
   readonly onValues?: (name: string, values: Float32Array) => void;
@@ -144,7 +144,10 @@ function disposeWeights(model: Layer): void {
   for (const layer of leavesOf(model)) layer.dispose();
 }
 
-/** Forgets the input ranges that were found with other values. Those of an ONNX file come before any. */
+/**
+ * Forgets the input ranges that were found with the present weights. A network from an ONNX file has the
+ * ranges of the file before it has weights: these stay.
+ */
 function forgetRanges(model: Layer): void {
   for (const layer of leavesOf(model)) {
     if (layer instanceof Conv && layer.parameters.weight.backend) layer.inputRange = null;
@@ -294,7 +297,7 @@ async function toSource(
   throw new ArgumentError(op, "weights", weights, expected);
 }
 
-/** Opens a path or a URL. */
+/** Opens a path, or a URL as a download. */
 async function openPlace(place: string, signal?: AbortSignal): Promise<ByteSource> {
   if (!/^(https?|blob|data):/i.test(place)) {
     const { fileSource } = await import("../weights/io/file_source.ts"); // pages have no files

@@ -59,8 +59,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  *
  * An ONNX model can be any graph of supported operations with one input; see
  * {@linkcode OnnxNetwork}. If it has local response normalisation, it is assumed to come from Caffe
- * and uses {@linkcode caffePreprocessing}. If the output of a network is not one value for each
- * class, it loads, too, but cannot classify: use `forward()` or `outputsOf()`.
+ * and uses {@linkcode caffePreprocessing}. A network whose output is not one value for each class
+ * loads, but cannot classify: use `forward()` or `outputsOf()`.
  *
  * @param options `classes`, `preprocessing` and `precision` override those of the file.
  * @throws {FileError} When the file cannot be read, or its network is not known or not supported.
@@ -92,7 +92,7 @@ export async function loadModel(options: LoadModelOptions = {}): Promise<Classif
     }
   }
   const { weights = await bundledInput() } = options;
-  // opening a file closes those that it does not need, but the base may need them
+  // openInput() closes files that the weights do not need, but the base may need them
   const others = base === undefined ? files : {};
   using file = await openInput(weights, signal, "loadModel", others);
   const description = readDescription(file);
@@ -148,7 +148,7 @@ export async function modelFor(
   return model;
 }
 
-/** Networks that the library may ship with. To create one, no code of others is loaded. */
+/** Networks that the library may ship with. Creating one loads the code of no other network. */
 const smallNetworks = /* @__PURE__ */ new Map<
   string,
   (options: NetworkOptions) => Promise<Classifier>

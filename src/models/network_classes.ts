@@ -50,7 +50,7 @@ export interface ClassOptions {
  *
  * @param op The name of the network in error messages.
  * @param count The default number of classes.
- * @param namesOf The default names of so many classes.
+ * @param namesOf Returns the default names for a number of classes.
  * @throws {ArgumentError} When a class is invalid, or the options contradict each other.
  */
 export function classesOf(

@@ -20,10 +20,10 @@ import { createModel, type NetworkName, networkNames, networks } from "./registr
 /** Files with more classes are not networks: it would take too much memory to name the classes. */
 const maxClasses = 1 << 20;
 
-/** Files with more weights are not compared: no network has a tenth of them. */
+/** Files with more tensors are not compared, because no network has even a tenth of them. */
 const maxWeights = 1 << 14;
 
-/** The parameters of a network with its usual number of classes, and the layer that gives them. */
+/** The shapes of a network's parameters, and the layer whose shape depends on the number of classes. */
 interface Signature {
   readonly shapes: ReadonlyMap<string, Shape>;
   /** The prefix of the last layer's parameters, such as "fc.". */
@@ -112,7 +112,7 @@ export function classCount(file: WeightsFile, name: NetworkName): number | undef
     : undefined;
 }
 
-/** The preprocessing of a file's weights, if it is not that of their network: Caffe's. */
+/** Caffe's preprocessing for files of Deep Compression. Undefined for files that use their network's. */
 export function preprocessingOf(file: WeightsFile): Preprocessing | undefined {
   return file instanceof DeepCompressedFile ? caffe227Preprocessing : undefined;
 }

@@ -36,8 +36,8 @@ const stages = [
 
 /**
  * A small ResNet for 64×64 images: a 5×5 convolution, and six blocks of two 3×3 convolutions with a
- * shortcut, [N, 3, 64, 64] → [N, numClasses] logits. It takes other sizes from 16×16 on, too: the last
- * layer sees an average over the image.
+ * shortcut, [N, 3, 64, 64] → [N, numClasses] logits. It also takes other sizes, at least 16×16, because
+ * the last layer takes the average over the image.
  *
  * A max pooling halves the image before the blocks of a stage, where torchvision's ResNet has a stride
  * within the first of them. So Winograd computes all 3×3 convolutions, forward and backward.
