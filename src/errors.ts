@@ -112,7 +112,7 @@ export interface FileErrorMessage {
   readonly type: keyof typeof fileErrors;
 }
 
-/** Converts an error to a message. */
+/** Converts an error to a message for another thread. */
 export function toMessage(error: FileError): FileErrorMessage {
   const { file, reason, name } = error;
   return {
@@ -122,7 +122,7 @@ export function toMessage(error: FileError): FileErrorMessage {
   };
 }
 
-/** Converts a message to the error. */
+/** Converts a message from another thread back to the error. */
 export function fromMessage({ file, reason, type }: FileErrorMessage): FileError {
   return new fileErrors[type](file, reason);
 }

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "./errors.ts";
 
-/** Checks that a value is an object, but no list, map or bytes, whose properties are not options. */
+/** Checks that a value is an object that can hold options: not a list, a map or bytes. */
 export function checkObject(op: string, parameter: string, value: unknown): void {
   const isObject = typeof value === "object" && value !== null;
   const isList = Array.isArray(value) || ArrayBuffer.isView(value);
@@ -15,8 +15,8 @@ export function checkObject(op: string, parameter: string, value: unknown): void
 }
 
 /**
- * Checks that options are an object with no other names than these: they would be ignored. An option
- * that is undefined counts as missing.
+ * Checks that options are an object, and that each option has one of the given names. An unknown option
+ * would be ignored silently. An option that is undefined counts as missing.
  *
  * @param names Default: only `out`.
  */
@@ -44,8 +44,8 @@ export function checkFunction(
 }
 
 /**
- * Checks a signal, and throws its reason if it has aborted. Null counts as missing: the requests of some
- * runtimes have such a signal.
+ * Checks a signal, and throws its reason if it has aborted. Null counts as missing, because requests have
+ * a null signal in some runtimes.
  */
 export function checkSignal(op: string, signal: AbortSignal | null | undefined): void {
   if (signal === undefined || signal === null) return;

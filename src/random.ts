@@ -176,7 +176,7 @@ function checkFill(op: string, values: unknown, numbers: Record<string, unknown>
   }
 }
 
-/** Checks that a generator is one. */
+/** Checks that a value is a {@linkcode RandomGenerator}. */
 export function checkGenerator(op: string, generator: unknown): void {
   if (generator instanceof RandomGenerator) return;
   throw new ArgumentError(op, "generator", generator, "a RandomGenerator");

@@ -49,14 +49,14 @@ export async function* batches<T>(
   }
 }
 
-/** The items of a list as they would arrive from elsewhere. */
+/** Converts a list to an asynchronous sequence. */
 export async function* each<T>(items: Iterable<T>): AsyncGenerator<T> {
   yield* items;
 }
 
 function noop(): void {}
 
-/** The same promise; its rejection is not unhandled if it is awaited later, or never. */
+/** Returns the same promise. Its rejection does not count as unhandled if it is awaited late, or never. */
 function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
   promise.catch(noop);
   return promise;

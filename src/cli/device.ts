@@ -68,7 +68,7 @@ export class Device implements Disposable {
     this.backend.dispose();
     this.backend = await createBackend({ device: "wasm" });
     this.#ready = this.#prepare(this.backend);
-    // a server tries again with the next photo
+    // after a failure, the next call of prepare() tries again, as a server does with the next photo
     this.#ready.catch(() => this.#ready = undefined);
     await this.#ready;
   }

@@ -25,7 +25,11 @@ export async function readPhoto({ name, read }: Input, { quiet }: Options): Prom
   return await decodeImage(await read(), { name, onWarning });
 }
 
-/** Classifies an image, and explains classes. */
+/**
+ * Classifies an image, and explains some classes.
+ *
+ * @param choose Returns the indices of the classes to explain.
+ */
 export async function explainImage(
   model: Classifier,
   image: RgbImage,

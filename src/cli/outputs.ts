@@ -8,9 +8,9 @@ import { asWriteError, isPermissionError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { withSignalCleanup } from "./interrupts.ts";
 
-/** Throws if a file cannot be written, before anything is computed for it. Changes nothing. */
+/** Throws if a file cannot be written. Call it before computing its contents. It changes nothing. */
 export async function checkOutput(output: string): Promise<void> {
-  const path = pathOf(output), stop = new Error("that was all");
+  const path = pathOf(output), stop = new Error("the file can be written");
   const { isDirectory } = await Deno.stat(path).catch((error) => {
     if (isPermissionError(error)) throw error;
   }) ?? {};
@@ -26,8 +26,8 @@ export async function checkOutput(output: string): Promise<void> {
  * @param option The option that names the file to write.
  * @param output Its value.
  * @param other The other file.
- * @param what What the other file is.
- * @param replaced The file to write, if `output` is not its name.
+ * @param what A description of the other file, for the message.
+ * @param replaced The file to write, if it has another name than `output`.
  */
 export async function checkDiffers(
   option: string,
@@ -43,7 +43,7 @@ export async function checkDiffers(
   );
 }
 
-/** The absolute path of a file; where it leads, if it is a link. */
+/** The absolute path of a file, with links resolved. */
 async function placeOf(file: string): Promise<string> {
   const path = resolve(pathOf(file));
   return await Deno.realPath(path).catch(() => path);

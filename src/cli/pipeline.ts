@@ -42,7 +42,7 @@ export interface Stages<T> {
 /** How long a batch waits for more images. */
 const batchDelayMs = 200;
 
-/** The outcome of each input. Throws only for missing permissions and threads that cannot start. */
+/** Yields the outcome of each input. Throws only for missing permissions and threads that cannot start. */
 export async function* outcomes<I extends Input, T>(
   inputs: AsyncIterator<I>,
   { decode, readAhead, prepare, run, batchSize }: Stages<T>,
@@ -52,7 +52,7 @@ export async function* outcomes<I extends Input, T>(
     const decoded = batch.filter((image) => "values" in image);
     let results: Iterator<Outcome<I, T>> | undefined;
     for (const image of batch) {
-      // an image that failed does not wait for the others
+      // the error of an image does not wait for the inference of the others
       if (!("values" in image)) yield image;
       else {
         await prepare();

@@ -201,7 +201,7 @@ export class Trainer implements Disposable {
   }
 
   /**
-   * Checks that no step runs, which would mix with what follows.
+   * Checks that no step is running, which would interfere with what follows.
    *
    * @internal
    */
@@ -256,7 +256,7 @@ export class Trainer implements Disposable {
         );
       }
     }
-    this.average?.stateDict(); // allocates it, so that running out of memory changes nothing
+    this.average?.stateDict(); // allocates the average now: if memory runs out, no weight has changed
     if (schedule) {
       optimizer.lr = checkNumber("Trainer", "the rate of the schedule", schedule(optimizer.steps));
     }
@@ -309,7 +309,7 @@ export class Trainer implements Disposable {
   }
 }
 
-/** Runs a function. If it fails, the running statistics of the model stay as they were. */
+/** Runs a function. If it fails, restores the running statistics of the model. */
 async function keepingBuffers<T>(model: Layer, run: () => Promise<T>): Promise<T> {
   const copies = new Map<Tensor, Tensor>();
   try {
