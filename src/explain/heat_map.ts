@@ -18,6 +18,11 @@ export interface HeatMap {
   readonly heat: Float32Array;
 }
 
+/** Returns the least and the largest of some values. */
+export function rangeOf(values: Float32Array): [least: number, largest: number] {
+  return [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+}
+
 /** Divides values by `largest`, and limits them to 0 … 1. All become 0 if none is positive. */
 export function normalised(values: Float32Array, largest: number): Float32Array {
   if (!(largest > 0)) return new Float32Array(values.length);

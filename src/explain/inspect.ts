@@ -11,7 +11,7 @@ import type { Classifier } from "../models/classifier.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { bottlenecks, mapsOf, scoresIndex } from "./feature_map.ts";
 import { weightValues } from "./gradient_graph.ts";
-import { type HeatMap, normalised } from "./heat_map.ts";
+import { type HeatMap, normalised, rangeOf } from "./heat_map.ts";
 
 /** The filters of the first convolution as pictures. */
 export interface Filters {
@@ -34,8 +34,7 @@ export async function firstFilters(model: Classifier): Promise<Filters | undefin
   const isBgr = model.preprocessing.channels === "bgr", size = height * width;
   const pictures = Array.from({ length: count }, (_, i) => {
     const filter = values.subarray(i * channels * size, (i + 1) * channels * size);
-    const least = filter.reduce((a, b) => Math.min(a, b)),
-      largest = filter.reduce((a, b) => Math.max(a, b));
+    const [least, largest] = rangeOf(filter);
     const data = new Uint8ClampedArray(size * 3).map((_, at) => {
       const c = channels === 3 ? isBgr ? 2 - at % 3 : at % 3 : 0;
       return 255 * (filter[c * size + Math.floor(at / 3)] - least) / (largest - least || 1);
@@ -83,8 +82,7 @@ export async function stagesOf(model: Classifier, x: Tensor): Promise<Stage[]> {
 function meanOfChannels(values: Float32Array, channels: number): Float32Array {
   const size = values.length / channels, sums = new Float32Array(size);
   for (let i = 0; i < values.length; i++) sums[i % size] += values[i];
-  const least = sums.reduce((a, b) => Math.min(a, b)),
-    largest = sums.reduce((a, b) => Math.max(a, b));
+  const [least, largest] = rangeOf(sums);
   return normalised(sums.map((value) => value - least), largest - least);
 }
 

@@ -9,7 +9,7 @@ import { checkInteger, checkNonNegative } from "../ops/checks.ts";
 import { RandomGenerator } from "../random.ts";
 import { scoresIndex } from "./feature_map.ts";
 import { GradientGraph } from "./gradient_graph.ts";
-import { type HeatMap, normalised } from "./heat_map.ts";
+import { type HeatMap, normalised, rangeOf } from "./heat_map.ts";
 
 /**
  * Options of {@linkcode saliency}.
@@ -78,8 +78,7 @@ function* noisyCopies(
   seed: number,
 ): Generator<Float32Array> {
   const generator = new RandomGenerator(seed), drawn = new Float32Array(values.length);
-  const least = values.reduce((a, b) => Math.min(a, b)),
-    largest = values.reduce((a, b) => Math.max(a, b));
+  const [least, largest] = rangeOf(values);
   for (let i = 0; i < samples; i++) {
     generator.normal(drawn, 0, noise * (largest - least));
     yield drawn.map((value, at) => value + values[at]);
