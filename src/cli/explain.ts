@@ -4,22 +4,23 @@ import { drawHeatMap } from "../explain/draw.ts";
 import { classIndex } from "../explain/explain.ts";
 import { ArgumentError } from "../errors.ts";
 import { encodePng } from "../image/encode_png.ts";
+import type { RgbImage } from "../image/pixels.ts";
 import type { Classifier } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import type { ExplainArgs } from "./args_explain.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { UsageError } from "./errors.ts";
-import { explainImage, readPhoto } from "./explained.ts";
+import { type Explained, explainImage, readPhoto } from "./explained.ts";
 import { findInputs, type Input } from "./inputs.ts";
-import { selectModel } from "./model.ts";
+import { type SelectedModel, selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { checkDiffers, checkOutput, writeBytes, writeText } from "./outputs.ts";
 import { hasPictures, note, printIfRead, warn } from "./terminal.ts";
 
 /** Explains the photo, writes the files, and returns the exit code. */
 export async function explainPhoto(options: Options): Promise<number> {
-  const { output, html, class: wanted } = options.explain!;
+  const { html, class: wanted } = options.explain!;
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options);
   const { model } = selected;
@@ -28,36 +29,17 @@ export async function explainPhoto(options: Options): Promise<number> {
   await checkFiles(options.explain!, input);
   const image = await readPhoto(input, options);
   await device.prepare();
-  // the page shows the three most probable classes
   const found = await device.run(() =>
     explainImage(model, image, options.explain!, (all) => {
       const first = index ?? all[0].index;
-      return html === undefined
-        ? [first]
-        : [...new Set([first, ...all.slice(0, 3).map(({ index }) => index)])];
+      if (html === undefined) return [first];
+      // the page shows the three most probable classes
+      return [...new Set([first, ...all.slice(0, 3).map(({ index }) => index)])];
     })
   );
-  const { predictions, explanations: [explained] } = found;
-  const drawn = drawHeatMap(image, explained);
-  const top = predictions.slice(0, options.topK);
-  const isShown = top.some(({ index }) => index === explained.index);
-  printIfRead(resultText({ input: input.name, predictions: isShown ? top : [...top, explained] }));
-  if (!options.quiet && explained.heat.every((value) => value === 0)) {
-    warn("the map is empty, because no area raised the score of the class; try --method saliency");
-  }
-  if (output !== undefined) {
-    await writeBytes(output, await encodePng(drawn));
-    if (!options.quiet) note(`${output}: where the model found ${JSON.stringify(explained.label)}`);
-  }
-  if (html !== undefined) {
-    const { explainPage } = await import("./explain_page.ts");
-    const { model: _, ...names } = selected;
-    const { method } = options.explain!;
-    const facts = { ...names, input: input.name, backend: device.backend, method };
-    const page = await device.run(() => explainPage(model, found, facts));
-    await writeText(html, page);
-    if (!options.quiet) note(`${html}: the report`);
-  }
+  printResult(input, found, options);
+  const drawn = drawHeatMap(image, found.explanations[0]);
+  await writeFiles(found, drawn, selected, device, { input, options });
   if (options.show && hasPictures()) {
     const { showPictures } = await import("./terminal_picture.ts");
     await showPictures([image, drawn], options.show);
@@ -65,7 +47,45 @@ export async function explainPhoto(options: Options): Promise<number> {
   return 0;
 }
 
-/** The image of the argument, which must not be several. */
+/** Prints the most probable classes, and the explained one if it is not among them. */
+function printResult(
+  { name }: Input,
+  { predictions, explanations: [explained] }: Explained,
+  { topK, quiet }: Options,
+): void {
+  const top = predictions.slice(0, topK);
+  const isShown = top.some(({ index }) => index === explained.index);
+  printIfRead(resultText({ input: name, predictions: isShown ? top : [...top, explained] }));
+  if (!quiet && explained.heat.every((value) => value === 0)) {
+    warn("the map is empty, because no area raised the score of the class; try --method saliency");
+  }
+}
+
+/** Writes the picture and the page that the options ask for. */
+async function writeFiles(
+  found: Explained,
+  drawn: RgbImage,
+  selected: SelectedModel,
+  device: Device,
+  { input, options }: { readonly input: Input; readonly options: Options },
+): Promise<void> {
+  const { output, html, method } = options.explain!;
+  if (output !== undefined) {
+    await writeBytes(output, await encodePng(drawn));
+    const label = JSON.stringify(found.explanations[0].label);
+    if (!options.quiet) note(`${output}: where the model found ${label}`);
+  }
+  if (html !== undefined) {
+    const { explainPage } = await import("./explain_page.ts");
+    const { model, ...names } = selected;
+    const facts = { ...names, input: input.name, backend: device.backend, method };
+    const page = await device.run(() => explainPage(model, found, facts));
+    await writeText(html, page);
+    if (!options.quiet) note(`${html}: the report`);
+  }
+}
+
+/** Finds the image of the argument. Throws if there are several. */
 async function onlyInput(argument: string): Promise<Input> {
   const found: Input[] = [];
   for await (const input of findInputs(argument)) {
