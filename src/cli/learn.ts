@@ -17,7 +17,7 @@ import { UsageError } from "./errors.ts";
 import type { Tuner } from "./fine_tune.ts";
 import { writeLearned } from "./learned_file.ts";
 import { checkClasses, checkFolds, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
-import { selectModel } from "./model.ts";
+import { type SelectedModel, selectModel } from "./model.ts";
 import { checkDiffers, checkOutput } from "./outputs.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
@@ -38,23 +38,14 @@ export async function learn(args: LearnArgs): Promise<number> {
   using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
   using selected = await selectModel(options, { hashes: true });
   const { model } = selected;
-  if (model.network === undefined && !args.headOnly) {
-    const instead = args.fineTune === 0 ? "add --head-only" : "use --head-only, not --fine-tune";
-    throw new UsageError(
-      `${selected.weights} is an ONNX network, of which only a new layer can be saved: ${instead}`,
-    );
-  }
-  if (args.fineTune !== 0) {
-    const { checkBlocks } = await import("./fine_tune.ts");
-    checkBlocks(model, args.fineTune);
-  }
+  await checkNetwork(args, selected);
   await device.prepare();
   const sha256 = await weightsDigest(selected);
 
   const hashed = await hashPhotos(folders.photos, folders.classes, quiet);
   const read = await photoFeatures(hashed, model, device, { weights: sha256, quiet });
   const photos = checkClasses(args, { classes: folders.classes, photos: read });
-  checkFolds(args.folds, photos.photos.length); // without copies, and those that cannot be read
+  checkFolds(args.folds, photos.photos.length); // checked now: copies and unreadable photos are left out
   const tuner = args.fineTune === 0
     ? undefined
     : await startTuner({ model, device, photos, args, base: sha256 });
@@ -73,6 +64,22 @@ export async function learn(args: LearnArgs): Promise<number> {
   const seconds = (performance.now() - start) / 1000;
   if (!quiet) print(`${line}, ${seconds.toFixed(1)} s`);
   return 0;
+}
+
+/** Throws if the network cannot be saved or fine-tuned as the options say. */
+async function checkNetwork(
+  { fineTune, headOnly }: LearnArgs,
+  { model, weights }: SelectedModel,
+): Promise<void> {
+  if (model.network === undefined && !headOnly) {
+    const instead = fineTune === 0 ? "add --head-only" : "use --head-only, not --fine-tune";
+    throw new UsageError(
+      `${weights} is an ONNX network, of which only a new layer can be saved: ${instead}`,
+    );
+  }
+  if (fineTune === 0) return;
+  const { checkBlocks } = await import("./fine_tune.ts");
+  checkBlocks(model, fineTune);
 }
 
 async function startTuner(options: Parameters<typeof Tuner.prepare>[0]): Promise<Tuner> {
