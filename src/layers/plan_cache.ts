@@ -64,6 +64,9 @@ interface Entry {
   bound?: BoundPlan;
 }
 
+/** The most plans that a graph keeps. */
+const maxPlans = 4;
+
 /**
  * Plans by the shape of the input and the modes of the layers, so that alternating batch sizes need no
  * new ones.
@@ -72,24 +75,21 @@ export class PlanCache implements Disposable {
   readonly #entries = new Map<string, Entry>();
   #arena: Arena | undefined;
 
-  /** @param limit The most plans that are kept. */
-  constructor(readonly limit = 4) {}
-
   /** Returns the plan for an input, and creates it if necessary. */
   get(nodes: readonly LeafNode[], x: Tensor, outputs: ReadonlySet<number>): BoundPlan {
     if (this.#arena?.backend !== x.backend) this[Symbol.dispose]();
     const arena = this.#arena ??= new Arena(x.backend);
-    let training = ""; // layers that the caller put into that mode, such as a dropout
+    let training = ""; // the layers that the caller put into training mode, such as a dropout
     for (let i = 0; i < nodes.length; i++) if (nodes[i].layer.training) training += `${i},`;
     const key = `${x.shape.join()}:${[...outputs].join()}:${training}`;
     const create = () => createPlan(nodes, x.shape, outputs, canSplit(x.backend));
     const entry = this.#entries.get(key) ?? { plan: create() };
     this.#entries.delete(key);
     for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size < this.limit) break;
+      if (this.#entries.size < maxPlans) break;
       this.#entries.delete(oldest);
     }
-    this.#entries.set(key, entry); // the last one used
+    this.#entries.set(key, entry); // at the end, as the last one used
     if (entry.bound?.generation !== arena.generation) entry.bound = bind(entry.plan, arena);
     return entry.bound;
   }
