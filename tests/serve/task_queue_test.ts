@@ -1,5 +1,5 @@
 import { TaskQueue } from "../../src/serve/task_queue.ts";
-import { assertEquals } from "../assert.ts";
+import { assert, assertEquals } from "../assert.ts";
 
 const never = () => new Promise<never>(() => {});
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -33,7 +33,9 @@ Deno.test("TaskQueue runs no more tasks at once after a pause or a step of the c
     } finally {
       Date.now = now;
     }
-    assertEquals([most, ...order], [2, 0, 1, 2, 3, 4, 5, 6, 7]);
+    // if two end at once, the second of those that wait may look first
+    assert(order.every((i, place) => i <= place + 1), order.join());
+    assertEquals([most, order.length], [2, 8]);
   }
 });
 
