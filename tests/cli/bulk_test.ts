@@ -2,7 +2,7 @@ import { FileError } from "../../src/errors.ts";
 import { linesOf as linesOfText } from "../../src/cli/lines.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { crashingWorker } from "../image/threads/replace_worker.ts";
-import { cli, fixture, otherWorker, run, TempFolder, theError } from "./run.ts";
+import { cli, fixture, otherWorker, run, runSeveral, TempFolder, theError } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
 const notImage = "is not a supported image (JPEG, PNG, WebP, GIF, BMP)";
@@ -50,7 +50,12 @@ const comparable = (lines: readonly Line[]) =>
 Deno.test("classify prints one line per image of a folder, in order, damaged ones included", async () => {
   await using folder = await TempFolder.make();
   const names = await fill(folder);
-  const { code, stdout, stderr } = await run([...tiny, "photos"], { cwd: folder.path });
+  const few = names.slice(0, 12);
+  const document = ["-q", "--json", "-k", "1", "-m", "alexnet-tiny", "photos"];
+  const [{ code, stdout, stderr }, single, asDocument] = await runSeveral(
+    [[...tiny, "photos"], [...tiny, ...few], document],
+    { cwd: folder.path },
+  );
   assertEquals(code, 1);
   const lines = linesOf(stdout);
   assertEquals(lines.map(({ input }) => input), names);
@@ -62,11 +67,8 @@ Deno.test("classify prints one line per image of a folder, in order, damaged one
   assertEquals(stderr, bad.map((name) => `error: ${name}: ${notImage}\n`).join(""));
 
   // the same one at a time, and as a JSON document
-  const few = names.slice(0, 12);
-  const single = await run([...tiny, ...few], { cwd: folder.path });
   assertEquals(comparable(linesOf(single.stdout)), comparable(lines).slice(0, 12));
-  const args = ["-q", "--json", "-k", "1", "-m", "alexnet-tiny", "photos"];
-  const { results } = JSON.parse((await run(args, { cwd: folder.path })).stdout);
+  const { results } = JSON.parse(asDocument.stdout);
   assertEquals(comparable(results), comparable(lines));
 });
 
@@ -105,14 +107,16 @@ Deno.test("--files-from adds inputs from a file or standard input to the argumen
   const list = new TextEncoder().encode(`${names[4]}\r\n\nphotos/3\ngone.png\n-\n${names[1]}`);
   const inputs = [names[0], names[4], ...names.slice(48), "gone.png", "./-", names[1]];
   await folder.write("list.txt", list);
-  for (const from of ["-", "list.txt"]) {
-    const args = [...tiny, `--files-from=${from}`, names[0]];
-    const { code, stdout } = await run(args, { cwd: folder.path, stdin: list });
+  const from = (list: string) => [...tiny, `--files-from=${list}`, names[0]];
+  const [gone, ...outcomes] = await runSeveral(
+    ["gone.txt", "-", "list.txt"].map(from),
+    { cwd: folder.path, stdin: list },
+  );
+  for (const { code, stdout } of outcomes) {
     assertEquals(code, 1);
     assertEquals(linesOf(stdout).map(({ input }) => input), inputs);
   }
-  const gone = await run([...tiny, "--files-from=gone.txt"], { cwd: folder.path });
-  assertEquals(theError(gone, 1), "gone.txt: no such file");
+  assertEquals([gone.code, gone.stderr], [1, "error: gone.txt: no such file\n"]);
 });
 
 Deno.test("--files-from - prints results before the list ends", async () => {
@@ -144,14 +148,16 @@ Deno.test("--resume completes the results of a killed command", async () => {
   const before = await Deno.readTextFile(out);
   await Deno.writeTextFile(out, before + '{"input":"photos/3/6'); // incomplete, as after a crash
   const args = ["--resume", out, "-k", "1", "-m", "alexnet-tiny", "photos"];
-  const { code, stdout, stderr } = await run(args, { cwd: folder.path });
+  const [{ code, stdout, stderr }, whole] = await runSeveral(
+    [args, [...tiny, "photos"]],
+    { cwd: folder.path },
+  );
   assertEquals([code, stdout], [1, ""]);
   const good = linesOf(before).filter(({ error }) => !error);
   assertEquals(stderr.split("\n")[0], `${out}: resuming after ${good.length} results`);
   const after = await Deno.readTextFile(out);
   const results = before.split("\n").filter((line) => line.includes('"predictions"'));
   assertEquals(after.split("\n").slice(0, results.length), results);
-  const whole = await run([...tiny, "photos"], { cwd: folder.path });
   assertEquals(comparable(linesOf(after)).sort(), comparable(linesOf(whole.stdout)).sort());
 
   // a second run retries only the errors
@@ -178,10 +184,10 @@ Deno.test({
     const before = await Deno.readTextFile(out);
 
     await Deno.symlink("out.jsonl", `${folder.path}/link.jsonl`);
-    for (const name of ["out.jsonl", "link.jsonl"]) {
-      const other = await run([...tiny, "--resume", name, second], { cwd: folder.path });
+    const commands = ["out.jsonl", "link.jsonl"].map((name) => [...tiny, "--resume", name, second]);
+    for (const [i, other] of (await runSeveral(commands, { cwd: folder.path })).entries()) {
       const wait = "in use by another command; wait until it ends, or use another file";
-      assertEquals(theError(other, 1), `${name}: ${wait}`);
+      assertEquals(theError(other, 1), `${["out.jsonl", "link.jsonl"][i]}: ${wait}`);
     }
     assertEquals(await Deno.readTextFile(out), before);
 
@@ -205,18 +211,18 @@ Deno.test("--resume leaves other files unchanged", async () => {
   assertEquals(await Deno.readTextFile(path), text);
   assertEquals((await Array.fromAsync(Deno.readDir(folder.path))).length, 1);
   // no line break at all: not a line that was interrupted
+  const resume = (out: string) => run([...tiny, `--resume=${out}`, fixture("models/waves.png")]);
   for (const rest of ["one line", '{"input":1', '{"input":"a.png","error":"gone"}\nx']) {
     await folder.write("notes.txt", rest);
     const number = rest.split("\n").length;
     assertEquals(
-      theError(await run(args, { cwd: folder.path }), 1),
-      `notes.txt: line ${number} is not --jsonl output`,
+      theError(await resume(path), 1),
+      `${path}: line ${number} is not --jsonl output`,
     );
     assertEquals(await Deno.readTextFile(path), rest);
   }
-  const nowhere = [...tiny, "--resume=no/out.jsonl", fixture("models/waves.png")];
-  const { code, stderr } = await run(nowhere, { cwd: folder.path });
-  assertEquals([code, stderr], [1, "error: no/out.jsonl: its folder does not exist\n"]);
+  const nowhere = `${folder.path}/no/out.jsonl`, { code, stderr } = await resume(nowhere);
+  assertEquals([code, stderr], [1, `error: ${nowhere}: its folder does not exist\n`]);
 });
 
 Deno.test({
@@ -243,10 +249,10 @@ Deno.test({
     for (const name of others) await folder.write(name, '{"version":"5"}');
     await folder.write("empty.lock", "");
     for (const name of ["deno", "package", "out.jsonl", "empty"]) {
-      assertEquals((await run([...tiny, "--resume", name, image], { cwd: folder.path })).code, 0);
       const out = `${folder.path}/${name}`;
+      assertEquals((await run([...tiny, "--resume", out, image])).code, 0);
       await Deno.chmod(out, 0o600);
-      assertEquals((await run([...tiny, "--resume", name, image], { cwd: folder.path })).code, 0);
+      assertEquals((await run([...tiny, "--resume", out, image])).code, 0);
       assertEquals((await Deno.stat(out)).mode! & 0o777, 0o600);
     }
     for (const name of others) {
@@ -265,9 +271,8 @@ Deno.test("--shard assigns every image of any source to exactly one part", async
   const args = [...tiny, "photos", names[2], "photos/0/0?.png", "--files-from=list.txt"];
   const listed = [names[9], "gone.png", ...names.slice(60)];
   const inputs = [...names, names[2], ...names.slice(0, 10), ...listed];
-  const shards = await Promise.all(
-    [1, 2, 3].map((number) => run([...args, `--shard=${number}/3`], { cwd: folder.path })),
-  );
+  const commands = [1, 2, 3].map((number) => [...args, `--shard=${number}/3`]);
+  const shards = await runSeveral(commands, { cwd: folder.path });
   for (const [i, { code, stdout }] of shards.entries()) {
     assertEquals(code, 1);
     const expected = inputs.filter((_, position) => position % 3 === i);

@@ -6,7 +6,7 @@ import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { serveFile } from "../hub/server.ts";
 import { readAll } from "../weights/helpers.ts";
-import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
+import { cli, fixture, run, runSeveral, shell, TempFolder, theError } from "./run.ts";
 
 const narrow = fixture("models/narrow_alexnet.pth");
 
@@ -41,9 +41,10 @@ Deno.test("convert writes the format of the output's extension, in f32 by defaul
     assertEquals(await contents(to), { format, dtype: "F32", all });
     from = to;
   }
-  const quiet = ["convert", "-q", "--precision", "f16", from, "half.onnx"];
-  assertEquals(await run(quiet, { cwd: folder.path }), { code: 0, stdout: "", stderr: "" });
-  assertEquals((await contents(`${folder.path}/half.onnx`)).dtype, "F16");
+  const half = `${folder.path}/half.onnx`;
+  const quiet = ["convert", "-q", "--precision", "f16", from, half];
+  assertEquals(await run(quiet), { code: 0, stdout: "", stderr: "" });
+  assertEquals((await contents(half)).dtype, "F16");
 });
 
 Deno.test("convert can replace its input, by any of its names", async () => {
@@ -51,17 +52,18 @@ Deno.test("convert can replace its input, by any of its names", async () => {
   const path = await folder.write("a.pth", await Deno.readFile(narrow));
   const before = await contents(path);
   await Deno.link(path, `${folder.path}/b.pth`);
-  for (const to of ["a.pth", "./a.pth", "b.pth"]) {
-    const { code, stderr } = await run(["convert", "a.pth", to], { cwd: folder.path });
+  const onto = ["a.pth", "./a.pth", "b.pth"].map((to) => ["convert", "a.pth", to]);
+  for (const { code, stderr } of await runSeveral(onto, { cwd: folder.path })) {
     assertEquals([code, stderr], [0, ""]);
   }
   assertEquals(await contents(path), before);
   assertEquals(await contents(`${folder.path}/b.pth`), before);
   // a name that other tools and pull use for temporary files
   await Deno.rename(path, `${folder.path}/c.onnx.tmp`);
-  assertEquals((await run(["convert", "c.onnx.tmp", "c.onnx"], { cwd: folder.path })).code, 0);
+  const temporary = `${folder.path}/c.onnx.tmp`;
+  assertEquals((await run(["convert", temporary, `${folder.path}/c.onnx`])).code, 0);
   assertEquals((await contents(`${folder.path}/c.onnx`)).all, before.all);
-  assertEquals(await contents(`${folder.path}/c.onnx.tmp`), before);
+  assertEquals(await contents(temporary), before);
   assertEquals(await names(folder.path), ["b.pth", "c.onnx", "c.onnx.tmp"]);
 });
 
@@ -150,31 +152,34 @@ Deno.test("wrong usage of convert exits with 2 and one error", async () => {
 
 Deno.test("convert reports unreadable and unwritable files in one error, and leaves no output", async () => {
   await using folder = await TempFolder.make();
-  const errorOf = async (from: string, to: string) =>
-    theError(await run(["convert", from, to], { cwd: folder.path }), 1);
   const cut = (await Deno.readFile(narrow)).subarray(0, -1000);
   await folder.write("text.pth", "These are not the weights.");
   await folder.write("cut.pth", cut);
   await folder.write("old.pth", "what was there before");
   await folder.write("folder.pth/x", "");
 
-  assertEquals(await errorOf("gone.pth", "old.pth"), "gone.pth: no such file");
-  assertMatch(await errorOf("text.pth", "old.pth"), /^text\.pth: is text, not weights/);
-  assertMatch(await errorOf("cut.pth", "old.pth"), /^cut\.pth: .*(truncated|damaged)/);
-  assertEquals(await errorOf(narrow, "no/a.pth"), "no/a.pth: its folder does not exist");
-  assertEquals(await errorOf(narrow, "old.pth/a.pth"), "old.pth/a.pth: its folder does not exist");
-  assertEquals(await errorOf(narrow, "folder.pth"), "folder.pth: is a folder");
+  const expected = [
+    ["gone.pth", "old.pth", /^gone\.pth: no such file$/],
+    ["text.pth", "old.pth", /^text\.pth: is text, not weights/],
+    ["cut.pth", "old.pth", /^cut\.pth: .*(truncated|damaged)/],
+    [narrow, "no/a.pth", /^no\/a\.pth: its folder does not exist$/],
+    [narrow, "old.pth/a.pth", /^old\.pth\/a\.pth: its folder does not exist$/],
+    [narrow, "folder.pth", /^folder\.pth: is a folder$/],
+  ] as const;
+  const commands = expected.map(([from, to]) => ["convert", from, to]);
+  for (const [i, outcome] of (await runSeveral(commands, { cwd: folder.path })).entries()) {
+    assertMatch(theError(outcome, 1), expected[i][2]);
+  }
   assertEquals(await Deno.readTextFile(`${folder.path}/old.pth`), "what was there before");
   assertEquals(await names(folder.path), ["cut.pth", "folder.pth", "old.pth", "text.pth"]);
 
   // detected after half of it is written
   const data = new Float32Array(600_000).fill(NaN, 599_999);
   const nan = writeSafetensors([{ name: "a", dtype: "F32", shape: [2, 300_000], data }]);
-  await folder.write("nan.safetensors", nan);
-  const onto = ["convert", "--precision", "int8", "nan.safetensors", "nan.safetensors"];
-  const line = theError(await run(onto, { cwd: folder.path }), 1);
+  const path = await folder.write("nan.safetensors", nan);
+  const line = theError(await run(["convert", "--precision", "int8", path, path]), 1);
   assertMatch(line, /^quantize: element \d+ of a is NaN, must be finite$/);
-  assertEquals(await Deno.readFile(`${folder.path}/nan.safetensors`), nan);
+  assertEquals(await Deno.readFile(path), nan);
   assertEquals((await names(folder.path)).length, 5);
 });
 

@@ -18,7 +18,7 @@ import { trainHead } from "../../src/train/head_rows.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { StaticServer } from "../static_server.ts";
 import { writeLabelled } from "./labelled_photos.ts";
-import { fixture, run, TempFolder, theError } from "./run.ts";
+import { fixture, run, runSeveral, TempFolder, theError } from "./run.ts";
 
 const tiny = ["--from", "alexnet-tiny"];
 
@@ -177,28 +177,29 @@ Deno.test("learn reports folders and options that it cannot use in one error", a
   await folder.write("none/1.png", await Deno.readFile(fixture("models/waves.png")));
   await Deno.mkdir(`${folder.path}/empty/cat`, { recursive: true });
   const out = ["-o", "a.safetensors"];
-  const errorOf = async (code: 1 | 2, ...args: string[]) =>
-    theError(await run(["learn", ...args], { cwd: folder.path }), code);
-  assertEquals(
-    await errorOf(1, "one", ...out),
-    'one: has photos (JPEG, PNG, WebP, GIF, BMP) of one class only, "cat"; ' +
-      "there must be two or more",
-  );
-  assertEquals(
-    await errorOf(1, "none", ...out),
-    "none: has no subfolders; put the photos of each class into a folder with its name",
-  );
-  assertEquals(
-    await errorOf(1, "empty", ...out),
-    "empty: has no photos in its subfolders (JPEG, PNG, WebP, GIF, BMP)",
-  );
-  assertEquals(await errorOf(1, "gone", ...out), "gone: no such folder");
-  assertEquals(await errorOf(1, "none/1.png", ...out), "none/1.png: is not a folder");
   const missing = "no/a.safetensors";
-  assertEquals(
-    await errorOf(1, "photos", "-o", missing),
-    `${missing}: its folder does not exist`,
-  );
+  const expected = [
+    [
+      ["one", ...out],
+      'one: has photos (JPEG, PNG, WebP, GIF, BMP) of one class only, "cat"; ' +
+      "there must be two or more",
+    ],
+    [
+      ["none", ...out],
+      "none: has no subfolders; put the photos of each class into a folder with its name",
+    ],
+    [
+      ["empty", ...out],
+      "empty: has no photos in its subfolders (JPEG, PNG, WebP, GIF, BMP)",
+    ],
+    [["gone", ...out], "gone: no such folder"],
+    [["none/1.png", ...out], "none/1.png: is not a folder"],
+    [["photos", "-o", missing], `${missing}: its folder does not exist`],
+  ] as const;
+  const commands = expected.map(([args]) => ["learn", ...args]);
+  for (const [i, outcome] of (await runSeveral(commands, { cwd: folder.path })).entries()) {
+    assertEquals(theError(outcome, 1), expected[i][1]);
+  }
   const usage = async (...args: string[]) =>
     (await assertRejects(() => readCommand(["learn", ...args]), UsageError)).message;
   assertEquals(

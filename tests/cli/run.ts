@@ -50,6 +50,24 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
   return start(Deno.execPath(), ["run", "--quiet", ...flags, script, ...args], rest);
 }
 
+/**
+ * Runs several commands in one new process, because most of the time of a short command is the start of
+ * Deno.
+ */
+export async function runSeveral(
+  commands: readonly (readonly string[])[],
+  options: Omit<RunOptions, "script">,
+): Promise<Outcome[]> {
+  const script = fileURLToPath(new URL("several_program.ts", import.meta.url));
+  const { code, stdout, stderr } = await run([JSON.stringify(commands)], { ...options, script });
+  assertEquals(code, 0, stderr);
+  const printed = stdout.split("\0"), notes = stderr.split("\0");
+  assertEquals([printed.length, notes.length], [2 * commands.length + 1, commands.length + 1]);
+  return commands.map((_, i) => (
+    { code: Number(printed[2 * i + 1]), stdout: printed[2 * i], stderr: notes[i] }
+  ));
+}
+
 /** Runs a shell command in which `deno` is the Deno that runs this test. */
 export function shell(line: string, options: RunOptions = {}): Promise<Outcome> {
   const env = { DENO: Deno.execPath(), ...options.env };

@@ -3,7 +3,7 @@ import { AlexNetTiny } from "../../src/models/mod.ts";
 import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { deepCompressed } from "../weights/deep_compression/writer.ts";
-import { fixture, run, TempFolder, theError } from "./run.ts";
+import { fixture, run, runSeveral, TempFolder, theError } from "./run.ts";
 
 const waves = fixture("models/waves.png");
 const tiles = fixture("models/tiles.png");
@@ -81,13 +81,13 @@ Deno.test("weights of another network give an error with the tensor and both sha
 
 Deno.test("weights that name os.system or eval are rejected, and nothing runs", async () => {
   await using folder = await TempFolder.make();
-  for (const name of ["evil_system", "evil_eval", "evil_system_legacy", "evil_eval_legacy"]) {
-    const args = ["--weights", fixture(`weights/${name}.pth`), waves];
-    // code that runs would lack permissions, or print a second line
-    const flags = ["--no-prompt", "--allow-read"];
-    const line = theError(await run(args, { flags, cwd: folder.path }), 1);
+  const names = ["evil_system", "evil_eval", "evil_system_legacy", "evil_eval_legacy"];
+  const commands = names.map((name) => ["--weights", fixture(`weights/${name}.pth`), waves]);
+  // code that runs would lack permissions, or print a second line
+  const flags = ["--no-prompt", "--allow-read"];
+  for (const outcome of await runSeveral(commands, { flags, cwd: folder.path })) {
     assertMatch(
-      line,
+      theError(outcome, 1),
       /the pickle uses .*(system|eval).*: save model\.state_dict\(\) alone; nothing was executed$/,
     );
   }
