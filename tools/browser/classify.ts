@@ -77,9 +77,13 @@ export async function heatOf(page: Page): Promise<number[]> {
   })()`);
 }
 
-/** The same pixels of the library's heat map. */
-export async function expectedHeat(file: string, options: ExplainOptions = {}): Promise<number[]> {
-  using model = await loadModel();
+/** The same pixels of the library's heat map, by the bundled network or by one of a file. */
+export async function expectedHeat(
+  file: string,
+  options: ExplainOptions = {},
+  weights?: string,
+): Promise<number[]> {
+  using model = await loadModel(weights ? { weights } : {});
   const map = await explain(model, await decodeImage(await Deno.readFile(file)), options);
   const side = 448, blank = new Uint8Array(3 * side * side);
   const region = { left: 0, top: 0, width: side, height: side };
