@@ -117,11 +117,10 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
         await route.fulfill({ response, headers: all, body });
       });
       if (!headers) await page.addInitScript("delete globalThis.WebAssembly");
-      for (const path of ["classify/", "convolution/"]) {
+      for (const path of ["convolution/", "classify/"]) {
         await page.goto(new URL(`/${path}`, page.url()).href);
         await page.waitForSelector(`#problem:text-is("${expected}")`);
       }
-      await page.goto(new URL("/classify/", page.url()).href);
       await page.waitForSelector("#teach .card");
       const photo = { name: "photo.jpg", mimeType: "image/jpeg", buffer: Buffer.from("no photo") };
       await page.setInputFiles("#file", photo);
@@ -130,27 +129,9 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     }
   });
 
-  await step(
-    "move nothing for readers who want that, and keep what is chosen visible",
-    async () => {
-      const options = { reducedMotion: "reduce", forcedColors: "active" } as const;
-      const page = await open("classify/", undefined, options);
-      await settle(page);
-      const styles = (selector: string, name: string, pseudo = "") =>
-        page.evaluate(`Array.from(document.querySelectorAll("${selector}"), (element) =>
-        getComputedStyle(element, "${pseudo}").${name})`);
-      await page.evaluate("document.querySelector('main').setAttribute('aria-busy', 'true')");
-      assertEquals(await styles(".frame", "animationName", "::after"), ["none"]);
-      assertEquals(await styles("#devices .choice", "outlineStyle"), ["none", "none", "solid"]);
-      assertEquals(await styles(".segments label", "outlineStyle"), ["solid", "none", "none"]);
-      const [bar] = await styles("#bars .bar", "backgroundImage") as string[];
-      assertMatch(bar, /^linear-gradient/);
-      await page.context().close();
-    },
-  );
+  const page = await open("classify/");
 
   await step("close a camera that comes after a photo", async () => {
-    const page = await open("classify/", undefined);
     await settle(page);
     await page.evaluate(`{
       const devices = navigator.mediaDevices, getUserMedia = devices.getUserMedia.bind(devices);
@@ -169,8 +150,24 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     assertEquals(await page.isVisible("#photo"), true);
     await page.click("#camera-button");
     await page.waitForSelector("#camera video");
-    await page.context().close();
   });
+
+  await step(
+    "move nothing for readers who want that, and keep what is chosen visible",
+    async () => {
+      await page.emulateMedia({ reducedMotion: "reduce", forcedColors: "active" });
+      const styles = (selector: string, name: string, pseudo = "") =>
+        page.evaluate(`Array.from(document.querySelectorAll("${selector}"), (element) =>
+        getComputedStyle(element, "${pseudo}").${name})`);
+      await page.evaluate("document.querySelector('main').setAttribute('aria-busy', 'true')");
+      assertEquals(await styles(".frame", "animationName", "::after"), ["none"]);
+      assertEquals(await styles("#devices .choice", "outlineStyle"), ["none", "none", "solid"]);
+      assertEquals(await styles(".segments label", "outlineStyle"), ["solid", "none", "none"]);
+      const [bar] = await styles("#bars .bar", "backgroundImage") as string[];
+      assertMatch(bar, /^linear-gradient/);
+      await page.context().close();
+    },
+  );
 
   await step("work with a network when the browser cannot read their store", async () => {
     const page = await site.page("convolution/");
