@@ -97,7 +97,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     await assertCount(page, 1, "14 photos");
     await assertCount(page, 2, "14 photos");
     await learn(page);
-    const tests = 40;
+    const tests = 20;
     let right = 0;
     for (let i = 0; i < tests; i++) {
       const shape = i % 2 === 0 ? "circle" : "square";
