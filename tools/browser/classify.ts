@@ -3,7 +3,7 @@
 import type { Page } from "npm:playwright-core@1.56.1";
 import { Buffer } from "node:buffer";
 import { decodeImage, drawHeatMap, explain, type ExplainOptions, loadModel } from "../../mod.ts";
-import { assertEquals } from "../../tests/assert.ts";
+import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import { run } from "../../tests/cli/run.ts";
 import { until } from "./site.ts";
 
@@ -38,6 +38,17 @@ export const shown = ([label, percentage]: Row): Row => [label.replace(",", ""),
 /** Waits until the page has computed everything. */
 export const settle = (page: Page) =>
   page.waitForSelector("main[data-ready][aria-busy=false]", { timeout: 60_000 });
+
+/** Chooses a device, and returns its time in milliseconds. */
+export async function timeOn(page: Page, index: number): Promise<number> {
+  const tile = page.locator("#devices .choice").nth(index);
+  await tile.click();
+  await settle(page);
+  assertEquals(await tile.getAttribute("aria-pressed"), "true");
+  const text = await tile.locator(".time").textContent() ?? "";
+  assertMatch(text, /^\d+(\.\d)? ms$/);
+  return parseFloat(text);
+}
 
 /** Drops files on the page, all at once or one after the other. */
 export async function drop(

@@ -2,7 +2,6 @@
 
 // @ts-types="npm:axe-core@4.14.1"
 import axe from "npm:axe-core@4.14.1/axe.min.js";
-import type { Page } from "npm:playwright-core@1.56.1";
 import {
   assert,
   assertAllClose,
@@ -23,6 +22,7 @@ import {
   settle,
   shown,
   storedForLater,
+  timeOn,
 } from "./classify.ts";
 import { findings, hasAdapter, Site, stepsOf, updateStored } from "./site.ts";
 
@@ -30,17 +30,6 @@ const flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", ...
 
 /** The page's sample, and a photo that is dropped on it. */
 const sample = "examples/web/classify/photos/coffee.png", dropped = "tests/photos/rocket.jpg";
-
-/** Chooses a device, and returns its time in milliseconds. */
-async function timeOn(page: Page, index: number): Promise<number> {
-  const tile = page.locator("#devices .choice").nth(index);
-  await tile.click();
-  await settle(page);
-  assertEquals(await tile.getAttribute("aria-pressed"), "true");
-  const text = await tile.locator(".time").textContent() ?? "";
-  assertMatch(text, /^\d+(\.\d)? ms$/);
-  return parseFloat(text);
-}
 
 testWith(await needsChromium(executable), "the page that classifies photos", async (t) => {
   const step = stepsOf(t);
