@@ -137,13 +137,13 @@ Deno.test("a server that does not answer does not keep the user waiting", () =>
   withModel({ stallAfter: 0 }, async ({ folder, download }) => {
     const start = performance.now();
     assertEquals(await download(100), { reason: "download failed: no data received for 0.1 s" });
-    assert(performance.now() - start < 1000);
+    assert(performance.now() - start < 1900); // without the option it would take 2 s
     assertEquals(await names(folder), [".tiny.pembroke-failed"]);
   }));
 
 Deno.test("a slow download continues as long as data arrives", () =>
-  withModel({ pauseMs: 40 }, async ({ folder, download }) => {
+  withModel({ pauseMs: 160 }, async ({ folder, download }) => {
     const start = performance.now();
-    assertEquals(await download(250), { path: `${folder}/tiny-f16.safetensors` });
-    assert(performance.now() - start > 300);
+    assertEquals(await download(1000), { path: `${folder}/tiny-f16.safetensors` });
+    assert(performance.now() - start > 1100);
   }));

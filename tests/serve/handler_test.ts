@@ -267,7 +267,7 @@ Deno.test("photoHandler() rejects a body that ends before its length", async () 
 });
 
 Deno.test("photoHandler() takes no slot before the body has arrived", async () => {
-  const handler = handlerOf({ maxRequests: 1, maxMs: 50 });
+  const handler = handlerOf({ maxRequests: 1, maxMs: 500 });
   const silent = Array.from({ length: 20 }, () => handler(post(new ReadableStream())));
   assertEquals((await handler(post(coffee))).status, 200);
   for (const response of await Promise.all(silent)) assertEquals(response.status, 408);
@@ -306,6 +306,7 @@ Deno.test("photoHandler() bounds the bytes of all bodies: others wait", async ()
     },
   });
   const answers = Array.from({ length: 6 }, () => handler(post(coffee)));
+  while (decoding < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   await new Promise((resolve) => setTimeout(resolve, 100));
   assertEquals(decoding, 2);
   open.resolve();
