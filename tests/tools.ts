@@ -15,9 +15,12 @@ export async function runTool(name: string, ...args: string[]): Promise<string> 
   );
 }
 
+/** Milliseconds until a program is ended, which would outlive a test that fails. */
+const timeout = 0.8 * Number(Deno.env.get("PEMBROKE_TEST_MS") ?? 180_000);
+
 /** Runs a program that must succeed before the test's deadline, and returns its output. */
 export async function runProgram(command: string, args: string[], cwd: string): Promise<string> {
-  const signal = AbortSignal.timeout(50_000);
+  const signal = AbortSignal.timeout(timeout);
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args,
     cwd,

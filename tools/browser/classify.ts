@@ -36,8 +36,7 @@ export async function rowsOf(page: Page): Promise<Row[]> {
 export const shown = ([label, percentage]: Row): Row => [label.replace(",", ""), percentage];
 
 /** Waits until the page has computed everything. */
-export const settle = (page: Page) =>
-  page.waitForSelector("main[data-ready][aria-busy=false]", { timeout: 60_000 });
+export const settle = (page: Page) => page.waitForSelector("main[data-ready][aria-busy=false]");
 
 /** Chooses a device, and returns its time in milliseconds. */
 export async function timeOn(page: Page, index: number): Promise<number> {

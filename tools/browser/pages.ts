@@ -80,6 +80,7 @@ async function testPage(
 ): Promise<void> {
   await using server = new StaticServer(pathToFileURL(`${project.path}/${bundler}/`), headers);
   await using page = await browser.newPage();
+  page.setDefaultTimeout(120_000); // other tests may have the processor
   const problems: string[] = [], kernels: string[] = [];
   const allowed = new RegExp(`^(http://${server.host}/|blob:http://${server.host}/|data:)`);
   page.on("pageerror", (error) => problems.push(String(error)));

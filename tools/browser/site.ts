@@ -11,6 +11,9 @@ import { launch } from "./chromium.ts";
 /** The version of the service worker after {@linkcode Site.update}. */
 const newVersion = "0123456789ab";
 
+/** Milliseconds to wait for what a page does: other tests may have the processor. */
+const patience = 120_000;
+
 /** Waits until a page has downloaded the new version. */
 export const updateStored = (page: Page) =>
   until(
@@ -101,6 +104,7 @@ export class Site implements AsyncDisposable {
   /** Opens a page in a window of its own. */
   async page(path: string, options: BrowserContextOptions = {}): Promise<Page> {
     const context = await this.#browser.newContext(options);
+    context.setDefaultTimeout(patience);
     const page = await context.newPage(), origin = `http://${this.#server.host}`;
     page.on("pageerror", (error) => this.problems.push(String(error)));
     page.on("console", (message) => {
@@ -131,7 +135,7 @@ export async function until(
   expression: string,
   wait = () => page.waitForTimeout(50),
 ): Promise<void> {
-  const end = performance.now() + 60_000;
+  const end = performance.now() + patience;
   // a page that reloads evaluates nothing
   while (!await page.evaluate(expression).catch(() => false)) {
     if (performance.now() > end) throw new Error(`This did not become true: ${expression}`);

@@ -93,7 +93,7 @@ export async function testLearningInPage(browser: Browser, project: TempFolder):
   const failed = new Promise<never>((_, reject) => page.on("pageerror", reject));
   await page.goto(`http://${server.host}/`);
   const learned = await Promise.race([
-    page.waitForFunction("globalThis.learned", undefined, { timeout: 40_000 }),
+    page.waitForFunction("globalThis.learned", undefined, { timeout: 120_000 }),
     failed,
   ]);
   await assertLearned(await learned.jsonValue() as Learned, photos);
