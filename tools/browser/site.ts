@@ -80,6 +80,14 @@ export class Site implements AsyncDisposable {
     return this.#server.requested;
   }
 
+  /** The path of the bundled network. */
+  async networkPath(): Promise<string> {
+    const networks = `${this.#folder.path}/networks`;
+    const hashes = await Array.fromAsync(Deno.readDir(networks), ({ name }) => name);
+    const file = await Array.fromAsync(Deno.readDir(`${networks}/${hashes[0]}`));
+    return `/networks/${hashes[0]}/${file[0].name}`;
+  }
+
   /** Takes the network from a page, and from its service worker, which the browser leaves it to. */
   async setOffline(page: Page, isOffline: boolean): Promise<void> {
     await page.context().setOffline(isOffline);
