@@ -122,7 +122,7 @@ const decode = () =>
 
 Deno.test("PhotoService reports its health by a recent inference", async () => {
   const model = new FragileModel();
-  const service = new PhotoService(model, { decode, healthMs: 50, onError: () => {} });
+  const service = new PhotoService(model, { decode, healthMs: 500, onError: () => {} });
   const health = async () => {
     const answer = await service.fetch(request("/healthz"));
     return [answer.status, (await answer.json()).status];
