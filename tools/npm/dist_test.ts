@@ -1,14 +1,14 @@
 /** Tests the files of `deno task dist` in their runtimes. They are built once, which takes a while. */
 
 import { fileURLToPath } from "node:url";
-import { createBackend, loadModel } from "../mod.ts";
-import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../tests/assert.ts";
-import { TempFolder } from "../tests/cli/run.ts";
-import { needsChromium, needsNode, testWith } from "../tests/needs.ts";
-import { runProgram, runTool } from "../tests/tools.ts";
-import { executable } from "./browser/chromium.ts";
-import { testPages } from "./browser/pages.ts";
-import { install, testPackage } from "./npm/suite.ts";
+import { createBackend, loadModel } from "../../mod.ts";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "../../tests/assert.ts";
+import { TempFolder } from "../../tests/cli/run.ts";
+import { needsChromium, needsNode, testWith } from "../../tests/needs.ts";
+import { runProgram, runTool } from "../../tests/tools.ts";
+import { executable } from "../browser/chromium.ts";
+import { testPages } from "../browser/pages.ts";
+import { install, testPackage } from "./suite.ts";
 
 /** The source of an image. */
 const imageSource = "{ width: 90, height: 70, data: Uint8Array.from({ length: 18900 }, pixel) }";
@@ -32,7 +32,7 @@ backend.dispose();
 }
 
 const fixture = (name: string) =>
-  JSON.stringify(fileURLToPath(new URL(`../tests/${name}`, import.meta.url)));
+  JSON.stringify(fileURLToPath(new URL(`../../tests/${name}`, import.meta.url)));
 const coffee = fixture("photos/coffee.jpg"), webp = fixture("fixtures/image/images/lossy.webp");
 
 const inNode = 'import { readFile as read } from "node:fs/promises";';
