@@ -16,6 +16,7 @@ import { print, printError } from "./src/cli/terminal.ts";
 export async function main(args: readonly string[]): Promise<number> {
   let options: Command | undefined;
   try {
+    checkDeno();
     options = await readCommand(args);
     return await run(options);
   } catch (error) {
@@ -28,6 +29,14 @@ export async function main(args: readonly string[]): Promise<number> {
     printError(errorLine(error));
     return error instanceof UsageError ? 2 : 1;
   }
+}
+
+/** Rejects versions of Deno in which some commands fail, because they cannot lock a file without waiting. */
+function checkDeno(): void {
+  if ("tryLock" in Deno.FsFile.prototype) return;
+  throw new UsageError(
+    `Deno ${Deno.version.deno} is too old: Deno 2.7 or later is needed (run "deno upgrade")`,
+  );
 }
 
 /** Runs a command. Its modules are imported only then, for a fast start. */

@@ -74,3 +74,18 @@ Deno.test({
     assertEquals(theError(bare, 1), `${weights}: the server answered 404 Not Found`);
   },
 });
+
+Deno.test("a version of Deno that cannot lock files without waiting is rejected", async () => {
+  const prototype: Partial<Deno.FsFile> = Deno.FsFile.prototype, { tryLock } = prototype;
+  delete prototype.tryLock;
+  try {
+    assertEquals(await run(["--version"]), {
+      code: 2,
+      stdout: "",
+      stderr: `error: Deno ${Deno.version.deno} is too old: Deno 2.7 or later is needed ` +
+        '(run "deno upgrade")\n',
+    });
+  } finally {
+    prototype.tryLock = tryLock;
+  }
+});
