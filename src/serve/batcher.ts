@@ -10,7 +10,7 @@ import { kindOf } from "../kinds.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
 import { checkFunction, checkOptions, checkSignal } from "../options.ts";
-import type { PhotoClassifier } from "./handler.ts";
+import type { PhotoClassifier } from "./handler_options.ts";
 
 /** What {@linkcode Batcher} needs of a model. */
 export type BatchClassifier = Pick<Classifier, "type" | "preprocess" | "classifyBatch">;

@@ -5,10 +5,6 @@
  */
 
 export { type BatchClassifier, Batcher, type BatcherOptions } from "./batcher.ts";
-export {
-  type DecodedPhoto,
-  type PhotoClassifier,
-  photoHandler,
-  type PhotoHandlerOptions,
-} from "./handler.ts";
+export { photoHandler } from "./handler.ts";
+export type { DecodedPhoto, PhotoClassifier, PhotoHandlerOptions } from "./handler_options.ts";
 export { PhotoService, type PhotoServiceOptions } from "./service.ts";

@@ -10,16 +10,14 @@ import { release } from "../image/release.ts";
 import { checkOptions } from "../options.ts";
 import { type BatchClassifier, Batcher } from "./batcher.ts";
 import {
-  createPhotoHandler,
-  defaultDecode,
-  handlerNames,
+  handlerOptionNames,
   type PhotoClassifier,
-  type PhotoHandler,
   type PhotoHandlerOptions,
-} from "./handler.ts";
+} from "./handler_options.ts";
 import { Health } from "./health.ts";
 import { checkMs } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
+import { defaultDecode, PhotoHandler } from "./photo_handler.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Options of {@linkcode PhotoService}. */
@@ -63,7 +61,7 @@ export class PhotoService {
    */
   constructor(model: BatchClassifier, options: PhotoServiceOptions = {}) {
     const op = "PhotoService";
-    checkOptions(op, options, [...handlerNames, "residentBytes", "healthMs"]);
+    checkOptions(op, options, [...handlerOptionNames, "residentBytes", "healthMs"]);
     const { residentBytes, healthMs = 5000 } = options;
     const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.batch(photos) });
     const decode = preprocessing(model, options.decode ?? defaultDecode(options));
@@ -78,7 +76,9 @@ export class PhotoService {
     this.#model = model.type;
     const { maxDecodes = options.decode ? Infinity : 1 } = options;
     const load = () => classifier;
-    this.#photos = createPhotoHandler(op, { ...options, load, decode, maxDecodes }, true);
+    this.#photos = new PhotoHandler(op, { ...options, load, decode, maxDecodes }, {
+      batches: true,
+    });
     this.#residentBytes = residentBytes;
   }
 
