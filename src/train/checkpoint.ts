@@ -24,9 +24,12 @@ import { Trainer, type TrainerState } from "./trainer.ts";
 
 const FORMAT = "pembroke checkpoint 1";
 
+/** The position of a run, as files have it: with another name for the number of correct samples. */
+type SavedState = Omit<TrainerState, "correct"> & { readonly right: number };
+
 /** The state of a run besides its tensors, stored as JSON in the metadata. */
 interface Header {
-  readonly state: TrainerState;
+  readonly state: SavedState;
   readonly steps: number;
   readonly lr: number;
   /** The steps that did not update a parameter, if there are any. */
@@ -60,8 +63,9 @@ export async function saveCheckpoint(
   const { model, average, generator, state, options: { optimizer } } = trainer;
   average?.checkUnused("saveCheckpoint");
   trainer.checkIdle("saveCheckpoint");
+  const { correct, ...position } = state;
   const header: Header = {
-    state,
+    state: { ...position, right: correct },
     steps: optimizer.steps,
     lr: optimizer.lr,
     ...(optimizer.missed.size > 0 && { missed: Object.fromEntries(optimizer.missed) }),
@@ -145,7 +149,8 @@ export async function loadCheckpoint(
   optimizer.lr = header.lr;
   optimizer.missed = new Map(Object.entries(header.missed ?? {}));
   generator.setState(Uint32Array.from(header.generator));
-  trainer.state = header.state;
+  const { right, ...position } = header.state;
+  trainer.state = { ...position, correct: right };
 }
 
 function checkTrainer(op: string, trainer: unknown): void {
@@ -233,7 +238,7 @@ function checkOptimizer(
 /** Checks that a run can be where another one was saved. */
 function checkPosition(
   name: string,
-  { batch, seen }: TrainerState,
+  { batch, seen }: SavedState,
   { dataset: { length }, options: { batchSize } }: Trainer,
 ): void {
   if (seen === batch * batchSize && seen < length) return;

@@ -16,7 +16,7 @@ import { type LinearOptions, trainLinears, UploadedRows } from "./linear_head.ts
 /** What was measured for held-out samples. */
 export interface Score {
   readonly loss: number;
-  readonly right: number;
+  readonly correct: number;
   readonly confusion: readonly (readonly number[])[];
 }
 
@@ -63,7 +63,7 @@ export async function crossValidate(
   }
   return all.map((scores): Score => ({
     loss: scores.reduce((sum, { loss, confusion }) => sum + loss * total(confusion), 0) / samples,
-    right: scores.reduce((sum, { right }) => sum + right, 0),
+    correct: scores.reduce((sum, { correct }) => sum + correct, 0),
     confusion: scores.map(({ confusion }) => confusion).reduce((a, b) =>
       a.map((row, i) => row.map((value, j) => value + b[i][j]))
     ),
@@ -124,7 +124,7 @@ export async function scoresOf(run: Run, linear: Linear, rows: FeatureRows): Pro
   const logits = await y.read();
   return Array.from({ length: outFeatures / classes }, (_, layer) => {
     const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
-    let loss = 0, right = 0;
+    let loss = 0, correct = 0;
     for (const [i, label] of labels.entries()) {
       const start = i * outFeatures + layer * classes,
         row = logits.subarray(start, start + classes);
@@ -133,8 +133,8 @@ export async function scoresOf(run: Run, linear: Linear, rows: FeatureRows): Pro
       const guess = row.indexOf(most);
       if (guess < 0) continue; // NaN, and so is the loss
       confusion[label][guess]++;
-      if (guess === label) right++;
+      if (guess === label) correct++;
     }
-    return { loss: loss / labels.length, right, confusion };
+    return { loss: loss / labels.length, correct, confusion };
   });
 }

@@ -121,8 +121,8 @@ export async function fit(
     onPart();
     const measured = rows.validation?.labels.length ?? dataset.length;
     return {
-      accuracy: score.right / measured,
-      interval: wilsonInterval(score.right, measured),
+      accuracy: score.correct / measured,
+      interval: wilsonInterval(score.correct, measured),
       loss: score.loss,
       confusion: score.confusion,
       weightDecay,
@@ -183,8 +183,8 @@ async function trainLastLayer(
   const training = standardized(rows.training, statistics);
   const validation = rows.validation && standardized(rows.validation, statistics);
   const measure = async (linear: Linear, rows: FeatureRows): Promise<FitMeasure> => {
-    const [{ loss, right }] = await scoresOf(run, linear, rows);
-    return { loss, accuracy: right / rows.labels.length };
+    const [{ loss, correct }] = await scoresOf(run, linear, rows);
+    return { loss, accuracy: correct / rows.labels.length };
   };
   using uploaded = new UploadedRows(run.backend, training, run.seed);
   using linear = await trainLinears(uploaded, {

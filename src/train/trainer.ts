@@ -58,7 +58,7 @@ export interface TrainerState {
   /** The sum of their losses. */
   loss: number;
   /** The number of correctly classified samples. */
-  right: number;
+  correct: number;
 }
 
 /**
@@ -83,7 +83,7 @@ export interface TrainerState {
  */
 export class Trainer implements Disposable {
   /** The position of the run. */
-  state: TrainerState = { epoch: 0, batch: 0, seen: 0, loss: 0, right: 0 };
+  state: TrainerState = { epoch: 0, batch: 0, seen: 0, loss: 0, correct: 0 };
   /** The random numbers of augmentation and dropout. */
   readonly generator: RandomGenerator;
   /**
@@ -212,7 +212,7 @@ export class Trainer implements Disposable {
   async #step(): Promise<Progress> {
     await this.#pause();
     const { model, state } = this, random = this.generator.getState();
-    let labels: Batch["labels"], result: { readonly loss: number; readonly right: number };
+    let labels: Batch["labels"], result: { readonly loss: number; readonly correct: number };
     try {
       const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
       labels = batch.labels;
@@ -225,22 +225,22 @@ export class Trainer implements Disposable {
     state.batch++;
     state.seen += labels.length;
     state.loss += result.loss * labels.length;
-    state.right += result.right;
+    state.correct += result.correct;
     this.#samplesSinceStart += labels.length;
     const progress = this.#progress();
     if (state.batch === this.#batches) {
-      this.state = { epoch: state.epoch + 1, batch: 0, seen: 0, loss: 0, right: 0 };
+      this.state = { epoch: state.epoch + 1, batch: 0, seen: 0, loss: 0, correct: 0 };
     }
     return progress;
   }
 
   /** Computes the gradients of a batch, and moves the parameters. */
-  async #update(batch: Batch): Promise<{ loss: number; right: number }> {
+  async #update(batch: Batch): Promise<{ loss: number; correct: number }> {
     const { optimizer, schedule, clipNorm } = this.options;
     this.average?.checkUnused("Trainer");
     checkParameters(this.model, optimizer);
     optimizer.zeroGrad();
-    const { loss, right } = await this.#computeGradients(batch);
+    const { loss, correct } = await this.#computeGradients(batch);
     if (!Number.isFinite(loss)) {
       throw new PembrokeError(
         `Trainer: the loss is ${loss} in step ${optimizer.steps}; lower the learning rate or set ` +
@@ -263,21 +263,21 @@ export class Trainer implements Disposable {
     optimizer.step();
     forgetTrainedRanges(this.model);
     this.average?.update(optimizer.steps - 1);
-    return { loss, right };
+    return { loss, correct };
   }
 
   /** Runs the forward and backward pass of a batch. */
   async #computeGradients(
     { values, shape, labels }: Batch,
-  ): Promise<{ loss: number; right: number }> {
+  ): Promise<{ loss: number; correct: number }> {
     const { labelSmoothing } = this.options;
     using x = this.model.backend.upload(values, shape);
     using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
     const result = crossEntropy(logits, labels, { labelSmoothing });
     using loss = result.loss, gradient = result.gradient;
     this.model.backwardParameters(gradient);
-    const ranks = ranksOf(await logits.read(), labels);
-    return { loss: (await loss.read())[0], right: ranks.filter((rank) => rank === 0).length };
+    const correct = ranksOf(await logits.read(), labels).filter((rank) => rank === 0).length;
+    return { loss: (await loss.read())[0], correct };
   }
 
   /** Returns the indices of the next batch. The seed and the epoch determine the order. */
@@ -291,7 +291,7 @@ export class Trainer implements Disposable {
   }
 
   #progress(): Progress {
-    const { epoch, batch, seen, loss, right } = this.state, { epochs, optimizer } = this.options;
+    const { epoch, batch, seen, loss, correct } = this.state, { epochs, optimizer } = this.options;
     const seconds = (performance.now() - this.#started) / 1000;
     const imagesPerSecond = this.#samplesSinceStart / seconds;
     const remaining = (epochs - epoch) * this.dataset.length - seen;
@@ -301,7 +301,7 @@ export class Trainer implements Disposable {
       batch,
       batches: this.#batches,
       loss: loss / seen,
-      accuracy: right / seen,
+      accuracy: correct / seen,
       lr: optimizer.lr,
       imagesPerSecond,
       secondsLeft: remaining / imagesPerSecond,

@@ -87,7 +87,7 @@ Deno.test("errorLine() says what to do in the command, where the library names i
   const preprocessing = { resize: 1, crop: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
   const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
   using flat = new Classifier([new Flatten(), new Linear(3, 2)], { preprocessing, classes });
-  const score = { loss: NaN, right: 0, confusion: [] };
+  const score = { loss: NaN, correct: 0, confusion: [] };
   const from = "start from other weights with --from";
   const errors: [fails: () => unknown, line: string][] = [
     [

@@ -189,7 +189,7 @@ Deno.test("fit() does not choose a weight decay with which training diverges", a
   assertEquals(model.numClasses, 200);
   const result = await fit(model, dataset, { classes, folds: 2, weightDecays: [1e9, 10] });
   assertEquals(result.weightDecay, 10);
-  const scores = [NaN, Infinity, 2, 1, 1].map((loss) => ({ loss, right: 0, confusion: [] }));
+  const scores = [NaN, Infinity, 2, 1, 1].map((loss) => ({ loss, correct: 0, confusion: [] }));
   assertEquals(lowestLoss(scores), 3);
 });
 

@@ -24,6 +24,7 @@ import {
   Trainer,
   type TrainerOptions,
 } from "../../src/train/mod.ts";
+import { bytesSource, openWeights } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnBuilds, testOnEveryBackend, testWithThreads } from "../backends.ts";
 
@@ -271,6 +272,20 @@ Deno.test("saveCheckpoint() saves the run as it is when it is called", async () 
   trainer.state.batch = 2;
   await trainer.step();
   assertEquals(await saving, expected);
+});
+
+Deno.test("a checkpoint keeps the position of the run", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+  const create = () => new Trainer(model, randomDataset(), { ...options, optimizer });
+  const saved = create(), loaded = create();
+  await saved.step();
+  const bytes = await saveCheckpoint(saved);
+  await loadCheckpoint(loaded, bytes);
+  assertEquals(loaded.state, saved.state);
+  using file = await openWeights(bytesSource(bytes, "run"));
+  const { correct, ...position } = saved.state;
+  assertEquals(JSON.parse(file.metadata.get("run")!).state, { ...position, right: correct });
 });
 
 Deno.test("loadCheckpoint() rejects positions that the run does not have", async () => {
