@@ -16,7 +16,8 @@ import { ModelLoader } from "./model_loader.ts";
 import { busy, RequestError } from "./request_error.ts";
 import { Slots } from "./slots.ts";
 import { TaskQueue } from "./task_queue.ts";
-import { type UploadLimits, Uploads } from "./uploads.ts";
+import type { UploadLimits } from "./transfer.ts";
+import { Uploads } from "./uploads.ts";
 
 /** Classes in a response without `?top=`. */
 const defaultTopK = 5;
