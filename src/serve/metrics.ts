@@ -52,8 +52,8 @@ export class Metrics {
     return this.#inFlight;
   }
 
-  /** Counts a request, its duration and the status of its response. */
-  async request(respond: () => Promise<Response>): Promise<Response> {
+  /** Answers a request. Counts it, its duration and the status of its response. */
+  async measureRequest(respond: () => Promise<Response>): Promise<Response> {
     const start = performance.now();
     this.#inFlight++;
     try {
@@ -67,7 +67,7 @@ export class Metrics {
   }
 
   /** Counts a batch. */
-  batch(photos: number): void {
+  countBatch(photos: number): void {
     this.#batches.add(photos);
   }
 

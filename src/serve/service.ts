@@ -63,7 +63,7 @@ export class PhotoService {
     const op = "PhotoService";
     checkOptions(op, options, [...handlerOptionNames, "residentBytes", "healthMs"]);
     const { residentBytes, healthMs = 5000 } = options;
-    const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.batch(photos) });
+    const batcher = new Batcher(model, { onBatch: (photos) => this.#metrics.countBatch(photos) });
     const decode = preprocessing(model, options.decode ?? defaultDecode(options));
     const health = this.#health = new Health({
       probe: async () => {
@@ -72,7 +72,7 @@ export class PhotoService {
       },
       timeoutMs: checkMs(op, "healthMs", healthMs),
     });
-    const classifier = new Watched(batcher, health);
+    const classifier = new MonitoredClassifier(batcher, health);
     this.#model = model.type;
     const { maxDecodes = options.decode ? Infinity : 1 } = options;
     const load = () => classifier;
@@ -114,7 +114,7 @@ export class PhotoService {
 
   async #photo(request: Request): Promise<Response> {
     try {
-      return await this.#metrics.request(() => this.#photos.handle(request));
+      return await this.#metrics.measureRequest(() => this.#photos.handle(request));
     } finally {
       if (this.#metrics.inFlight === 0) this.#drained();
     }
@@ -157,7 +157,7 @@ function preprocessing(
 }
 
 /** A classifier that reports to the health check. */
-class Watched implements PhotoClassifier {
+class MonitoredClassifier implements PhotoClassifier {
   readonly type: string;
 
   constructor(readonly inner: PhotoClassifier, readonly health: Health) {
