@@ -29,7 +29,7 @@ export interface SaliencyOptions {
 }
 
 /** The share of pixels that are not clipped: a few have gradients far above all others. */
-const UNCLIPPED = 0.99;
+const unclippedShare = 0.99;
 
 /**
  * Computes which pixels change the score of each class most: the gradient of the score with respect to
@@ -65,7 +65,7 @@ export async function saliency(
   return sums.map((sum) => {
     const magnitudes = largestOfChannels(sum, width * height, channelsLast);
     const sorted = magnitudes.toSorted();
-    const largest = sorted[Math.floor(UNCLIPPED * (sorted.length - 1))] || sorted.at(-1)!;
+    const largest = sorted[Math.floor(unclippedShare * (sorted.length - 1))] || sorted.at(-1)!;
     return { width, height, heat: normalised(magnitudes, largest) };
   });
 }

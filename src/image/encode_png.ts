@@ -11,9 +11,9 @@ import { checkPixels, type RgbImage } from "./pixels.ts";
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /** Bytes of a pixel. */
-const CHANNELS = 3;
+const channels = 3;
 /** Bytes to compress at a time. */
-const PIECE_BYTES = 2 ** 16;
+const pieceBytes = 2 ** 16;
 
 /**
  * Writes an image as a PNG of 8-bit RGB. It works wherever `CompressionStream` does: in Deno, Node and
@@ -58,7 +58,7 @@ async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Array
   const result = new Response(readable).arrayBuffer(); // many browsers lack bytes()
   const writer = writable.getWriter();
   for (let at = 0; at < bytes.length;) {
-    await writer.write(bytes.subarray(at, at += PIECE_BYTES));
+    await writer.write(bytes.subarray(at, at += pieceBytes));
   }
   await writer.close();
   return new Uint8Array(await result);
@@ -78,7 +78,7 @@ function uint32(value: number): Uint8Array<ArrayBuffer> {
 
 /** The rows, each after the number of its filter: the one with the smallest differences. */
 function filteredRows({ width, height, data }: RgbImage): Uint8Array<ArrayBuffer> {
-  const length = width * CHANNELS, out = new Uint8Array(height * (length + 1));
+  const length = width * channels, out = new Uint8Array(height * (length + 1));
   let above = new Uint8Array(length);
   const tries = filters.map(() => new Uint8Array(length));
   for (let y = 0; y < height; y++) {
@@ -119,8 +119,8 @@ function filterRow(
 ): number {
   let sum = 0;
   for (let i = 0; i < row.length; i++) {
-    const left = i < CHANNELS ? 0 : row[i - CHANNELS],
-      corner = i < CHANNELS ? 0 : above[i - CHANNELS];
+    const left = i < channels ? 0 : row[i - channels],
+      corner = i < channels ? 0 : above[i - channels];
     const difference = row[i] - predict(left, above[i], corner) & 0xff;
     out[i] = difference;
     sum += difference < 128 ? difference : 256 - difference;

@@ -31,7 +31,7 @@ export interface ImageHeader {
 /** The names of the options of `decodeImage()`. */
 export const decodeNames = "name maxPixels onWarning codecs reuse memory signal".split(" ");
 
-const DEFAULT_MAX_PIXELS = 64_000_000;
+const defaultMaxPixels = 64_000_000;
 
 /**
  * Reads an image's header.
@@ -42,7 +42,7 @@ const DEFAULT_MAX_PIXELS = 64_000_000;
  */
 export function readHeader(
   bytes: Uint8Array,
-  { name = "image", maxPixels = DEFAULT_MAX_PIXELS }: HeaderOptions = {},
+  { name = "image", maxPixels = defaultMaxPixels }: HeaderOptions = {},
   op = "decodeImage",
 ): ImageHeader {
   if (kindOf(bytes) !== "Uint8Array") throw new ArgumentError(op, "bytes", bytes, "a Uint8Array");

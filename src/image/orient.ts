@@ -9,9 +9,9 @@ import type { RgbImage } from "./pixels.ts";
 /** 1 is upright, 2–4 are mirrored or upside down, and 5–8 also swap width and height. */
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
-const ORIENTATION_TAG = 0x0112;
+const orientationTag = 0x0112;
 /** The type that the standard requires: an integer of 16 bits. */
-const SHORT = 3;
+const shortType = 3;
 
 /**
  * Reads the orientation from EXIF data (a TIFF header and its first directory). Malformed data counts
@@ -31,10 +31,10 @@ export function readOrientation(exif: Uint8Array): Orientation {
     const entries = view.getUint16(directory, little);
     for (let i = 0; i < entries; i++) {
       const entry = directory + 2 + i * 12;
-      if (view.getUint16(entry, little) !== ORIENTATION_TAG) continue;
+      if (view.getUint16(entry, little) !== orientationTag) continue;
       const type = view.getUint16(entry + 2, little), count = view.getUint32(entry + 4, little);
       const value = view.getUint16(entry + 8, little);
-      const valid = type === SHORT && count === 1 && value >= 1 && value <= 8;
+      const valid = type === shortType && count === 1 && value >= 1 && value <= 8;
       return valid ? value as Orientation : 1;
     }
   } catch (error) {

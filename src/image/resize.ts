@@ -36,8 +36,8 @@ function cubic(x: number): number {
 export const interpolations = Object.keys(filters) as readonly Interpolation[];
 
 /** Fractional bits of a weight. The sum of weight × pixel stays below 2³¹ and fits into an int32. */
-const PRECISION = 22;
-const HALF = 1 << (PRECISION - 1);
+const precisionBits = 22;
+const roundingHalf = 1 << (precisionBits - 1);
 
 /** A rectangle of the resized image. Only its pixels are computed. */
 interface Window {
@@ -177,7 +177,7 @@ function taps(
   const first = new Int32Array(length), count = new Int32Array(length);
   if (size === newSize) { // Pillow skips this pass: the only tap of each pixel is itself
     for (let i = 0; i < length; i++) first[i] = start + i;
-    return { first, count: count.fill(1), weights: count.map(() => 2 * HALF), stride: 1 };
+    return { first, count: count.fill(1), weights: count.map(() => 2 * roundingHalf), stride: 1 };
   }
   const scale = size / newSize;
   const filter = filters[interpolation];
@@ -198,7 +198,9 @@ function taps(
     }
     for (let k = 0; k < end - begin; k++) {
       const weight = exact[k] / sum;
-      weights[i * stride + k] = Math.trunc(weight * (1 << PRECISION) + (weight < 0 ? -0.5 : 0.5));
+      weights[i * stride + k] = Math.trunc(
+        weight * (1 << precisionBits) + (weight < 0 ? -0.5 : 0.5),
+      );
     }
     first[i] = begin;
     count[i] = end - begin;
@@ -223,7 +225,7 @@ function resizeRow(
   { first, count, weights, stride }: Taps,
 ): void {
   for (let x = 0; x < first.length; x++) {
-    let r = HALF, g = HALF, b = HALF;
+    let r = roundingHalf, g = roundingHalf, b = roundingHalf;
     let p = row + first[x] * 3;
     const w = x * stride, end = w + count[x];
     for (let k = w; k < end; k++, p += 3) {
@@ -232,9 +234,9 @@ function resizeRow(
       g = (g + Math.imul(weight, data[p + 1])) | 0;
       b = (b + Math.imul(weight, data[p + 2])) | 0;
     }
-    out[to++] = r >> PRECISION;
-    out[to++] = g >> PRECISION;
-    out[to++] = b >> PRECISION;
+    out[to++] = r >> precisionBits;
+    out[to++] = g >> precisionBits;
+    out[to++] = b >> precisionBits;
   }
 }
 
@@ -248,11 +250,11 @@ function resizeColumns(
   const out = new Uint8ClampedArray(first.length * length);
   const sums = new Int32Array(length); // one row at a time, to read memory sequentially
   for (let y = 0; y < first.length; y++) {
-    sums.fill(HALF);
+    sums.fill(roundingHalf);
     for (let k = 0; k < count[y]; k++) {
       addRow(sums, rows, (first[y] + k - from) * length, weights[y * stride + k]);
     }
-    for (let i = 0; i < length; i++) out[y * length + i] = sums[i] >> PRECISION;
+    for (let i = 0; i < length; i++) out[y * length + i] = sums[i] >> precisionBits;
   }
   return out;
 }

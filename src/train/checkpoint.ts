@@ -22,7 +22,7 @@ import {
 import type { Optimizer, OptimizerSettings } from "./optimizer.ts";
 import { Trainer, type TrainerState } from "./trainer.ts";
 
-const FORMAT = "pembroke checkpoint 1";
+const checkpointFormat = "pembroke checkpoint 1";
 
 /** The position of a run, as files have it: with another name for the number of correct samples. */
 type SavedState = Omit<TrainerState, "correct"> & { readonly right: number };
@@ -73,7 +73,7 @@ export async function saveCheckpoint(
     optimizer: optimizer.settings,
   };
   // now, because the run may go on while values are read
-  const written = { ...metadata, format: FORMAT, run: JSON.stringify(header) };
+  const written = { ...metadata, format: checkpointFormat, run: JSON.stringify(header) };
   const tensors: [string, Tensor][] = [
     ...[...model.stateDict()].map(([name, p]): [string, Tensor] => [name, tensorOf(name, p)]),
     ...[...optimizer.stateDict()].map(([name, t]): [string, Tensor] => [stateName(name), t]),
@@ -140,7 +140,7 @@ export async function loadCheckpoint(
   // what can fail comes first, so that a run goes on unharmed
   const into = new Map([...parameters].map(([key, value]) => [key, tensorOf(key, value)]));
   for (const [key, tensor] of average?.stateDict() ?? []) into.set(averageName(key), tensor);
-  const stateNames = states.map((key) => key.slice(PREFIX.length));
+  const stateNames = states.map((key) => key.slice(statePrefix.length));
   checkOptimizer(name, header, optimizer, new Set(stateNames));
   await optimizer.loadStateDict(stateNames, (key, into) => read(stateName(key), into), name);
   for (const [key, tensor] of into) await read(key, tensor);
@@ -157,10 +157,10 @@ function checkTrainer(op: string, trainer: unknown): void {
   if (!(trainer instanceof Trainer)) throw new ArgumentError(op, "trainer", trainer, "a Trainer");
 }
 
-const PREFIX = "optimizer.";
+const statePrefix = "optimizer.";
 
 function stateName(name: string): string {
-  return `${PREFIX}${name}`;
+  return `${statePrefix}${name}`;
 }
 
 function averageName(name: string): string {
@@ -168,7 +168,7 @@ function averageName(name: string): string {
 }
 
 function isStateName(name: string): boolean {
-  return name.startsWith(PREFIX);
+  return name.startsWith(statePrefix);
 }
 
 /** Returns the float32 values of a parameter. */
@@ -192,8 +192,8 @@ function isGeneratorState(numbers: readonly number[]): boolean {
 
 /** Reads and checks the header of a checkpoint. */
 function readHeader(file: WeightsFile): Header {
-  if (file.metadata.get("format") !== FORMAT) {
-    throw new FileError(file.name, `is not a checkpoint: its format is not "${FORMAT}"`);
+  if (file.metadata.get("format") !== checkpointFormat) {
+    throw new FileError(file.name, `is not a checkpoint: its format is not "${checkpointFormat}"`);
   }
   const damaged = new FileError(file.name, "its header is damaged");
   let header: Header;

@@ -10,10 +10,10 @@ import { readFirstFrame } from "../formats/gif_frame.ts";
 import type { RgbImage } from "../pixels.ts";
 
 /** Codes have up to 12 bits. */
-const MAX_BITS = 12, TABLE_SIZE = 1 << MAX_BITS;
+const maxBits = 12, tableSize = 1 << maxBits;
 
 /** Interlaced frames store rows in four passes: the first row, and the distance between rows. */
-const PASSES = [[0, 8], [4, 8], [2, 4], [1, 2]] as const;
+const interlacePasses = [[0, 8], [4, 8], [2, 4], [1, 2]] as const;
 
 /** Decodes a GIF's first frame. Pixels around it have the transparent colour, or the first one. */
 export function decodeGif(bytes: Uint8Array, { name, size }: DecodeContext): RgbImage {
@@ -33,7 +33,7 @@ export function decodeGif(bytes: Uint8Array, { name, size }: DecodeContext): Rgb
     }
   }
   let from = 0;
-  for (const [first, step] of frame.interlaced ? PASSES : [[0, 1]]) {
+  for (const [first, step] of frame.interlaced ? interlacePasses : [[0, 1]]) {
     for (let row = first; row < frame.height; row += step) {
       let to = ((frame.y + row) * size.width + frame.x) * 3;
       for (let x = 0; x < frame.width; x++, from++, to += 3) {
@@ -50,13 +50,13 @@ export function decodeGif(bytes: Uint8Array, { name, size }: DecodeContext): Rgb
 /** Decompresses `length` colour indices (LZW with codes of growing length; GIF 89a, appendix F). */
 function readIndices(bytes: Uint8Array, at: number, length: number, name: string): Uint8Array {
   const rootBits = bytes[at++];
-  if (rootBits >= MAX_BITS) {
+  if (rootBits >= maxBits) {
     throw damaged(name, "GIF", `its codes start with ${rootBits} bits`);
   }
   const clear = 1 << rootBits, end = clear + 1;
   // Each code stands for the indices of another code, its prefix, and one more index.
-  const prefix = new Uint16Array(TABLE_SIZE), suffix = new Uint8Array(TABLE_SIZE);
-  const first = new Uint8Array(TABLE_SIZE), lengths = new Uint16Array(TABLE_SIZE).fill(1);
+  const prefix = new Uint16Array(tableSize), suffix = new Uint8Array(tableSize);
+  const first = new Uint8Array(tableSize), lengths = new Uint16Array(tableSize).fill(1);
   for (let code = 0; code < clear; code++) suffix[code] = first[code] = code;
 
   const indices = new Uint8Array(length);
@@ -87,14 +87,14 @@ function readIndices(bytes: Uint8Array, at: number, length: number, name: string
     if (code > (last < 0 ? clear : next)) {
       throw damaged(name, "GIF", "its image data cannot be decompressed");
     }
-    if (last >= 0 && next < TABLE_SIZE) {
+    if (last >= 0 && next < tableSize) {
       prefix[next] = last;
       first[next] = first[last];
       // The new code may be the one just read.
       suffix[next] = code === next ? first[last] : first[code];
       lengths[next] = lengths[last] + 1;
       next++;
-      if (next === 1 << codeBits && codeBits < MAX_BITS) codeBits++;
+      if (next === 1 << codeBits && codeBits < maxBits) codeBits++;
     }
     // The indices of a code come out last first.
     let to = filled + lengths[code] - 1, link = code;

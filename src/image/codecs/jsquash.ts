@@ -49,7 +49,7 @@ const instantiatedModules = new WeakSet<WebAssembly.Module>();
  * Resets before an instance is discarded. After each reset, Emscripten's glue code registers some
  * functions again, because the memory no longer says that they are registered.
  */
-const MAX_RESETS = 256;
+const maxResets = 256;
 
 /** One image to decode, and the codec for it. */
 interface CodecJob {
@@ -229,7 +229,7 @@ function memoryReset(memory: WebAssembly.Memory, sparing: boolean): () => boolea
   let resets = 0;
   return () => {
     if (memory.buffer !== buffer) return false; // grown memory never shrinks
-    if (++resets === MAX_RESETS) return false;
+    if (++resets === maxResets) return false;
     const bytes = new Uint8Array(buffer);
     bytes.fill(0, initial.length, sparing ? usedBytes(buffer) : bytes.length);
     bytes.set(initial);

@@ -11,7 +11,7 @@
 import { damaged, truncated } from "../formats/bytes.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import { readPngChunks } from "../formats/png_chunks.ts";
-import { INPUT_BYTES, passesOf, samplesOf } from "../formats/png_layout.ts";
+import { inputBytes, passesOf, samplesOf } from "../formats/png_layout.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
 import type { RgbImage } from "../pixels.ts";
 import { Inflater } from "./inflate.ts";
@@ -35,7 +35,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
   const format = { bits, samples, palette: header.colour === 3 ? palette : undefined };
   const step = Math.max(1, samples * bits / 8);
   const data = new Uint8Array(size.width * size.height * 3);
-  const inflater = new Inflater(dataParts(bytes, name), INPUT_BYTES);
+  const inflater = new Inflater(dataParts(bytes, name), inputBytes);
   const next = async (rows: Uint8Array) => {
     const filled = await inflater.fill(rows).catch(() => {
       if (!complete && inflater.ended) return false;
@@ -66,7 +66,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
       }
     }
     // A few bytes too many are common, and change no pixel. Nothing needs as many again.
-    if (dataBytes > 2 * inflater.bytesIn + INPUT_BYTES) {
+    if (dataBytes > 2 * inflater.bytesIn + inputBytes) {
       throw damaged(name, "PNG", "its image data goes on long after its last row");
     }
   } finally {
@@ -76,7 +76,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
 }
 
 /** Bytes of EXIF data as text to read: more than the largest of a JPEG takes. */
-const TEXT_BYTES = 2 ** 18;
+const textBytes = 2 ** 18;
 
 /**
  * Reads the orientation of EXIF data as text: an empty line, one with a name, one with the length, and
@@ -87,10 +87,10 @@ export async function readTextOrientation(
   isCompressed: boolean,
 ): Promise<Orientation> {
   // a copy: a TextDecoder rejects shared memory
-  let text = new Uint8Array(content.subarray(0, TEXT_BYTES));
+  let text = new Uint8Array(content.subarray(0, textBytes));
   if (isCompressed) {
-    text = new Uint8Array(TEXT_BYTES);
-    const inflater = new Inflater([content], INPUT_BYTES);
+    text = new Uint8Array(textBytes);
+    const inflater = new Inflater([content], inputBytes);
     await inflater.fill(text).catch(() => {}); // zeros follow what can be inflated
     inflater.cancel();
   }

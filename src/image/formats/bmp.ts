@@ -9,17 +9,17 @@ import type { BmpLayout } from "../codecs/bmp.ts";
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import { type Format, runtimeMemory } from "./format.ts";
 
-const CORE_HEADER = 12; // OS/2's header stores sizes in 16 bits, every other in 32
-const OS2_HEADER = 64; // its compression 3 has another meaning
-const UNCOMPRESSED = 0, BIT_FIELDS = 3;
+const coreHeader = 12; // OS/2's header stores sizes in 16 bits, every other in 32
+const os2Header = 64; // its compression 3 has another meaning
+const uncompressed = 0, bitFields = 3;
 
 /** The layout of a BMP; undefined if it is compressed. The header must be complete. */
 function layoutOf(bytes: Uint8Array, width: number): BmpLayout | undefined {
   const view = viewOf(bytes), headerBytes = view.getUint32(14, true);
-  const core = headerBytes === CORE_HEADER;
-  const compression = core ? UNCOMPRESSED : view.getUint32(30, true);
-  const hasMasks = compression === BIT_FIELDS && headerBytes !== OS2_HEADER;
-  if (compression !== UNCOMPRESSED && !hasMasks) return undefined;
+  const core = headerBytes === coreHeader;
+  const compression = core ? uncompressed : view.getUint32(30, true);
+  const hasMasks = compression === bitFields && headerBytes !== os2Header;
+  if (compression !== uncompressed && !hasMasks) return undefined;
   const bits = view.getUint16(core ? 24 : 28, true);
   const rowBytes = Math.ceil(width * bits / 32) * 4;
   const colours = headerBytes < 36 || bytes.length < 50 ? 0 : view.getUint32(46, true);
@@ -42,7 +42,7 @@ function endOf({ start, rowBytes, bits }: BmpLayout, width: number, height: numb
 
 /** Whether the header is there up to the compression. */
 function hasHeader(bytes: Uint8Array): boolean {
-  return bytes.length >= 34 || viewOf(bytes).getUint32(14, true) === CORE_HEADER;
+  return bytes.length >= 34 || viewOf(bytes).getUint32(14, true) === coreHeader;
 }
 
 /** The BMP format. */
@@ -56,7 +56,7 @@ export const bmp: Format = {
   readSize(bytes, file) {
     if (bytes.length < 26) throw truncated(file, "BMP");
     const view = viewOf(bytes);
-    if (view.getUint32(14, true) === CORE_HEADER) {
+    if (view.getUint32(14, true) === coreHeader) {
       return { width: view.getUint16(18, true), height: view.getUint16(20, true) };
     }
     const width = view.getInt32(18, true);

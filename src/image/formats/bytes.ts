@@ -21,7 +21,7 @@ export function hasText(bytes: Uint8Array, at: number, expected: string): boolea
  * Parts of a file to read at most, such as chunks. No image has as many, but to walk millions of them
  * would block a server.
  */
-export const MAX_PARTS = 2 ** 16;
+export const maxParts = 2 ** 16;
 
 /** The error for a file that ends too early. */
 export function truncated(file: string, format: string): FileError {

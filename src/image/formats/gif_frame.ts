@@ -7,7 +7,7 @@
 import { damaged, truncated, viewOf } from "./bytes.ts";
 import type { Size } from "./format.ts";
 
-const EXTENSION = 0x21, FRAME = 0x2c, TRAILER = 0x3b, GRAPHIC_CONTROL = 0xf9;
+const extensionStart = 0x21, frameStart = 0x2c, trailerByte = 0x3b, graphicControl = 0xf9;
 
 /** The first frame: where it lies on the screen, and how it is stored. */
 export interface GifFrame extends Size {
@@ -27,15 +27,15 @@ export function readFirstFrame(bytes: Uint8Array, file: string): GifFrame {
   const view = viewOf(bytes);
   const globalTable = colourTable(bytes[10]);
   let at = 13 + globalTable, transparent: number | undefined;
-  while (bytes[at] !== FRAME) {
+  while (bytes[at] !== frameStart) {
     if (at >= bytes.length) throw truncated(file, "GIF");
-    if (bytes[at] === TRAILER) throw damaged(file, "GIF", "it has no image data");
-    if (bytes[at] !== EXTENSION) {
+    if (bytes[at] === trailerByte) throw damaged(file, "GIF", "it has no image data");
+    if (bytes[at] !== extensionStart) {
       at++;
       continue;
     }
     // Label, length, flags, delay in two bytes, transparent colour.
-    if (bytes[at + 1] === GRAPHIC_CONTROL && bytes[at + 2] >= 4 && bytes[at + 3] & 1) {
+    if (bytes[at + 1] === graphicControl && bytes[at + 2] >= 4 && bytes[at + 3] & 1) {
       transparent = bytes[at + 6];
     }
     at = skipBlocks(bytes, at + 2);

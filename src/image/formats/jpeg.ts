@@ -6,10 +6,10 @@
 
 import { FileError, TooLargeError } from "../../errors.ts";
 import { readOrientation } from "../orient.ts";
-import { damaged, hasText, MAX_PARTS, truncated } from "./bytes.ts";
+import { damaged, hasText, maxParts, truncated } from "./bytes.ts";
 import { type Format, isDecoder, runtimeMemory, wasmMemory } from "./format.ts";
 
-const START_OF_SCAN = 0xda, END_OF_IMAGE = 0xd9, APP1 = 0xe1;
+const startOfScan = 0xda, endOfImage = 0xd9, app1 = 0xe1;
 
 interface Segment {
   readonly marker: number;
@@ -25,7 +25,7 @@ interface Segment {
 function* segments(bytes: Uint8Array, file: string): Generator<Segment> {
   let at = 2; // after the start-of-image marker
   for (let count = 0;; count++) {
-    if (count === MAX_PARTS) throw damaged(file, "JPEG", `it has more than ${MAX_PARTS} segments`);
+    if (count === maxParts) throw damaged(file, "JPEG", `it has more than ${maxParts} segments`);
     at = nextMarker(bytes, at);
     if (at < 0) {
       throw new FileError(
@@ -34,7 +34,7 @@ function* segments(bytes: Uint8Array, file: string): Generator<Segment> {
       );
     }
     const marker = bytes[at++];
-    if (marker === END_OF_IMAGE) return;
+    if (marker === endOfImage) return;
     if (standsAlone(marker)) continue;
     // Segments are skipped by length, so the end marker of an embedded thumbnail is not seen.
     const end = at + (bytes[at] << 8 | bytes[at + 1]);
@@ -75,7 +75,7 @@ function isFrame(marker: number): boolean {
 }
 
 function isExif(bytes: Uint8Array, { marker, start, end }: Segment): boolean {
-  return marker === APP1 && end - start > 6 && hasText(bytes, start, "Exif\0");
+  return marker === app1 && end - start > 6 && hasText(bytes, start, "Exif\0");
 }
 
 /** Finds the frame header: size, bits per sample and number of components. */
@@ -87,7 +87,7 @@ function findFrame(bytes: Uint8Array, file: string): Segment {
       }
       return segment;
     }
-    if (segment.marker === START_OF_SCAN) break;
+    if (segment.marker === startOfScan) break;
   }
   throw damaged(file, "JPEG", "it has no frame header");
 }
@@ -116,13 +116,13 @@ function readComponents(bytes: Uint8Array, { start, end }: Segment): Component[]
 }
 
 /** How often the scans visit a coefficient, at least: more is no image that anyone would store. */
-const MIN_VISITS = 1e9;
+const minVisits = 1e9;
 /** Regular progressive images visit each coefficient 5 to 10 times. */
-const MAX_VISITS_EACH = 24;
+const maxVisitsEach = 24;
 /** Channels in a scan. */
-const MAX_SCAN_COMPONENTS = 4;
+const maxScanComponents = 4;
 /** Starting a scan takes as long as visiting some thousand coefficients. */
-const SCAN_VISITS = 2 ** 14;
+const scanVisits = 2 ** 14;
 
 /** Counts how often scans visit coefficients, and throws when they take too long. */
 class ScanCounter {
@@ -135,13 +135,13 @@ class ScanCounter {
   add(bytes: Uint8Array, { start, end }: Segment): void {
     const { components, file } = this;
     this.#scans++;
-    this.#visits += SCAN_VISITS;
-    const count = Math.min(bytes[start], MAX_SCAN_COMPONENTS); // the codec rejects more
+    this.#visits += scanVisits;
+    const count = Math.min(bytes[start], maxScanComponents); // the codec rejects more
     for (let i = 0, at = start + 1; i < count && at < end; i++, at += 2) {
       this.#visits += components.find(({ id }) => id === bytes[at])?.samples ?? 0;
     }
     const total = totalSamples(components);
-    if (this.#visits > Math.max(MIN_VISITS, MAX_VISITS_EACH * total)) {
+    if (this.#visits > Math.max(minVisits, maxVisitsEach * total)) {
       throw new TooLargeError(
         file,
         `the JPEG has too many scans for its size (${this.#scans} or more), and would take too ` +
@@ -183,7 +183,7 @@ export const jpeg: Format = {
       if (isExif(bytes, segment)) {
         return readOrientation(bytes.subarray(segment.start, segment.end));
       }
-      if (segment.marker === START_OF_SCAN) break; // as in Pillow
+      if (segment.marker === startOfScan) break; // as in Pillow
     }
     return 1;
   },
@@ -197,7 +197,7 @@ export const jpeg: Format = {
         coefficients = totalSamples(components);
         if (isProgressive(marker)) break;
       }
-      if (marker === START_OF_SCAN) {
+      if (marker === startOfScan) {
         // Decoders store no coefficients if a single scan has them all.
         if (bytes[start] >= channels) coefficients = 0;
         break;
@@ -211,7 +211,7 @@ export const jpeg: Format = {
     let frames = 0, scans: ScanCounter | undefined;
     for (const segment of segments(bytes, file)) {
       if (isFrame(segment.marker)) frames++;
-      if (segment.marker === START_OF_SCAN) {
+      if (segment.marker === startOfScan) {
         scans ??= new ScanCounter(file, readComponents(bytes, findFrame(bytes, file)));
         scans.add(bytes, segment);
       }

@@ -8,7 +8,7 @@ import { crc32 } from "../../io/crc32.ts";
 import { readOrientation } from "../orient.ts";
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";
-import { type Chunk, readPngChunks, SIGNATURE } from "./png_chunks.ts";
+import { type Chunk, pngSignature, readPngChunks } from "./png_chunks.ts";
 import { pngMemory } from "./png_layout.ts";
 
 /** Bits per sample that each colour type allows. */
@@ -21,7 +21,7 @@ const DEPTHS: Readonly<Record<number, readonly number[]>> = {
 };
 
 /** The keyword of EXIF data that ImageMagick writes as text, and the zero after it. */
-const RAW_PROFILE = "Raw profile type exif\0";
+const rawProfile = "Raw profile type exif\0";
 
 /** The PNG format. */
 export const png: Format = {
@@ -30,8 +30,8 @@ export const png: Format = {
   matches: (bytes) => hasText(bytes, 0, "\x89PNG"),
 
   readSize(bytes, file) {
-    if (bytes.length < SIGNATURE.length) throw truncated(file, "PNG");
-    if (!hasText(bytes, 0, SIGNATURE)) {
+    if (bytes.length < pngSignature.length) throw truncated(file, "PNG");
+    if (!hasText(bytes, 0, pngSignature)) {
       throw damaged(file, "PNG", "its line endings were changed (transferred as text?)");
     }
     if (bytes.length < 33) throw truncated(file, "PNG");
@@ -55,12 +55,12 @@ export const png: Format = {
       const { type, start, end } = chunk;
       if (type === "eXIf") return readOrientation(bytes.subarray(start, end));
       const isText = type === "tEXt" || type === "zTXt";
-      if (isText && hasText(bytes.subarray(0, end), start, RAW_PROFILE)) raw = chunk;
+      if (isText && hasText(bytes.subarray(0, end), start, rawProfile)) raw = chunk;
     }
     if (!raw) return 1;
     const { start, end } = raw, isCompressed = raw.type === "zTXt";
     // a compressed text starts with the number of its method
-    const content = bytes.subarray(start + RAW_PROFILE.length + Number(isCompressed), end);
+    const content = bytes.subarray(start + rawProfile.length + Number(isCompressed), end);
     return async () => {
       const { readTextOrientation } = await import("../codecs/png.ts");
       return await readTextOrientation(content, isCompressed);

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { damaged, MAX_PARTS, text, truncated, viewOf } from "./bytes.ts";
+import { damaged, maxParts, text, truncated, viewOf } from "./bytes.ts";
 
 /** The first eight bytes of every PNG. */
-export const SIGNATURE = "\x89PNG\r\n\x1a\n";
+export const pngSignature = "\x89PNG\r\n\x1a\n";
 
 /** One chunk: its type, and where its content lies in the file. */
 export interface Chunk {
@@ -28,9 +28,9 @@ export interface Chunk {
  */
 export function* readPngChunks(bytes: Uint8Array, file: string): Generator<Chunk> {
   const view = viewOf(bytes);
-  let at = SIGNATURE.length, hasData = false;
+  let at = pngSignature.length, hasData = false;
   for (let count = 0;; count++) {
-    if (count === MAX_PARTS) throw damaged(file, "PNG", `it has more than ${MAX_PARTS} chunks`);
+    if (count === maxParts) throw damaged(file, "PNG", `it has more than ${maxParts} chunks`);
     if (at + 8 > bytes.length) {
       if (hasData) return;
       throw truncated(file, "PNG");

@@ -27,7 +27,7 @@ export interface Pass extends Size {
 }
 
 /** Adam7 interlacing: for each pass the first column and row, and the distances between them. */
-const ADAM7 = [
+const adam7 = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
   [0, 4, 4, 8],
@@ -37,13 +37,13 @@ const ADAM7 = [
   [0, 1, 1, 2],
 ] as const;
 
-const BAND_BYTES = 2 ** 17;
+const bandBytes = 2 ** 17;
 
 /** Compressed bytes to inflate at a time. They may become 1000 times as many. */
-export const INPUT_BYTES = 2 ** 12;
+export const inputBytes = 2 ** 12;
 
 /** How much longer than its input the output of zlib can be. */
-const MAX_RATIO = 1032;
+const maxRatio = 1032;
 
 /** Samples per pixel of a colour type. */
 export function samplesOf(colour: number): number {
@@ -52,14 +52,14 @@ export function samplesOf(colour: number): number {
 
 /** The passes of an image: one, or up to seven if it is interlaced. */
 export function passesOf({ width, height }: Size, format: PngFormat): Pass[] {
-  const steps = format.interlaced ? ADAM7 : [[0, 0, 1, 1]];
+  const steps = format.interlaced ? adam7 : [[0, 0, 1, 1]];
   return steps.map(([x, y, stepX, stepY]) => {
     const pass = {
       width: Math.ceil((width - x) / stepX),
       height: Math.ceil((height - y) / stepY),
     };
     const rowBytes = Math.ceil(pass.width * samplesOf(format.colour) * format.bits / 8);
-    const bandRows = Math.min(pass.height, Math.ceil(BAND_BYTES / (1 + rowBytes)));
+    const bandRows = Math.min(pass.height, Math.ceil(bandBytes / (1 + rowBytes)));
     return { ...pass, x, y, stepX, stepY, rowBytes, bandRows };
   }).filter((pass) => pass.width > 0 && pass.height > 0);
 }
@@ -67,7 +67,7 @@ export function passesOf({ width, height }: Size, format: PngFormat): Pass[] {
 /** The memory in bytes that decoding a file of this length takes at most. */
 export function pngMemory(size: Size, format: PngFormat, fileBytes: number): number {
   // Two pieces of inflated data: one waits while one is copied.
-  const inflated = MAX_RATIO * Math.min(2 * INPUT_BYTES, fileBytes);
+  const inflated = maxRatio * Math.min(2 * inputBytes, fileBytes);
   // A band, and the row above it.
   const bands = passesOf(size, format).map(({ rowBytes, bandRows }) =>
     (1 + rowBytes) * (1 + bandRows)

@@ -10,18 +10,18 @@ import { type Format, isDecoder, wasmMemory } from "./format.ts";
 import { chunks, isAnimated, readCanvas, readFirstFrame } from "./webp_chunks.ts";
 
 /** Groups of Huffman codes in a lossless image. libwebp writes fewer; the format allows 65,536. */
-const MAX_GROUPS = 800;
+const maxGroups = 800;
 /** Pixels of the smallest block that can have a group of its own. */
-const GROUP_PIXELS = 16;
+const groupPixels = 16;
 /** Bytes of a group's tables. */
-const GROUP_BYTES = 21_000;
+const groupBytes = 21_000;
 
 /** The memory that decoding a still image takes. */
 function imageMemory(pixels: number, fileBytes: number, lossless: boolean, alpha: boolean): number {
   const memory = wasmMemory(pixels, fileBytes);
   if (!lossless && !alpha) return memory;
   // A lossless image is decoded to other pixels first; so is the alpha channel of a lossy one.
-  return memory + 4 * pixels + GROUP_BYTES * Math.min(pixels / GROUP_PIXELS, MAX_GROUPS);
+  return memory + 4 * pixels + groupBytes * Math.min(pixels / groupPixels, maxGroups);
 }
 
 /** The WebP format. */

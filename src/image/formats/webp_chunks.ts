@@ -6,7 +6,7 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { damaged, hasText, MAX_PARTS, text, truncated, viewOf } from "./bytes.ts";
+import { damaged, hasText, maxParts, text, truncated, viewOf } from "./bytes.ts";
 import type { Size } from "./format.ts";
 
 /** One chunk: its type, and where its content lies in the file. */
@@ -32,7 +32,7 @@ function* chunksIn(
 ): Generator<Chunk> {
   const view = viewOf(bytes);
   for (let at = from, count = 0; at + 8 <= end; count++) {
-    if (count === MAX_PARTS) throw damaged(file, "WebP", `it has more than ${MAX_PARTS} chunks`);
+    if (count === maxParts) throw damaged(file, "WebP", `it has more than ${maxParts} chunks`);
     const start = at + 8, length = view.getUint32(at + 4, true);
     if (start + length > end) {
       throw damaged(file, "WebP", `the chunk at byte ${at} is longer than the file`);
@@ -42,11 +42,11 @@ function* chunksIn(
   }
 }
 
-const ANIMATED = 0x02, HAS_ALPHA = 0x10; // flags of the extended header (VP8X), at byte 20
+const animated = 0x02, hasAlpha = 0x10; // flags of the extended header (VP8X), at byte 20
 
 /** Whether the file is an animation. */
 export function isAnimated(bytes: Uint8Array): boolean {
-  return hasText(bytes, 12, "VP8X") && (bytes[20] & ANIMATED) !== 0;
+  return hasText(bytes, 12, "VP8X") && (bytes[20] & animated) !== 0;
 }
 
 /** The first frame of an animation. */
@@ -102,7 +102,7 @@ export function frameFile(bytes: Uint8Array, frame: WebpFrame): Uint8Array {
   const parts: [type: string, content: Uint8Array][] = [];
   if (alpha) {
     const header = new Uint8Array(10), view = viewOf(header);
-    header[0] = HAS_ALPHA;
+    header[0] = hasAlpha;
     view.setUint32(4, width - 1, true);
     view.setUint16(7, height - 1, true);
     header[9] = height - 1 >> 16;
