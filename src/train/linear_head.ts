@@ -98,8 +98,9 @@ export async function trainLinears(
   { classes, weightDecays, lr, steps, onStep }: LinearOptions,
   pause: () => Promise<void> = async () => {},
 ): Promise<Linear> {
-  const count = weightDecays.length, outputs = count * classes;
-  const linear = new Linear(batches[0].x.shape[1], outputs), { weight, bias } = linear.parameters;
+  const layers = weightDecays.length;
+  const linear = new Linear(batches[0].x.shape[1], layers * classes);
+  const { weight, bias } = linear.parameters;
   try {
     for (const parameter of [weight, bias]) {
       parameter.allocate(backend);
@@ -107,34 +108,17 @@ export async function trainLinears(
     }
     // The loss is the mean over all layers, so it divides each gradient by their number. Adam's steps do
     // not depend on the scale of the gradients, if eps has the same scale.
-    using optimizer = new AdamW(linear, { lr, eps: 1e-8 / count, weightDecay: 0 });
+    using optimizer = new AdamW(linear, { lr, eps: 1e-8 / layers, weightDecay: 0 });
     const all = Math.max(steps, 4 * batches.length), schedule = cosineSchedule({ lr, steps: all });
     await onStep?.(linear.eval(), 0, all);
-    linear.train();
     for (let step = 0; step < all; step++) {
-      const { x, labels } = batches[step % batches.length], n = labels.length;
+      linear.train();
       optimizer.zeroGrad();
-      using logits = linear.forward(x);
-      const targets = Int32Array.from(
-        { length: n * count },
-        (_, i) => labels[Math.floor(i / count)],
-      );
-      const { loss, gradient } = crossEntropy(logits.view([n * count, classes]), targets);
-      using _loss = loss, dy = gradient;
-      linear.backwardParameters(dy.view([n, outputs]));
+      addGradients(linear, batches[step % batches.length], layers);
       optimizer.lr = schedule(step);
-      const shrink = Float32Array.from(
-        { length: outputs },
-        (_, i) => 1 - optimizer.lr * weightDecays[Math.floor(i / classes)],
-      );
-      using factors = backend.upload(shrink, [outputs, 1]);
-      mul(weight.tensor!, factors, { out: weight.tensor });
-      mul(bias.tensor!, factors.view([outputs]), { out: bias.tensor });
+      decayWeights(linear, weightDecays, optimizer.lr);
       optimizer.step();
-      if (onStep) {
-        await onStep(linear.eval(), step + 1, all);
-        linear.train();
-      }
+      await onStep?.(linear.eval(), step + 1, all);
       await pause();
     }
     for (const parameter of [weight, bias]) {
@@ -146,6 +130,29 @@ export async function trainLinears(
     linear.dispose();
     throw error;
   }
+}
+
+/** Adds the gradients of the mean loss of a batch over all layers that one `Linear` holds. */
+function addGradients(linear: Linear, { x, labels }: RowBatch, layers: number): void {
+  const n = labels.length, outputs = linear.outFeatures;
+  const targets = Int32Array.from({ length: n * layers }, (_, i) => labels[Math.floor(i / layers)]);
+  using logits = linear.forward(x);
+  const result = crossEntropy(logits.view([n * layers, outputs / layers]), targets);
+  using _loss = result.loss, gradient = result.gradient;
+  linear.backwardParameters(gradient.view([n, outputs]));
+}
+
+/** The weight decay of {@linkcode AdamW}, with another one for each of the layers that a `Linear` holds. */
+function decayWeights(linear: Linear, weightDecays: readonly number[], lr: number): void {
+  const { outFeatures, parameters: { weight, bias } } = linear;
+  const classes = outFeatures / weightDecays.length;
+  const shrink = Float32Array.from(
+    { length: outFeatures },
+    (_, i) => 1 - lr * weightDecays[Math.floor(i / classes)],
+  );
+  using factors = linear.backend.upload(shrink, [outFeatures, 1]);
+  mul(weight.tensor!, factors, { out: weight.tensor });
+  mul(bias.tensor!, factors.view([outFeatures]), { out: bias.tensor });
 }
 
 /** The values of a last layer, for features as the network computes them. */
