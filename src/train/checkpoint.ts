@@ -113,37 +113,15 @@ export async function loadCheckpoint(
   average?.checkUnused("loadCheckpoint");
   trainer.checkIdle("loadCheckpoint");
   using file = await openWeights(bytesSource(bytes, name));
+  // what can fail comes first, so that a run goes on unharmed
   const header = readHeader(file);
   checkPosition(name, header.state, trainer);
-  const parameters = model.stateDict();
-  const shapes = new Map([...parameters].map(([key, { shape }]) => [key, shape]));
-  const others = [...file.entries.keys()].filter((key) => !parameters.has(key));
-  const states = others.filter(isStateName);
-  const hasAverage = others.some((key) => key.startsWith(averageName("")));
-  if (hasAverage !== (average !== undefined)) {
-    const [has, needs] = hasAverage ? ["a", "with"] : ["no", "without"];
-    throw new FileError(name, `has ${has} moving average; create the trainer ${needs} emaDecay`);
-  }
-  // compared when they are read: an optimiser may have other names, such as those of a layer inside
-  for (const key of states) shapes.set(key, file.entries.get(key)!.shape);
-  if (average) { for (const [key, { shape }] of parameters) shapes.set(averageName(key), shape); }
-  checkWeights(file, shapes, model.type);
-
-  const read = (key: string, into: Tensor) => {
-    const { shape } = file.entries.get(key)!;
-    if (!sameShape(shape, into.shape)) {
-      const expected = `${formatShape(shape)}, the optimizer expects ${formatShape(into.shape)}`;
-      throw new FileError(name, `${escapeText(key)} is ${expected}`);
-    }
-    return file.read(key, (values, offset) => into.backend.write(into, values, offset));
-  };
-  // what can fail comes first, so that a run goes on unharmed
-  const into = new Map([...parameters].map(([key, value]) => [key, tensorOf(key, value)]));
-  for (const [key, tensor] of average?.stateDict() ?? []) into.set(averageName(key), tensor);
-  const stateNames = states.map((key) => key.slice(statePrefix.length));
-  checkOptimizer(name, header, optimizer, new Set(stateNames));
-  await optimizer.loadStateDict(stateNames, (key, into) => read(stateName(key), into), name);
-  for (const [key, tensor] of into) await read(key, tensor);
+  const states = checkTensors(file, trainer);
+  const tensors = new Map([...model.stateDict()].map(([key, p]) => [key, tensorOf(key, p)]));
+  for (const [key, tensor] of average?.stateDict() ?? []) tensors.set(averageName(key), tensor);
+  checkOptimizer(name, header, optimizer, new Set(states));
+  await optimizer.loadStateDict(states, (key, into) => readInto(file, stateName(key), into), name);
+  for (const [key, tensor] of tensors) await readInto(file, key, tensor);
   forgetTrainedRanges(model);
   optimizer.steps = header.steps;
   optimizer.lr = header.lr;
@@ -151,6 +129,36 @@ export async function loadCheckpoint(
   generator.setState(Uint32Array.from(header.generator));
   const { right, ...position } = header.state;
   trainer.state = { ...position, correct: right };
+}
+
+/** Checks that a checkpoint has the tensors of a run. Returns the names of the optimiser's states. */
+function checkTensors(file: WeightsFile, { model, average }: Trainer): string[] {
+  const shapes = new Map([...model.stateDict()].map(([key, { shape }]) => [key, shape]));
+  const others = [...file.entries.keys()].filter((key) => !shapes.has(key));
+  const hasAverage = others.some((key) => key.startsWith(averageName("")));
+  if (hasAverage !== (average !== undefined)) {
+    const [has, needs] = hasAverage ? ["a", "with"] : ["no", "without"];
+    throw new FileError(
+      file.name,
+      `has ${has} moving average; create the trainer ${needs} emaDecay`,
+    );
+  }
+  if (average) { for (const [key, shape] of [...shapes]) shapes.set(averageName(key), shape); }
+  const states = others.filter((key) => key.startsWith(statePrefix));
+  // compared when they are read: an optimiser may have other names, such as those of a layer inside
+  for (const key of states) shapes.set(key, file.entries.get(key)!.shape);
+  checkWeights(file, shapes, model.type);
+  return states.map((key) => key.slice(statePrefix.length));
+}
+
+/** Reads a tensor of a checkpoint into one of the same shape. */
+async function readInto(file: WeightsFile, key: string, into: Tensor): Promise<void> {
+  const { shape } = file.entries.get(key)!;
+  if (!sameShape(shape, into.shape)) {
+    const expected = `${formatShape(shape)}, the optimizer expects ${formatShape(into.shape)}`;
+    throw new FileError(file.name, `${escapeText(key)} is ${expected}`);
+  }
+  await file.read(key, (values, offset) => into.backend.write(into, values, offset));
 }
 
 function checkTrainer(op: string, trainer: unknown): void {
@@ -165,10 +173,6 @@ function stateName(name: string): string {
 
 function averageName(name: string): string {
   return `average.${name}`;
-}
-
-function isStateName(name: string): boolean {
-  return name.startsWith(statePrefix);
 }
 
 /** Returns the float32 values of a parameter. */
