@@ -50,28 +50,19 @@ export function drawHeatMap(
   if (!isMap(map)) {
     throw new ArgumentError("drawHeatMap", "map", map, "a result of explain()");
   }
-  const { width, height, region } = map, data = Uint8Array.from(image.data);
+  const { width, height, heat, region } = map, data = Uint8Array.from(image.data);
   const colors = colorTable();
+  const rows = samplePoints(image.height, region.top, region.height, height);
   const columns = samplePoints(image.width, region.left, region.width, width);
-  for (
-    const { at: y, first: top, share: down } of samplePoints(
-      image.height,
-      region.top,
-      region.height,
-      height,
-    )
-  ) {
-    const above = map.heat.subarray(top * width, (top + 1) * width);
-    const below = down > 0 ? map.heat.subarray((top + 1) * width, (top + 2) * width) : above;
-    for (const { at: x, first, share } of columns) {
-      const next = share > 0 ? first + 1 : first;
-      const upper = above[first] + (above[next] - above[first]) * share;
-      const lower = below[first] + (below[next] - below[first]) * share;
-      const color = Math.round(255 * (upper + (lower - upper) * down)) * 3;
-      const pixel = (y * image.width + x) * 3;
+  for (const row of rows) {
+    const above = heat.subarray(row.first * width, (row.first + 1) * width);
+    const below = heat.subarray(row.next * width, (row.next + 1) * width);
+    for (const column of columns) {
+      const value = between(valueAt(above, column), valueAt(below, column), row.share);
+      const color = Math.round(255 * value) * 3;
+      const pixel = (row.at * image.width + column.at) * 3;
       for (let c = 0; c < 3; c++) {
-        const own = data[pixel + c];
-        data[pixel + c] = Math.round(own + (colors[color + c] - own) * alpha);
+        data[pixel + c] = Math.round(between(data[pixel + c], colors[color + c], alpha));
       }
     }
   }
@@ -102,18 +93,30 @@ interface SamplePoint {
   readonly at: number;
   /** The cell before it. */
   readonly first: number;
+  /** The cell behind it; the same one at the edge of the map. */
+  readonly next: number;
   /** The share of the cell behind it. */
   readonly share: number;
 }
 
+/** The value of one row of a map at a point. */
+function valueAt(row: Float32Array, { first, next, share }: SamplePoint): number {
+  return between(row[first], row[next], share);
+}
+
+/** The number that lies between two others by a share of their difference. */
+function between(from: number, to: number, share: number): number {
+  return from + (to - from) * share;
+}
+
 /** The points on one axis whose centres lie in the region. Cells end at the region's edges. */
 function samplePoints(length: number, start: number, size: number, cells: number): SamplePoint[] {
-  const from = Math.max(Math.ceil(start - 0.5), 0),
-    to = Math.min(Math.ceil(start + size - 0.5), length);
+  const from = Math.max(Math.ceil(start - 0.5), 0);
+  const to = Math.min(Math.ceil(start + size - 0.5), length);
   return Array.from({ length: Math.max(to - from, 0) }, (_, i) => {
     const at = from + i;
     const cell = Math.min(Math.max((at + 0.5 - start) / size * cells - 0.5, 0), cells - 1);
-    const first = Math.floor(cell);
-    return { at, first, share: cell - first };
+    const first = Math.floor(cell), share = cell - first;
+    return { at, first, next: share > 0 ? first + 1 : first, share };
   });
 }

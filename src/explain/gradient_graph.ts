@@ -91,7 +91,7 @@ export class GradientGraph implements Disposable {
    * @throws {PembrokeError} When a layer has parameters or drops values, but is of an unknown class.
    */
   static async make(nodes: readonly LeafNode[], from: number, to: number): Promise<GradientGraph> {
-    const needed = ancestors(nodes, to, from), owned: Tensor[] = [];
+    const needed = nodesBetween(nodes, from, to), owned: Tensor[] = [];
     const nameOf = (index: number) => index === from ? graphInput : nodes[index].name;
     try {
       const standIns: GraphNode[] = [];
@@ -134,7 +134,7 @@ export class GradientGraph implements Disposable {
 }
 
 /** The node `to` and those after `from` that it depends on. */
-function ancestors(nodes: readonly LeafNode[], to: number, from: number): ReadonlySet<number> {
+function nodesBetween(nodes: readonly LeafNode[], from: number, to: number): ReadonlySet<number> {
   const found = new Set([to]);
   for (let i = to; i > from; i--) {
     if (found.has(i)) { for (const input of nodes[i].inputs) if (input > from) found.add(input); }

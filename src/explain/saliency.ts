@@ -87,8 +87,8 @@ function* noisyCopies(
 
 /** The largest magnitude of each pixel's channels. */
 function largestOfChannels(sum: Float64Array, pixels: number, channelsLast: boolean): Float32Array {
-  const channels = sum.length / pixels,
-    [pixelStep, step] = channelsLast ? [channels, 1] : [1, pixels];
+  const channels = sum.length / pixels;
+  const [pixelStep, step] = channelsLast ? [channels, 1] : [1, pixels];
   return Float32Array.from({ length: pixels }, (_, i) => {
     let largest = 0;
     for (let c = 0; c < channels; c++) {

@@ -106,7 +106,7 @@ export function partsOf(
   const all = new Int32Array(folds), ofClass = new Int32Array(folds);
   for (const [i, first] of order.entries()) {
     if (i > 0 && labels[first] !== labels[order[i - 1]]) ofClass.fill(0);
-    let least = 0;
+    let least = 0; // the part with the fewest samples of the class; of equal ones, the smallest part
     for (let part = 1; part < folds; part++) {
       if ((ofClass[part] - ofClass[least] || all[part] - all[least]) < 0) least = part;
     }
@@ -126,8 +126,8 @@ export async function scoresOf(run: Run, linear: Linear, rows: FeatureRows): Pro
     const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
     let loss = 0, correct = 0;
     for (const [i, label] of labels.entries()) {
-      const start = i * outFeatures + layer * classes,
-        row = logits.subarray(start, start + classes);
+      const start = i * outFeatures + layer * classes;
+      const row = logits.subarray(start, start + classes);
       const most = row.reduce((a, b) => Math.max(a, b));
       loss += Math.log(row.reduce((sum, v) => sum + Math.exp(v - most), 0)) + most - row[label];
       const guess = row.indexOf(most);

@@ -4,8 +4,8 @@
  * @module
  */
 
-/** Milliseconds of a picture at 60 Hz. */
-const pictureTime = 16;
+/** The time between two pictures of a screen at 60 Hz, in milliseconds. */
+const frameMs = 16;
 
 /**
  * Returns a function that lets other code run if 16 ms have passed since it last did.
@@ -16,7 +16,7 @@ export function pauses(signal?: AbortSignal): () => Promise<void> {
   let last = performance.now();
   return async () => {
     signal?.throwIfAborted();
-    if (performance.now() - last < pictureTime) return;
+    if (performance.now() - last < frameMs) return;
     await new Promise((resolve) => setTimeout(resolve));
     signal?.throwIfAborted();
     last = performance.now();
