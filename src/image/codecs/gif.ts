@@ -60,23 +60,11 @@ function readIndices(bytes: Uint8Array, at: number, length: number, name: string
   for (let code = 0; code < clear; code++) suffix[code] = first[code] = code;
 
   const indices = new Uint8Array(length);
+  const codes = new CodeReader(bytes, at, name);
   let next = end + 1, codeBits = rootBits + 1, last = -1; // no last code after a clear code
-  let buffer = 0, bits = 0, block = 0, filled = 0;
+  let filled = 0;
   while (filled < length) {
-    while (bits < codeBits) {
-      if (block === 0) {
-        block = bytes[at++];
-        if (block === 0) throw damaged(name, "GIF", "its image data ends too early");
-      }
-      if (at >= bytes.length) throw truncated(name, "GIF");
-      buffer |= bytes[at++] << bits;
-      bits += 8;
-      block--;
-    }
-    const code = buffer & (1 << codeBits) - 1;
-    buffer >>>= codeBits;
-    bits -= codeBits;
-
+    const code = codes.read(codeBits);
     if (code === clear) {
       next = end + 1;
       codeBits = rootBits + 1;
@@ -108,4 +96,43 @@ function readIndices(bytes: Uint8Array, at: number, length: number, name: string
     last = code;
   }
   return indices;
+}
+
+/** Reads codes of some bits each from the blocks of a frame: a byte with their length, and their bytes. */
+class CodeReader {
+  readonly #bytes: Uint8Array;
+  readonly #name: string;
+  #at: number;
+  /** Bits that were read, but belong to the next codes. */
+  #buffer = 0;
+  /** Number of these bits. */
+  #bits = 0;
+  /** Bytes left in the current block. */
+  #block = 0;
+
+  constructor(bytes: Uint8Array, at: number, name: string) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#name = name;
+  }
+
+  /** Reads a code. */
+  read(codeBits: number): number {
+    while (this.#bits < codeBits) this.#readByte();
+    const code = this.#buffer & (1 << codeBits) - 1;
+    this.#buffer >>>= codeBits;
+    this.#bits -= codeBits;
+    return code;
+  }
+
+  #readByte(): void {
+    if (this.#block === 0) {
+      this.#block = this.#bytes[this.#at++];
+      if (this.#block === 0) throw damaged(this.#name, "GIF", "its image data ends too early");
+    }
+    if (this.#at >= this.#bytes.length) throw truncated(this.#name, "GIF");
+    this.#buffer |= this.#bytes[this.#at++] << this.#bits;
+    this.#bits += 8;
+    this.#block--;
+  }
 }
