@@ -14,7 +14,10 @@ import { Optimizer, type OptimizerSettings, type Trainable } from "./optimizer.t
 export interface AdamWOptions {
   /** Learning rate. Default 1e-3. */
   readonly lr?: number;
-  /** Decay rates of the running means of the gradient and its square. Default [0.9, 0.999]. */
+  /**
+   * Decay rates of the running means of the gradient and of its square, from 0 to below 1. Default
+   * [0.9, 0.999].
+   */
   readonly betas?: readonly [number, number];
   /** Added to the divisor to avoid division by 0. Default 1e-8. */
   readonly eps?: number;
@@ -22,7 +25,28 @@ export interface AdamWOptions {
   readonly weightDecay?: number;
 }
 
-/** Adam with decoupled weight decay, `torch.optim.AdamW` (Loshchilov & Hutter 2019). */
+/**
+ * Adam with decoupled weight decay, `torch.optim.AdamW` (Loshchilov & Hutter 2019). It keeps two
+ * tensors for each parameter: the running means of the gradient and of its square.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { Linear } from "../layers/mod.ts";
+ * import { AdamW } from "./adamw.ts";
+ *
+ * using backend = await createBackend();
+ * using layer = new Linear(1, 1, { bias: false }).init(backend).train();
+ * using optimizer = new AdamW(layer, { lr: 0.1, weightDecay: 0 });
+ * using x = backend.upload([1], [1, 1]);
+ * using _y = layer.forward(x);
+ * layer.backwardParameters(x);
+ * const [before] = await layer.parameters.weight.tensor!.read();
+ * optimizer.step();
+ * const [after] = await layer.parameters.weight.tensor!.read();
+ * console.log((before - after).toFixed(4)); // 0.1000: the first step is lr, whatever the gradient is
+ * ```
+ */
 export class AdamW extends Optimizer {
   readonly #options: Required<AdamWOptions>;
 

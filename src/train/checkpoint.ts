@@ -41,8 +41,10 @@ interface Header {
 
 /**
  * Saves a training run: parameters and their moving average, optimiser state, random state and
- * progress. A run that continues from it gives the same results as one that never stopped.
+ * progress. A run that continues from it with {@linkcode loadCheckpoint} gives the same results as one
+ * that never stopped. To use a trained network elsewhere, save it with {@linkcode saveModel} instead.
  *
+ * @param trainer The run, between two steps.
  * @param metadata Additional metadata for the file.
  * @returns The bytes of a safetensors file. Parameters have their names in the model.
  * @throws {FileError} When a parameter has no values, or is stored in fewer than 32 bits.
@@ -92,12 +94,35 @@ export async function saveCheckpoint(
  * Loads a checkpoint into a trainer, which must have the same model, dataset and options as the
  * saved one.
  *
- * @param bytes The checkpoint.
+ * @param trainer A new run, or one between two steps.
+ * @param bytes The checkpoint: what {@linkcode saveCheckpoint} returned.
  * @param name The name of the checkpoint in error messages.
  * @throws {FileError} When the bytes are not a checkpoint, or it is for another model, batch size or
  * dataset, or of another optimiser, momentum or `betas`, or only one of both runs has an `emaDecay`.
  * @throws {ArgumentError} When `bytes` is neither a Uint8Array nor an ArrayBuffer.
  * @throws {PembrokeError} While a step or {@linkcode Trainer.withAverage} runs.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { Linear } from "../layers/mod.ts";
+ * import { loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+ * import { arrayDataset } from "./dataset.ts";
+ * import { SGD } from "./sgd.ts";
+ * import { Trainer } from "./trainer.ts";
+ *
+ * using backend = await createBackend();
+ * const data = arrayDataset(new Float32Array([1, 0, 0, 1]), [0, 1], [2]);
+ * const begin = () => {
+ *   const model = new Linear(2, 2).init(backend), optimizer = new SGD(model, { lr: 1 });
+ *   return new Trainer(model, data, { optimizer, batchSize: 2, epochs: 3 });
+ * };
+ * const stopped = begin();
+ * await stopped.trainEpoch();
+ * const resumed = begin();
+ * await loadCheckpoint(resumed, await saveCheckpoint(stopped));
+ * for await (const { epoch } of resumed) console.log(epoch); // 1, 2
+ * ```
  */
 export async function loadCheckpoint(
   trainer: Trainer,

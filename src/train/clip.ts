@@ -10,11 +10,28 @@ import { parametersOf, type Trainable } from "./optimizer.ts";
 
 /**
  * Scales all gradients so that the norm of all of them together is at most `maxNorm`,
- * `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013).
+ * `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013). Call it after the backward pass and before
+ * the optimiser's step. A {@linkcode Trainer} does so if it has the option `clipNorm`.
  *
- * @param trainable A model, or parameters by name.
+ * @param trainable A model, or parameters by name. Parameters without a gradient are skipped.
+ * @param maxNorm The largest norm: the root of the sum of all squared gradients.
  * @returns The norm before scaling.
  * @throws {ArgumentError} When `maxNorm` is not above 0.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { Linear } from "../layers/mod.ts";
+ * import { clipGradNorm } from "./clip.ts";
+ *
+ * using backend = await createBackend();
+ * using layer = new Linear(2, 1, { bias: false }).init(backend).train();
+ * using x = backend.upload([3, 4], [1, 2]), dy = backend.upload([1], [1, 1]);
+ * using _y = layer.forward(x);
+ * layer.backwardParameters(dy); // the gradient of the weights is dy · x
+ * console.log(await clipGradNorm(layer, 1)); // 5
+ * console.log(await layer.parameters.weight.grad!.read()); // 0.6, 0.8
+ * ```
  */
 export async function clipGradNorm(trainable: Trainable, maxNorm: number): Promise<number> {
   if (typeof maxNorm !== "number" || !(maxNorm > 0)) {

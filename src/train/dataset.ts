@@ -10,19 +10,39 @@ import { kindOf } from "../kinds.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, isShape, type Shape } from "../tensor.ts";
 
-/** Labelled samples that can be read in any order. */
+/**
+ * Labelled samples that can be read in any order. For samples in memory, use {@linkcode arrayDataset};
+ * for photos in folders, {@linkcode ImageFolder}.
+ *
+ * @example Samples that are computed when they are read
+ * ```ts
+ * import type { Dataset } from "./dataset.ts";
+ *
+ * const parity: Dataset = { // is a number of eight bits even (class 0) or odd (class 1)?
+ *   length: 256,
+ *   sampleShape: [8],
+ *   read(index, values) {
+ *     for (let bit = 0; bit < 8; bit++) values[bit] = index >> bit & 1;
+ *     return index % 2;
+ *   },
+ * };
+ * const values = new Float32Array(8);
+ * console.log(await parity.read(5, values), values); // 1, [1, 0, 1, 0, 0, 0, 0, 0]
+ * ```
+ */
 export interface Dataset {
   /** Number of samples. */
   readonly length: number;
-  /** The shape of one sample without the batch axis, such as [3, 64, 64]. */
+  /** The shape of one sample without the batch axis, such as [3, 64, 64] for a photo. */
   readonly sampleShape: Shape;
   /**
    * Reads a sample.
    *
    * @param index From 0 to length − 1.
-   * @param values The array to write the sample to, with as many elements as the shape.
-   * @param generator The random numbers for augmentation. Without it, the sample is not augmented.
-   * @returns The class of the sample.
+   * @param values The array to write the sample to. Its length is the product of `sampleShape`.
+   * @param generator The random numbers for augmentation. A {@linkcode Trainer} passes it. Without it,
+   * the sample is not augmented.
+   * @returns The class of the sample: its index, from 0.
    */
   read(index: number, values: Float32Array, generator?: RandomGenerator): number | Promise<number>;
 }
@@ -42,12 +62,20 @@ export interface Batch {
 }
 
 /**
- * Creates a dataset from arrays in memory.
+ * Creates a dataset from arrays in memory. It copies none of them.
  *
  * @param values The values of all samples, one after another.
- * @param labels The classes of the samples.
- * @param sampleShape The shape of one sample.
+ * @param labels The classes of the samples, as indices from 0.
+ * @param sampleShape The shape of one sample, without the batch axis.
  * @throws {ArgumentError} When the number of values does not match the labels and the shape.
+ *
+ * @example Four points with two coordinates each
+ * ```ts
+ * import { arrayDataset } from "./dataset.ts";
+ *
+ * const xor = arrayDataset(new Float32Array([0, 0, 0, 1, 1, 0, 1, 1]), [0, 1, 1, 0], [2]);
+ * console.log(xor.length); // 4
+ * ```
  */
 export function arrayDataset(
   values: Float32Array,

@@ -28,9 +28,25 @@ export interface Evaluation {
  * Measures the loss and accuracy of a classifier on a dataset. The model is in evaluation mode
  * afterwards.
  *
- * @param model A model from [N, …sampleShape] to [N, classes].
- * @param options `batchSize` is 64 by default.
+ * @param model A model from [N, …sampleShape] to scores of the shape [N, classes], before a softmax.
+ * @param options `batchSize` is the number of samples in a forward pass. Default 64.
+ * @returns The mean cross-entropy `loss`, and the shares `accuracy` and `top5` from 0 to 1.
  * @throws {ArgumentError} When `batchSize` is not a positive integer.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { Linear } from "../layers/mod.ts";
+ * import { arrayDataset } from "./dataset.ts";
+ * import { evaluate } from "./evaluate.ts";
+ *
+ * using backend = await createBackend();
+ * using model = new Linear(2, 2, { bias: false }).init(backend);
+ * model.parameters.weight.write(Float32Array.of(1, 0, 0, 1)); // the scores are the two values
+ * const data = arrayDataset(new Float32Array([5, 0, 0, 5]), [0, 1], [2]);
+ * const { accuracy, loss } = await evaluate(model, data);
+ * console.log(accuracy, loss.toFixed(4)); // 1 0.0067
+ * ```
  */
 export async function evaluate(
   model: Layer,

@@ -34,17 +34,18 @@ export type { FitOptions, FitProgress };
 
 /** What {@linkcode fit} measured on samples that a layer was not trained on. */
 export interface FitResult {
-  /** The share of these samples that are classified correctly. */
+  /** The share of these samples that are classified correctly, from 0 to 1. */
   readonly accuracy: number;
   /** The 95 % interval of the accuracy (Wilson 1927): wide for few samples. */
   readonly interval: readonly [low: number, high: number];
   /** The mean cross-entropy of these samples. */
   readonly loss: number;
   /**
-   * The numbers of these samples: a row for each class, a column for each class that was predicted.
+   * The number of these samples by class and prediction: `confusion[i][j]` samples of class i were taken
+   * for class j.
    */
   readonly confusion: readonly (readonly number[])[];
-  /** The weight decay that was chosen. */
+  /** The weight decay that was chosen from the option `weightDecays`. */
   readonly weightDecay: number;
   /** Milliseconds that the features and the training took. */
   readonly milliseconds: { readonly features: number; readonly training: number };

@@ -18,7 +18,7 @@ import type { Shape } from "../tensor.ts";
 import type { Dataset } from "./dataset.ts";
 import type { Transform } from "./transforms.ts";
 
-/** A labelled image for {@linkcode ImageFolder}. */
+/** A labelled image for {@linkcode ImageFolder}, as a file in memory or one that is read when needed. */
 export interface ImageFile {
   /** Its name in errors, such as its path in the folder: "ants/1.jpg". */
   readonly name: string;
@@ -34,7 +34,7 @@ export interface ImageFile {
  * @internal
  */
 export interface ImageFolderOptions {
-  /** How images become samples: usually that of a model. Default: ImageNet's. */
+  /** How images become samples: usually `model.preprocessing`. Default: that of ImageNet. */
   readonly preprocessing?: Preprocessing;
   /**
    * Random changes before the preprocessing, in order: {@linkcode randomResizedCrop} and others. They

@@ -38,7 +38,11 @@ export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<stri
  */
 export type OptimizerSettings = Readonly<Record<string, unknown>>;
 
-/** The base class of optimisers, which update parameters by their gradients. */
+/**
+ * The base class of optimisers, {@linkcode SGD} and {@linkcode AdamW}. In each step, they move the
+ * parameters of a model by their gradients. Dispose of an optimiser to free the memory of its state; the
+ * model stays.
+ */
 export abstract class Optimizer implements Disposable {
   /** Number of steps so far. */
   steps = 0;
@@ -57,7 +61,7 @@ export abstract class Optimizer implements Disposable {
   /**
    * Creates an optimiser of all parameters that require gradients.
    *
-   * @param trainable A model, or parameters by name.
+   * @param trainable A model, or parameters by name, such as a part of `model.stateDict()`.
    * @param lr The learning rate. It can change between steps.
    */
   constructor(trainable: Trainable, public lr: number) {
@@ -66,7 +70,7 @@ export abstract class Optimizer implements Disposable {
     this.#parameters = new Map([...all].filter(([, { isBuffer }]) => !isBuffer));
   }
 
-  /** The parameters to update, by name: those that require gradients. */
+  /** The parameters that a step updates, by name: those that require gradients. */
   get parameters(): ReadonlyMap<string, Parameter> {
     return new Map([...this.#parameters].filter(([, { requiresGrad }]) => requiresGrad));
   }

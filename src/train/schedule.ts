@@ -29,7 +29,9 @@ export interface WarmUpOptions {
  * Creates a schedule that decays from `lr` to `minLr` along half a cosine (Loshchilov & Hutter
  * 2017), after a warm-up.
  *
- * @param options `steps` is the number of all steps, the warm-up included. `minLr` is 0 by default.
+ * @param options `lr` is the highest rate, after `warmUp` steps (default 0). `steps` is the number of all
+ * steps, the warm-up included. `minLr` is 0 by default.
+ * @returns The learning rate of each step, from 0, for the option `schedule` of {@linkcode Trainer}.
  * @throws {ArgumentError} When an option is invalid.
  *
  * @example
@@ -57,9 +59,18 @@ export function cosineSchedule(
  * Creates a schedule that multiplies the rate by `gamma` every `every` steps,
  * `torch.optim.lr_scheduler.StepLR`, with a warm-up.
  *
- * @param options `every` counts from the first step, the warm-up included. `gamma` is 0.1 by
- * default.
+ * @param options `lr` is the first rate, after `warmUp` steps (default 0). `every` counts steps from the
+ * first one, the warm-up included. `gamma` is 0.1 by default.
+ * @returns The learning rate of each step, from 0, for the option `schedule` of {@linkcode Trainer}.
  * @throws {ArgumentError} When an option is invalid.
+ *
+ * @example
+ * ```ts
+ * import { stepSchedule } from "./schedule.ts";
+ *
+ * const lr = stepSchedule({ lr: 0.1, every: 30, gamma: 0.5 });
+ * console.log(lr(0), lr(29), lr(30), lr(60)); // 0.1, 0.1, 0.05, 0.025
+ * ```
  */
 export function stepSchedule(
   options: WarmUpOptions & { readonly every: number; readonly gamma?: number },

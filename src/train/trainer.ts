@@ -23,7 +23,7 @@ export type { TrainerOptions };
 
 /** The progress of a training run. */
 export interface Progress {
-  /** The current epoch, from 0. */
+  /** The current epoch: a pass over the dataset, counted from 0. */
   readonly epoch: number;
   /** Number of epochs of the run. */
   readonly epochs: number;
@@ -31,9 +31,12 @@ export interface Progress {
   readonly batch: number;
   /** Number of batches in an epoch. */
   readonly batches: number;
-  /** The mean loss in this epoch so far. */
+  /** The mean cross-entropy in this epoch so far. */
   readonly loss: number;
-  /** The share of correctly classified samples in this epoch so far. */
+  /**
+   * The share of correctly classified samples in this epoch so far, from 0 to 1. Measured before the step
+   * that learns from a sample, with augmentation and dropout.
+   */
   readonly accuracy: number;
   /** The learning rate of the last step. */
   readonly lr: number;
@@ -102,8 +105,10 @@ export class Trainer implements Disposable {
   /**
    * Creates a training run.
    *
-   * @param model A model with values, from [N, …sampleShape] to [N, classes].
+   * @param model A model with values, from [N, …sampleShape] to scores of the shape [N, classes], before a
+   * softmax.
    * @param dataset The training samples.
+   * @param options The optimiser, `batchSize` and `epochs`; the others have defaults.
    * @throws {ArgumentError} When an option is invalid, the dataset is empty, or all parameters are frozen.
    */
   constructor(
@@ -174,7 +179,8 @@ export class Trainer implements Disposable {
   /**
    * Trains to the end of the current epoch.
    *
-   * @param onStep Called after each step. It may save a checkpoint.
+   * @param onStep Called after each step with the progress. It may save a checkpoint.
+   * @returns The progress at the end of the epoch.
    * @throws {PembrokeError} When the loss is not finite.
    */
   async trainEpoch(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {

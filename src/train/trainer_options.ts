@@ -12,7 +12,7 @@ import type { Schedule } from "./schedule.ts";
 
 /** Options of `Trainer`. */
 export interface TrainerOptions {
-  /** The optimiser of the model's parameters, made after `replaceHead()`. */
+  /** The optimiser of the model's parameters. Make it after `replaceHead()`, which replaces some. */
   readonly optimizer: Optimizer;
   /** Number of samples in a batch. The last batch of an epoch may be smaller. */
   readonly batchSize: number;
@@ -23,9 +23,9 @@ export interface TrainerOptions {
    * the rate of the optimiser.
    */
   readonly schedule?: Schedule;
-  /** The largest norm of all gradients together. Larger gradients are scaled down. */
+  /** The largest norm of all gradients together. Larger gradients are scaled down. Default: no limit. */
   readonly clipNorm?: number;
-  /** The share of the target probability spread over all classes. Default 0. */
+  /** The share of the target probability that is spread over all classes, from 0 to 1. Default 0. */
   readonly labelSmoothing?: number;
   /**
    * The decay of an exponential moving average of the model's values, running statistics included,
