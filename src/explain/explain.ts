@@ -22,7 +22,10 @@ export interface ExplainOptions extends MethodOptions {
   readonly class?: number | string;
 }
 
-/** A class, its probability, and where in the image the network found it. */
+/**
+ * A class, its probability, and where in the image the network found it: a grid of `height` rows and
+ * `width` columns, whose values `heat` are from 0 to 1. {@linkcode drawHeatMap} draws it.
+ */
 export interface Explanation extends Prediction, HeatMap {
   /** The part of the image that the network saw, which the map covers. */
   readonly region: Region;
@@ -34,6 +37,9 @@ export interface Explanation extends Prediction, HeatMap {
  *
  * @param model The network, in evaluation mode.
  * @param image The image. Its map covers the part that the network sees: the centre crop.
+ * @param options The class, and the method: "grad-cam" (the default) or "saliency".
+ * @returns The class and its map. The map of Grad-CAM is as large as the last map of features, such as
+ * 7×7; that of saliency has a value for each pixel that the network sees.
  * @throws {ArgumentError} When there is no such class or method, or an option is invalid.
  * @throws {PembrokeError} When the network has no weights, is in training mode, has no map of features
  * that Grad-CAM could use, or is changed before the explanation is complete.

@@ -24,7 +24,10 @@ export type { CodecModules, Decoder };
 export interface DecodeOptions {
   /** The image's name in errors and warnings, such as its path or URL. Default: "image". */
   readonly name?: string;
-  /** Reject images with more pixels than this. Default: 64,000,000 (64 megapixels). */
+  /**
+   * Rejects images with more pixels than this, before memory is allocated or a codec is loaded. Default:
+   * 64,000,000 (64 megapixels).
+   */
   readonly maxPixels?: number;
   /**
    * Called with a one-line message, which includes the name, if some of the image data is damaged
@@ -34,8 +37,8 @@ export interface DecodeOptions {
   /** Compiled codecs or your own decoders, for runtimes that cannot load codecs by themselves. */
   readonly codecs?: CodecModules;
   /**
-   * Keep the codec's memory for the next image instead of resetting it, which takes as long as
-   * decoding 100×100 pixels. Set `reuse` when you trust the images: a malicious one could corrupt the
+   * Keeps the codec's memory for the next image instead of resetting it, which takes as long as
+   * decoding 100×100 pixels. Only set `reuse` if you trust the images: a malicious one could corrupt the
    * images after it. A codec that reported a problem is never reused. Default: false.
    */
   readonly reuse?: boolean;

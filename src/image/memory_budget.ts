@@ -15,7 +15,7 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A part of a {@linkcode MemoryBudget}. */
+/** A part of a {@linkcode MemoryBudget}. Release it, or declare it with `using`. */
 export interface MemoryShare extends Disposable {
   /** Returns the share to the budget. Further calls do nothing. */
   release(): void;
@@ -28,8 +28,8 @@ interface Waiting {
 }
 
 /**
- * Limits the memory of all images that are decoded at once. Images wait for their share in the order
- * in which they ask for it.
+ * Limits the memory of all images that are decoded at once: pass it to {@linkcode decodeImage} as
+ * `memory`. Images wait for their share in the order in which they ask for it.
  *
  * @example
  * ```ts

@@ -6,7 +6,11 @@
 
 import { ArgumentError } from "../errors.ts";
 
-/** An image of 8-bit RGB pixels, row by row from the top left, 3 bytes each. */
+/**
+ * An image of 8-bit RGB pixels, row by row from the top left, 3 bytes each. {@linkcode decodeImage}
+ * returns one, {@linkcode fromRgba} makes one of a canvas's pixels, and any object with these fields is
+ * one.
+ */
 export interface RgbImage {
   /** Pixels in a row. */
   readonly width: number;

@@ -10,7 +10,10 @@ import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
 import { checkInterpolation, type Interpolation, resizeWindow, shorterSideTo } from "./resize.ts";
 
-/** How an image is resized, cropped and normalised for a network. */
+/**
+ * How an image is resized, cropped and normalised for a network: as its training images were. Values
+ * from 0 to 1 become `(value − mean) / std`. {@linkcode Classifier} has that of its network.
+ */
 export interface Preprocessing {
   /** The shorter side after resizing, in pixels. */
   readonly resize: number;
@@ -71,7 +74,10 @@ export const preprocessingChoices = {
 export const preprocessingNames =
   "resize interpolation crop cropWidth mean std channels layout rounding".split(" ");
 
-/** The preprocessing of torchvision's ImageNet models. */
+/**
+ * The preprocessing of torchvision's ImageNet models: the centre of 224×224 pixels, after the shorter side
+ * was resized to 256.
+ */
 export const imagenetPreprocessing: Preprocessing = {
   resize: 256,
   crop: 224,

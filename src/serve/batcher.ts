@@ -12,7 +12,7 @@ import type { Prediction } from "../models/classify.ts";
 import { checkFunction, checkOptions, checkSignal } from "../options.ts";
 import type { PhotoClassifier } from "./handler_options.ts";
 
-/** What {@linkcode Batcher} needs of a model. */
+/** What {@linkcode Batcher} and {@linkcode PhotoService} need of a model. Every `Classifier` has it. */
 export type BatchClassifier = Pick<Classifier, "type" | "preprocess" | "classifyBatch">;
 
 /** Options of {@linkcode Batcher}. */
@@ -33,7 +33,8 @@ interface PendingPhoto {
 }
 
 /**
- * Classifies photos in batches: one forward pass serves several requests.
+ * Classifies photos in batches: one forward pass serves several requests. Photos that arrive while one
+ * batch runs form the next one.
  *
  * @example
  * ```ts

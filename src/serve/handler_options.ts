@@ -7,7 +7,10 @@
 import type { CodecModules, DecodeOptions, RgbImage } from "../image/mod.ts";
 import type { Prediction } from "../models/mod.ts";
 
-/** A model, or a {@linkcode Batcher} in front of one. */
+/**
+ * What classifies the photos of a {@linkcode photoHandler}: a model, a {@linkcode Batcher} in front of
+ * one, or an object of your own.
+ */
 export interface PhotoClassifier {
   /** The model's name, as responses give it. */
   readonly type: string;
@@ -21,7 +24,7 @@ export interface PhotoClassifier {
   ): Promise<Prediction[]>;
 }
 
-/** A decoded photo. */
+/** A decoded photo, the result of the option `decode` of {@linkcode photoHandler}. */
 export interface DecodedPhoto {
   /** Width in pixels. */
   readonly width: number;

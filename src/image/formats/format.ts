@@ -14,8 +14,19 @@ export interface Size {
 }
 
 /**
- * A custom decoder. It takes the whole file and returns the pixels as stored, without applying EXIF
- * orientation.
+ * A custom decoder. It takes the whole file and returns the pixels as stored: RGBA in 8 bits, without
+ * applying EXIF orientation.
+ *
+ * @example The decoder of a page
+ * ```ts ignore
+ * const decoder: Decoder = async (bytes) => {
+ *   const bitmap = await createImageBitmap(new Blob([bytes]), { imageOrientation: "none" });
+ *   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d")!;
+ *   context.drawImage(bitmap, 0, 0);
+ *   return context.getImageData(0, 0, bitmap.width, bitmap.height);
+ * };
+ * const image = await decodeImage(bytes, { codecs: { jpeg: decoder, webp: decoder } });
+ * ```
  */
 export type Decoder = (bytes: Uint8Array) => RgbaImage | Promise<RgbaImage>;
 
@@ -25,8 +36,8 @@ export function isDecoder(codec: WebAssembly.Module | Decoder | undefined): code
 }
 
 /**
- * Codecs for runtimes and projects that cannot load them by themselves: compiled jSquash binaries, or
- * custom decoders.
+ * Codecs for runtimes and projects that cannot load them from npm by themselves: compiled binaries of
+ * jSquash, or custom decoders. Those that are missing are loaded from npm.
  */
 export interface CodecModules {
   /** `codec/dec/mozjpeg_dec.wasm` of `@jsquash/jpeg` 1.6.0, or a function. */
