@@ -36,19 +36,9 @@ const SUITES: Readonly<Record<string, Suite>> = {
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: string[]): Promise<number> {
-  const cores = navigator.hardwareConcurrency;
-  const programs = [...new Set(Object.values(SUITES).flatMap((suite) => suite.programs))];
-  let options: Arguments, suites: string[];
+  let options: Arguments;
   try {
-    const suiteNames = Object.keys(SUITES);
-    const defaultSuites = suiteNames.filter((name) => !SUITES[name].onRequest);
-    options = readArguments(args, { suites: suiteNames, defaultSuites, programs, cores });
-    suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
-    if (suites.length === 0) {
-      throw new Error(
-        `no suite of ${options.suites.join(", ")} runs ${options.only?.join(" or ")}`,
-      );
-    }
+    options = readOptions(args);
   } catch (error) {
     console.error(`error: ${firstLine(error)}`);
     return 2;
@@ -68,18 +58,36 @@ async function main(args: string[]): Promise<number> {
     console.error(`error: ${firstLine(error)}`);
     return 1;
   }
+  return await measure(options);
+}
 
+/** Reads the arguments. Keeps the suites that any of the selected programs takes part in. */
+function readOptions(args: string[]): Arguments {
+  const names = Object.keys(SUITES);
+  const options = readArguments(args, {
+    suites: names,
+    defaultSuites: names.filter((name) => !SUITES[name].onRequest),
+    programs: [...new Set(Object.values(SUITES).flatMap((suite) => suite.programs))],
+    cores: navigator.hardwareConcurrency,
+  });
+  const suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
+  if (suites.length > 0) return { ...options, suites };
+  throw new Error(`no suite of ${options.suites.join(", ")} runs ${options.only?.join(" or ")}`);
+}
+
+/** Runs the suites, and prints the results. Returns the exit status. */
+async function measure(options: Arguments): Promise<number> {
   const skipped = new SkippedPrograms(), measurements: Measurement[] = [], problems: string[] = [];
   const run: Run = {
     processor: cpus()[0]?.model ?? "unknown processor",
-    cores,
+    cores: navigator.hardwareConcurrency,
     runtime: `Deno ${Deno.version.deno}`,
     threads: options.threads,
     measured: measurements,
     leftOut: skipped.entries,
   };
   using machine = await Machine.start(options.threads);
-  for (const name of suites) {
+  for (const name of options.suites) {
     const suite = SUITES[name], results = suite.run({ options, machine, skipped });
     for await (const part of results instanceof Promise ? [results] : results) {
       measurements.push(...part);
