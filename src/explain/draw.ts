@@ -21,7 +21,7 @@ const defaultAlpha = 0.6;
  *
  * @param image The image. It is not changed.
  * @param map The result of {@linkcode explain} for the image.
- * @param options `alpha` is the share of the colours, from 0 to 1. Default 0.6.
+ * @param options `alpha` is the share of the colours, from 0 to 1. Default: 0.6.
  * @returns A new image.
  * @throws {ArgumentError} When the image or the map is invalid, alpha is not between 0 and 1, or an
  * option is unknown.

@@ -17,14 +17,14 @@ import { type HeatMap, normalised, rangeOf } from "./heat_map.ts";
  * @internal
  */
 export interface SaliencyOptions {
-  /** The number of noisy copies, for saliency. Default 16. */
+  /** The number of noisy copies, for saliency. Default: 16. */
   readonly samples?: number;
   /**
    * The standard deviation of the noise, as a share of the range of the image's values, for saliency.
-   * 0 computes the plain gradient once. Default 0.15.
+   * 0 computes the plain gradient once. Default: 0.15.
    */
   readonly noise?: number;
-  /** The seed of the noise, as for `torch.manual_seed`. Default 0. */
+  /** The seed of the noise, as for `torch.manual_seed`. Default: 0. */
   readonly seed?: number;
 }
 

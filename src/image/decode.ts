@@ -77,10 +77,10 @@ export interface DecodeOptions {
  * @param bytes The whole file.
  * @param options The image's name, its size limit, and the codecs to use.
  * @returns The pixels.
- * @throws {TooLargeError} If the header states more than `maxPixels` pixels, if the image needs more
- * memory than `memory` has, or if a JPEG has far more scans than its size justifies.
- * @throws {FileError} If the file is not a supported image, or is truncated or damaged.
- * @throws {ArgumentError} If `bytes` is not a Uint8Array, or an option is invalid.
+ * @throws {TooLargeError} When the header states more than `maxPixels` pixels, when the image needs more
+ * memory than `memory` has, or when a JPEG has far more scans than its size justifies.
+ * @throws {FileError} When the file is not a supported image, or is truncated or damaged.
+ * @throws {ArgumentError} When `bytes` is not a Uint8Array, or an option is invalid.
  *
  * @example
  * ```ts

@@ -20,7 +20,7 @@ const pieceBytes = 2 ** 16;
  * browsers.
  *
  * @returns The bytes of the file.
- * @throws {ArgumentError} If `data` does not have `width × height × 3` bytes.
+ * @throws {ArgumentError} When `data` does not have `width × height × 3` bytes.
  *
  * @example
  * ```ts

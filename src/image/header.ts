@@ -37,8 +37,8 @@ const defaultMaxPixels = 64_000_000;
  * Reads an image's header.
  *
  * @param op The name of the function in errors.
- * @throws {TooLargeError} If it states more than `maxPixels` pixels.
- * @throws {FileError} If it is not the header of a supported image.
+ * @throws {TooLargeError} When it states more than `maxPixels` pixels.
+ * @throws {FileError} When it is not the header of a supported image.
  */
 export function readHeader(
   bytes: Uint8Array,
@@ -75,8 +75,8 @@ export function readHeader(
  * @param bytes The whole file.
  * @param options The image's name in errors, and the limit of its size.
  * @returns Bytes.
- * @throws {TooLargeError} If the header states more than `maxPixels` pixels.
- * @throws {FileError} If it is not the header of a supported image.
+ * @throws {TooLargeError} When the header states more than `maxPixels` pixels.
+ * @throws {FileError} When it is not the header of a supported image.
  *
  * @example
  * ```ts

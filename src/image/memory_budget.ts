@@ -51,7 +51,7 @@ export class MemoryBudget {
    * Creates a budget.
    *
    * @param bytes The memory in bytes.
-   * @throws {ArgumentError} If `bytes` is not positive.
+   * @throws {ArgumentError} When `bytes` is not positive.
    */
   constructor(readonly bytes: number) {
     if (!(bytes > 0)) {
@@ -73,7 +73,7 @@ export class MemoryBudget {
    * Waits for a share of the budget.
    *
    * @param bytes The memory that the image needs, such as the result of `imageMemory()`.
-   * @throws {TooLargeError} If that is more than the whole budget.
+   * @throws {TooLargeError} When that is more than the whole budget.
    */
   async acquire(bytes: number, options: AcquireOptions = {}): Promise<MemoryShare> {
     const { name = "image", signal } = options;

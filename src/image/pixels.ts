@@ -40,7 +40,7 @@ export interface RgbaImage {
  *
  * @param image The pixels, for example from `context.getImageData(…)`.
  * @returns A copy without alpha.
- * @throws {ArgumentError} If `data` does not have `width × height × 4` bytes.
+ * @throws {ArgumentError} When `data` does not have `width × height × 4` bytes.
  *
  * @example
  * ```ts

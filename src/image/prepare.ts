@@ -31,7 +31,7 @@ export type PrepareOptions = Pick<DecodeOptions, "name" | "maxPixels" | "reuse">
  * Decodes an image and preprocesses it.
  *
  * @param bytes The whole file.
- * @throws {FileError} If the image cannot be decoded; see `decodeImage()`.
+ * @throws {FileError} When the image cannot be decoded; see `decodeImage()`.
  */
 export async function prepareImage(
   bytes: Uint8Array,

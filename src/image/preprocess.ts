@@ -123,7 +123,7 @@ export const caffePreprocessing: Preprocessing = {
  * @param image The image. It is not changed.
  * @param size Side of the square, in pixels.
  * @returns A new image of `size × size` pixels.
- * @throws {ArgumentError} If the size is not a positive integer.
+ * @throws {ArgumentError} When the size is not a positive integer.
  *
  * @example
  * ```ts
@@ -150,7 +150,7 @@ export function centerCrop(image: RgbImage, size: number): RgbImage {
  * @param options Sizes and statistics. Default: those of ImageNet.
  * @returns `3 × crop × cropWidth` floats: the red, green and blue planes, or what `channels` and
  * `layout` say.
- * @throws {ArgumentError} If a size is not a positive integer, a mean or standard deviation is not
+ * @throws {ArgumentError} When a size is not a positive integer, a mean or standard deviation is not
  * finite, a standard deviation is 0, or an option or its value is unknown.
  *
  * @example

@@ -57,7 +57,7 @@ interface Window {
  * @param height Height of the result in pixels.
  * @param interpolation The filter. Default: bilinear.
  * @returns A new image.
- * @throws {ArgumentError} If a size is not a positive integer, or the filter is unknown.
+ * @throws {ArgumentError} When a size is not a positive integer, or the filter is unknown.
  *
  * @example
  * ```ts
@@ -87,7 +87,7 @@ export function resize(
  * @param image The image. It is not changed.
  * @param size The shorter side of the result, in pixels.
  * @returns A new image.
- * @throws {ArgumentError} If the size is not a positive integer.
+ * @throws {ArgumentError} When the size is not a positive integer.
  *
  * @example
  * ```ts

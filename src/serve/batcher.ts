@@ -66,7 +66,7 @@ export class Batcher implements PhotoClassifier {
    * Creates a batcher.
    *
    * @param model The classifier, with its weights loaded.
-   * @throws {ArgumentError} If `maxBatchSize` is not a positive integer.
+   * @throws {ArgumentError} When `maxBatchSize` is not a positive integer.
    */
   constructor(
     model: BatchClassifier,
@@ -88,7 +88,7 @@ export class Batcher implements PhotoClassifier {
    * Classifies a photo as {@linkcode Classifier.classify} does, together with others in a batch. A
    * photo whose signal aborts before its batch starts is dropped, and rejected with the reason.
    *
-   * @throws {ArgumentError} If `topK` is not a positive integer.
+   * @throws {ArgumentError} When `topK` is not a positive integer.
    */
   async classify(
     photo: RgbImage | Float32Array,

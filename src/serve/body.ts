@@ -15,7 +15,7 @@ const accept = "image/*, application/octet-stream, multipart/form-data";
  * Checks the content type of a request before its body is read. Returns a function that finds the photo
  * in the body.
  *
- * @throws {RequestError} If the request holds no photo.
+ * @throws {RequestError} When the request holds no photo.
  */
 export function photoReader(request: Request): (upload: Upload) => Uint8Array<ArrayBuffer> {
   const type = request.headers.get("content-type") ?? "";

@@ -15,7 +15,7 @@ const maxParts = 100;
  * Returns the first file of a `multipart/form-data` body (RFC 7578), as a view of the body.
  *
  * @param type The body's content type, which has the boundary.
- * @throws {RequestError} If the form is malformed or has no file.
+ * @throws {RequestError} When the form is malformed or has no file.
  */
 export function firstFile(body: Uint8Array<ArrayBuffer>, type: string): Uint8Array<ArrayBuffer> {
   const boundary = parametersOf(type).get("boundary");

@@ -25,7 +25,7 @@ import { PhotoHandler } from "./photo_handler.ts";
  * A photo whose client has disconnected is dropped. The runtime has to report that with the request's
  * `signal`.
  *
- * @throws {ArgumentError} If an option is invalid.
+ * @throws {ArgumentError} When an option is invalid.
  *
  * @example
  * ```ts

@@ -42,7 +42,7 @@ export class ModelLoader<T> {
   /**
    * Returns the model. After a failure, the next call loads it again.
    *
-   * @throws {RequestError} If it takes too long.
+   * @throws {RequestError} When it takes too long.
    */
   async get(): Promise<T> {
     if (this.#model) return this.#model;

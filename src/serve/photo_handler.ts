@@ -42,7 +42,7 @@ export class PhotoHandler {
    * @param op The name of the function or class in error messages.
    * @param batches Whether photos are classified together. Then `maxDecodes` limits only decoding, and
    * `decode` must return preprocessed values, because those of a whole batch need less memory than pixels.
-   * @throws {ArgumentError} If an option is invalid.
+   * @throws {ArgumentError} When an option is invalid.
    */
   constructor(op: string, options: PhotoHandlerOptions, { batches = false } = {}) {
     const { maxPixels, decode = defaultDecode(options), onError = console.error, cors } = options;

@@ -57,7 +57,7 @@ export class PhotoService {
    * Creates a service.
    *
    * @param model The classifier, with its weights loaded.
-   * @throws {ArgumentError} If an option is invalid.
+   * @throws {ArgumentError} When an option is invalid.
    */
   constructor(model: BatchClassifier, options: PhotoServiceOptions = {}) {
     const op = "PhotoService";

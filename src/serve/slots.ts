@@ -38,7 +38,7 @@ export class Slots {
   /**
    * Takes a slot.
    *
-   * @throws {RequestError} If all are taken.
+   * @throws {RequestError} When all are taken.
    */
   take(): Slot {
     if (this.full) throw busy();

@@ -33,7 +33,7 @@ export class Uploads {
    * Creates a reader of bodies.
    *
    * @param op The function whose options the limits are, for errors.
-   * @throws {ArgumentError} If a limit is not positive.
+   * @throws {ArgumentError} When a limit is not positive.
    */
   constructor(op: string, limits: UploadLimits) {
     for (const name of ["maxBytes", "maxUploads", "maxUploadBytes"] as const) {
@@ -57,7 +57,7 @@ export class Uploads {
   /**
    * Reads a body.
    *
-   * @throws {RequestError} If it is too large, too slow or incomplete, or there is no space for it.
+   * @throws {RequestError} When it is too large, too slow or incomplete, or there is no space for it.
    */
   async read({ headers, body }: Request): Promise<Upload> {
     if (!body) return { bytes: new Uint8Array(0), release() {} };

@@ -12,16 +12,16 @@ import { Optimizer, type OptimizerSettings, type Trainable } from "./optimizer.t
 
 /** Options of {@linkcode AdamW}, with PyTorch's names and defaults. */
 export interface AdamWOptions {
-  /** Learning rate. Default 1e-3. */
+  /** Learning rate. Default: 1e-3. */
   readonly lr?: number;
   /**
-   * Decay rates of the running means of the gradient and of its square, from 0 to below 1. Default
+   * Decay rates of the running means of the gradient and of its square, from 0 to below 1. Default:
    * [0.9, 0.999].
    */
   readonly betas?: readonly [number, number];
-  /** Added to the divisor to avoid division by 0. Default 1e-8. */
+  /** Added to the divisor to avoid division by 0. Default: 1e-8. */
   readonly eps?: number;
-  /** Weight decay: each step multiplies the weights by 1 − lr · weightDecay. Default 0.01. */
+  /** Weight decay: each step multiplies the weights by 1 − lr · weightDecay. Default: 0.01. */
   readonly weightDecay?: number;
 }
 

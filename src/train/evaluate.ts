@@ -29,7 +29,7 @@ export interface Evaluation {
  * afterwards.
  *
  * @param model A model from [N, …sampleShape] to scores of the shape [N, classes], before a softmax.
- * @param options `batchSize` is the number of samples in a forward pass. Default 64.
+ * @param options `batchSize` is the number of samples in a forward pass. Default: 64.
  * @returns The mean cross-entropy `loss`, and the shares `accuracy` and `top5` from 0 to 1.
  * @throws {ArgumentError} When `batchSize` is not a positive integer.
  *

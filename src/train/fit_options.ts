@@ -31,19 +31,19 @@ export interface FitOptions {
    */
   readonly validation?: NamedDataset;
   /**
-   * The parts of the cross-validation: each is held out once. Default 5. There is none with
+   * The parts of the cross-validation: each is held out once. Default: 5. There is none with
    * `validation` and one weight decay.
    */
   readonly folds?: number;
-  /** The weight decays to choose from. Default 1, 3, 10 and 30. */
+  /** The weight decays to choose from. Default: 1, 3, 10 and 30. */
   readonly weightDecays?: readonly number[];
-  /** Steps of AdamW. Default 60. */
+  /** Steps of AdamW. Default: 60. */
   readonly steps?: number;
-  /** Whether to learn from the mirror image of each sample, too. Default true. */
+  /** Whether to learn from the mirror image of each sample, too. Default: true. */
   readonly mirror?: boolean;
-  /** Samples in a forward pass. Default 16. */
+  /** Samples in a forward pass. Default: 16. */
   readonly batchSize?: number;
-  /** The seed of the parts. Default 0. */
+  /** The seed of the parts. Default: 0. */
   readonly seed?: number;
   /** Called after each batch of samples, and each part of the cross-validation. */
   readonly onProgress?: (progress: FitProgress) => void;

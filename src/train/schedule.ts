@@ -21,7 +21,7 @@ export type Schedule = (step: number) => number;
 export interface WarmUpOptions {
   /** The learning rate after the warm-up. */
   readonly lr: number;
-  /** Number of steps in which the rate grows linearly from lr/(warmUp + 1) to lr. Default 0. */
+  /** Number of steps in which the rate grows linearly from lr/(warmUp + 1) to lr. Default: 0. */
   readonly warmUp?: number;
 }
 

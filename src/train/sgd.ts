@@ -14,14 +14,14 @@ import { Optimizer, type OptimizerSettings, parametersOf, type Trainable } from 
 export interface SGDOptions {
   /** Learning rate. */
   readonly lr: number;
-  /** The share of the velocity that the next step keeps. Default 0. */
+  /** The share of the velocity that the next step keeps. Default: 0. */
   readonly momentum?: number;
   /**
    * The factor of the weights that is added to the gradient. A function returns it for each
-   * parameter, like PyTorch's parameter groups. Default 0.
+   * parameter, like PyTorch's parameter groups. Default: 0.
    */
   readonly weightDecay?: number | ((name: string, shape: Shape) => number);
-  /** Uses Nesterov momentum (Sutskever et al. 2013). Default false. */
+  /** Uses Nesterov momentum (Sutskever et al. 2013). Default: false. */
   readonly nesterov?: boolean;
 }
 

@@ -25,7 +25,7 @@ export interface TrainerOptions {
   readonly schedule?: Schedule;
   /** The largest norm of all gradients together. Larger gradients are scaled down. Default: no limit. */
   readonly clipNorm?: number;
-  /** The share of the target probability that is spread over all classes, from 0 to 1. Default 0. */
+  /** The share of the target probability that is spread over all classes, from 0 to 1. Default: 0. */
   readonly labelSmoothing?: number;
   /**
    * The decay of an exponential moving average of the model's values, running statistics included,
@@ -35,7 +35,7 @@ export interface TrainerOptions {
    * accurate than the last values: see `Trainer.withAverage()`. Default: none.
    */
   readonly emaDecay?: number;
-  /** The seed of shuffling, augmentation and dropout. Default 0. */
+  /** The seed of shuffling, augmentation and dropout. Default: 0. */
   readonly seed?: number;
 }
 

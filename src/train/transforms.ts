@@ -28,9 +28,9 @@ function between(generator: RandomGenerator, from: number, to: number): number {
  * @internal
  */
 export interface RandomResizedCropOptions {
-  /** The area of the crop as a share of the image, [min, max]. Default [0.08, 1]. */
+  /** The area of the crop as a share of the image, [min, max]. Default: [0.08, 1]. */
   readonly scale?: readonly [number, number];
-  /** Width / height of the crop, [min, max]. Default [3/4, 4/3]. */
+  /** Width / height of the crop, [min, max]. Default: [3/4, 4/3]. */
   readonly ratio?: readonly [number, number];
 }
 
@@ -99,7 +99,7 @@ function randomPart(
 /**
  * Swaps left and right with a probability, `torchvision.transforms.RandomHorizontalFlip`.
  *
- * @param p The probability. Default 0.5.
+ * @param p The probability. Default: 0.5.
  * @throws {ArgumentError} When p is not between 0 and 1.
  *
  * @example
@@ -137,11 +137,11 @@ export function randomHorizontalFlip(p = 0.5): Transform {
  * @internal
  */
 export interface ColorJitterOptions {
-  /** The range of the factor of all colours. Default 0. */
+  /** The range of the factor of all colours. Default: 0. */
   readonly brightness?: number;
-  /** The range of the factor of the difference from the mean grey of the image. Default 0. */
+  /** The range of the factor of the difference from the mean grey of the image. Default: 0. */
   readonly contrast?: number;
-  /** The range of the factor of the difference from the grey of the pixel. Default 0. */
+  /** The range of the factor of the difference from the grey of the pixel. Default: 0. */
   readonly saturation?: number;
 }
 

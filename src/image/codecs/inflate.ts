@@ -42,7 +42,7 @@ export class Inflater {
    * Fills an array with the next bytes.
    *
    * @returns False if the stream ends before that.
-   * @throws {Error} If the stream is invalid.
+   * @throws {Error} When the stream is invalid.
    */
   async fill(target: Uint8Array): Promise<boolean> {
     for (let filled = 0; filled < target.length;) {

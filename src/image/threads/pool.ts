@@ -52,7 +52,7 @@ export class DecodePool implements Disposable {
    *
    * @param count Number of workers.
    * @param preprocessing Applied to every image.
-   * @throws {ArgumentError} If an option is not positive.
+   * @throws {ArgumentError} When an option is not positive.
    */
   constructor(count: number, preprocessing: Preprocessing, options: DecodePoolOptions = {}) {
     const { memoryBytes, deadlineMs = 10_000 } = options;
@@ -72,11 +72,11 @@ export class DecodePool implements Disposable {
    * takes over, and the other images of the worker are decoded again.
    *
    * @param bytes The whole file. Do not change it while it is being decoded; it is empty afterwards.
-   * @throws {TooLargeError} If the image has too many pixels, or needs more than all of the memory.
-   * @throws {FileError} If the image cannot be decoded; see `decodeImage()`.
-   * @throws {DecodeTimeoutError} If the image misses its deadline.
-   * @throws {ThreadCrashError} If the image crashes a worker that holds no other image.
-   * @throws {ThreadStartError} If workers cannot start.
+   * @throws {TooLargeError} When the image has too many pixels, or needs more than all of the memory.
+   * @throws {FileError} When the image cannot be decoded; see `decodeImage()`.
+   * @throws {DecodeTimeoutError} When the image misses its deadline.
+   * @throws {ThreadCrashError} When the image crashes a worker that holds no other image.
+   * @throws {ThreadStartError} When workers cannot start.
    */
   async decode(
     bytes: Uint8Array<ArrayBuffer>,

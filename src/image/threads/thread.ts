@@ -93,11 +93,11 @@ export class DecodeThread implements Disposable {
    *
    * @param signal Cancels the image if the worker has not begun it. Otherwise, the promise settles
    * when the worker has finished it.
-   * @throws {FileError} If the image cannot be decoded; see `decodeImage()`.
-   * @throws {DecodeTimeoutError} If the image takes longer than the deadline.
-   * @throws {ThreadCrashError} If the worker crashes first, on this image or on another.
-   * @throws {ThreadStoppedError} If another image missed its deadline.
-   * @throws {ThreadStartError} If the worker cannot start.
+   * @throws {FileError} When the image cannot be decoded; see `decodeImage()`.
+   * @throws {DecodeTimeoutError} When the image takes longer than the deadline.
+   * @throws {ThreadCrashError} When the worker crashes first, on this image or on another.
+   * @throws {ThreadStoppedError} When another image missed its deadline.
+   * @throws {ThreadStartError} When the worker cannot start.
    */
   async decode(job: DecodeJob, signal?: AbortSignal): Promise<PreparedImage> {
     if (this.#error) throw this.#error;
