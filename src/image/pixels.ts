@@ -62,6 +62,11 @@ export function fromRgba(image: RgbaImage): RgbImage {
   return { width, height, data };
 }
 
+/** The luma of the pixel whose red is at an index (ITU-R BT.601), rounded as in Pillow. */
+export function lumaAt(data: RgbImage["data"], i: number): number {
+  return (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471 + 0x8000) >> 16;
+}
+
 /** Throws unless the size is valid and the data has the length for it. */
 export function checkPixels(op: string, image: RgbImage | RgbaImage, channels: 3 | 4): void {
   if (!ArrayBuffer.isView(image?.data)) {

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
-import { checkPixels, checkSize, type RgbImage } from "./pixels.ts";
+import { checkPixels, checkSize, lumaAt, type RgbImage } from "./pixels.ts";
 import { release } from "./release.ts";
 import { checkInterpolation, type Interpolation, resizeWindow, shorterSideTo } from "./resize.ts";
 
@@ -179,7 +179,7 @@ export function preprocess(
   const cropped = { width: cropWidth, height: crop };
   const { data } = resizeAndCrop(image, { width, height }, cropped, interpolation, rounding);
   const area = crop * cropWidth, planes = channels === "gray" ? 1 : 3;
-  if (channels === "gray") averageColors(data);
+  if (channels === "gray") redToLuma(data);
   const tensor = new Float32Array(planes * area);
   const [planeStep, pixelStep] = layout === "nchw" ? [area, 1] : [1, planes];
   for (let c = 0; c < planes; c++) {
@@ -238,11 +238,9 @@ function choice<K extends keyof typeof preprocessingChoices>(
   throw new ArgumentError("preprocess", name, value, expected);
 }
 
-/** Replaces the red of each pixel by its luma, rounded as in Pillow. */
-function averageColors(data: RgbImage["data"]): void {
-  for (let i = 0; i < data.length; i += 3) {
-    data[i] = (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471 + 0x8000) >> 16;
-  }
+/** Replaces the red of each pixel by its luma. */
+function redToLuma(data: RgbImage["data"]): void {
+  for (let i = 0; i < data.length; i += 3) data[i] = lumaAt(data, i);
 }
 
 /** The normalised value of each byte of a channel. Every step is rounded to float32, as in PyTorch. */

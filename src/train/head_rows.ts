@@ -122,7 +122,7 @@ export async function measureHead(
 }
 
 /** Classifies rows. `indices` are the samples that they belong to. */
-export function classifyRows(
+function classifyRows(
   { weight, bias }: TrainedHead,
   { values, count, labels }: FeatureRows,
   indices: readonly number[],

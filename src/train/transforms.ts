@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkPixels, type RgbImage } from "../image/pixels.ts";
+import { checkPixels, lumaAt, type RgbImage } from "../image/pixels.ts";
 import { resizeWindow } from "../image/resize.ts";
 import { checkInteger, checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
@@ -180,18 +180,13 @@ export function colorJitter(options: ColorJitterOptions = {}): Transform {
     if (brightness > 0) blend(data, light, () => 0);
     if (contrast > 0) {
       let sum = 0;
-      for (let i = 0; i < data.length; i += 3) sum += grayOf(data, i);
+      for (let i = 0; i < data.length; i += 3) sum += lumaAt(data, i);
       const mean = Math.floor(sum / (width * height) + 0.5);
       blend(data, difference, () => mean);
     }
-    if (saturation > 0) blend(data, color, (i) => grayOf(data, i));
+    if (saturation > 0) blend(data, color, (i) => lumaAt(data, i));
     return { width, height, data };
   };
-}
-
-/** The grey of a pixel (ITU-R 601), rounded as in Pillow. */
-function grayOf(data: Uint8ClampedArray, i: number): number {
-  return (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471 + 0x8000) >> 16;
 }
 
 /** Multiplies the difference of each pixel from another colour by a factor, as Pillow's `blend`. */

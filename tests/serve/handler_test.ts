@@ -218,7 +218,7 @@ Deno.test("photoHandler() rejects invalid options", () => {
   }
 });
 
-/** A body that never ends, sent as this many bytes every so many milliseconds. */
+/** A body that never ends: it sends some bytes at regular intervals. */
 function trickle(bytes: number, everyMs: number): ReadableStream<Uint8Array<ArrayBuffer>> {
   let timer: ReturnType<typeof setInterval>;
   return new ReadableStream({

@@ -7,7 +7,7 @@
 import { FileError } from "../../mod.ts";
 
 /** The number of equal intervals of probability. */
-export const binCount = 15;
+const binCount = 15;
 
 /** The predictions with a probability in an interval. */
 export interface Bin {

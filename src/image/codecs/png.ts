@@ -36,14 +36,6 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
   const step = Math.max(1, samples * bits / 8);
   const data = new Uint8Array(size.width * size.height * 3);
   const inflater = new Inflater(dataParts(bytes, name), inputBytes);
-  const next = async (rows: Uint8Array) => {
-    const filled = await inflater.fill(rows).catch(() => {
-      if (!complete && inflater.ended) return false;
-      throw damaged(name, "PNG", "its image data cannot be decompressed");
-    });
-    if (filled) return;
-    throw complete ? damaged(name, "PNG", "its image data ends too early") : truncated(name, "PNG");
-  };
   try {
     for (const pass of passesOf(size, header)) {
       const { rowBytes, bandRows } = pass, stride = 1 + rowBytes;
@@ -52,7 +44,7 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
       for (let y = 0; y < pass.height;) {
         const count = Math.min(bandRows, pass.height - y);
         const rows = band.subarray(0, count * stride);
-        await next(rows);
+        await inflateRows(inflater, rows, { name, complete });
         signal?.throwIfAborted();
         if (!unfilter(rows, above, step)) {
           throw damaged(name, "PNG", "a row uses an unknown filter");
@@ -73,6 +65,20 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
     inflater.cancel();
   }
   return { ...size, data };
+}
+
+/** Inflates whole rows. `complete` says whether the file has its last chunk. */
+async function inflateRows(
+  inflater: Inflater,
+  rows: Uint8Array,
+  { name, complete }: { readonly name: string; readonly complete: boolean },
+): Promise<void> {
+  const isFilled = await inflater.fill(rows).catch(() => {
+    if (!complete && inflater.ended) return false;
+    throw damaged(name, "PNG", "its image data cannot be decompressed");
+  });
+  if (isFilled) return;
+  throw complete ? damaged(name, "PNG", "its image data ends too early") : truncated(name, "PNG");
 }
 
 /** Bytes of EXIF data as text to read: more than the largest of a JPEG takes. */
