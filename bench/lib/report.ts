@@ -98,10 +98,10 @@ function machineRows(run: Run, threads: number, others: readonly string[]): Row[
 /** Notes on versions, the meaning of the columns, the outputs' errors, and skipped programs. */
 function notes(run: Run): string[] {
   const results = run.measured.flatMap(({ results }) => results);
-  const others = columnsOf(run),
-    single = others.filter((program) =>
-      results.every((result) => result.program !== program || result.threads === 1)
-    );
+  const others = columnsOf(run);
+  const single = others.filter((program) =>
+    results.every((result) => result.program !== program || result.threads === 1)
+  );
   const versions = [...new Set(results.map(({ program }) => program))].map((program) =>
     `${program} ${results.find((result) => result.program === program)!.version}`
   );
@@ -151,8 +151,8 @@ function errors(run: Run): string[] {
   const compared = run.measured.flatMap(({ task, results }) =>
     results.filter(({ reference }) => !reference).map((result) => ({ ...result, task }))
   );
-  const right = compared.filter(({ ms }) => ms), wrong = compared.filter(({ ms }) => !ms);
-  const tolerances = Map.groupBy(right, ({ tolerance }) => tolerance);
+  const correct = compared.filter(({ ms }) => ms), wrong = compared.filter(({ ms }) => !ms);
+  const tolerances = Map.groupBy(correct, ({ tolerance }) => tolerance);
   return [
     ...tolerances.entries().map(([tolerance, results]) => {
       const largest = Math.max(...results.map(({ error }) => error!)).toExponential(0);

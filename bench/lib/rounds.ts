@@ -1,3 +1,9 @@
+/**
+ * Times programs in turns.
+ *
+ * @module
+ */
+
 /** Something to time. */
 export interface Contender {
   readonly name: string;
@@ -9,6 +15,7 @@ export interface Contender {
   run(): Promise<number>;
 }
 
+/** Options of {@linkcode interleave}. */
 export interface RoundsOptions {
   /** Untimed rounds at the start, in which compilers and caches warm up and memory grows. */
   readonly warmUp: number;

@@ -17,9 +17,10 @@ import type { Peer, Work } from "../peers/peer.ts";
 /** Allowed relative error. Winograd has larger rounding errors than direct sums. */
 const TOLERANCE = 1e-3;
 
+/** Untimed rounds at the start. */
 const WARM_UP = 2;
 
-/** ONNX Runtime's threads spin for about 50 ms before they sleep. */
+/** Milliseconds to wait after programs with threads: ONNX Runtime's spin for about 50 before they sleep. */
 const REST_MS = 100;
 
 /** The seed of all random numbers. */
@@ -120,6 +121,7 @@ async function compare(
   return errors;
 }
 
+/** Times the entries whose errors are within their tolerance, and returns the results of all tasks. */
 async function time(
   label: string,
   rounds: number,

@@ -27,14 +27,16 @@ calibration error: how far probabilities are from the share of right predictions
 
 Usage: deno task evaluate --data FOLDER [options] [WEIGHTS…]
 
-Without WEIGHTS, it evaluates the bundled model. Several files are each compared with the first.
+Without WEIGHTS, it evaluates the bundled model. Each of several files is compared with the first.
 
 Options:
-      --data FOLDER  the data: classes.tsv, and a sheet <wnid>.jpg per class in val/
-      --per-class N  use only N images per class, for a quick test
-      --tsv FILE     write the accuracy of each class to FILE (for the last weights)
-      --calibration FILE  write images and right predictions by probability to FILE (likewise)
-  -h, --help         print this help`;
+      --data FOLDER       the data: classes.tsv, and a sheet <wnid>.jpg per class in val/
+      --per-class N       use only N images per class, for a quick test
+      --tsv FILE          write the accuracy of each class to FILE
+      --calibration FILE  write images and right predictions by probability to FILE
+  -h, --help              print this help
+
+Of several WEIGHTS, the files have the results of the last ones.`;
 
 interface Options {
   readonly data: string;

@@ -170,11 +170,10 @@ function formatRow(
   { epoch, side, loss, accuracy, top1, top5, imagesPerSecond, seconds }: LogRow,
 ): string {
   const percent = (share: number) => `${(share * 100).toFixed(2)} %`;
-  return `epoch ${epoch}, ${side}×${side}: loss ${loss.toFixed(4)}, accuracy ${
-    percent(accuracy)
-  }; validation ` +
-    `top-1 ${percent(top1)}, top-5 ${percent(top5)}; ${imagesPerSecond.toFixed(1)} images/s, ` +
-    `${seconds.toFixed(0)} s`;
+  return `epoch ${epoch}, ${side}×${side}: ` +
+    `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}; ` +
+    `validation top-1 ${percent(top1)}, top-5 ${percent(top5)}; ` +
+    `${imagesPerSecond.toFixed(1)} images/s, ${seconds.toFixed(0)} s`;
 }
 
 async function readImages(

@@ -147,13 +147,25 @@ async function getInstance(job: CodecJob): Promise<CodecInstance> {
       return undefined; // no source phase imports here: the factory fetches the binary itself
     },
   );
-  const idleInstances = job.reuse ? reusedInstances : resetInstances;
-  const idle = module && idleInstances.get(module);
-  if (module && idle) {
-    idleInstances.delete(module); // until it has decoded this image
-    idle.printed = [];
-    return idle;
-  }
+  return module && takeIdle(module, job) || await makeInstance(factory, module, job);
+}
+
+/** Takes an idle instance, which nobody else gets until it has decoded this image. */
+function takeIdle(module: WebAssembly.Module, { reuse }: CodecJob): CodecInstance | undefined {
+  const idleInstances = reuse ? reusedInstances : resetInstances;
+  const idle = idleInstances.get(module);
+  if (!idle) return undefined;
+  idleInstances.delete(module);
+  idle.printed = [];
+  return idle;
+}
+
+/** Makes an instance, which can be reset if it will be kept. */
+async function makeInstance(
+  factory: Factory,
+  module: WebAssembly.Module | undefined,
+  job: CodecJob,
+): Promise<CodecInstance> {
   let result: CodecInstance | undefined;
   const print = (line: string) => void result?.printed.push(line);
   let instance: WebAssembly.Instance | undefined;
