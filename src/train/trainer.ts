@@ -8,15 +8,14 @@ import { PembrokeError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { forgetTrainedRanges } from "../models/input_ranges.ts";
 import { checkNumber } from "../ops/checks.ts";
-import { copyInto, copyOf } from "../ops/arithmetic.ts";
 import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
-import type { Tensor } from "../tensor.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
 import { checkModel, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
+import { restoringStatistics } from "./running_statistics.ts";
 import { checkParameters, checkTrainerOptions, type TrainerOptions } from "./trainer_options.ts";
 
 export type { TrainerOptions };
@@ -62,6 +61,14 @@ export interface TrainerState {
   loss: number;
   /** The number of correctly classified samples. */
   correct: number;
+}
+
+/** What a step measured on its batch. */
+interface BatchResult {
+  /** The mean loss of the samples. */
+  readonly loss: number;
+  /** The number of correctly classified samples. */
+  readonly correct: number;
 }
 
 /**
@@ -218,11 +225,11 @@ export class Trainer implements Disposable {
   async #step(): Promise<Progress> {
     await this.#pause();
     const { model, state } = this, random = this.generator.getState();
-    let labels: Batch["labels"], result: { readonly loss: number; readonly correct: number };
+    let labels: Batch["labels"], result: BatchResult;
     try {
       const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
       labels = batch.labels;
-      result = await keepingBuffers(model, () => this.#update(batch));
+      result = await restoringStatistics(model, () => this.#update(batch));
     } catch (error) {
       this.generator.setState(random);
       throw error;
@@ -241,12 +248,12 @@ export class Trainer implements Disposable {
   }
 
   /** Computes the gradients of a batch, and moves the parameters. */
-  async #update(batch: Batch): Promise<{ loss: number; correct: number }> {
+  async #update(batch: Batch): Promise<BatchResult> {
     const { optimizer, schedule, clipNorm } = this.options;
     this.average?.checkUnused("Trainer");
     checkParameters(this.model, optimizer);
     optimizer.zeroGrad();
-    const { loss, correct } = await this.#computeGradients(batch);
+    const result = await this.#computeGradients(batch), { loss } = result;
     if (!Number.isFinite(loss)) {
       throw new PembrokeError(
         `Trainer: the loss is ${loss} in step ${optimizer.steps}; lower the learning rate or set ` +
@@ -269,13 +276,11 @@ export class Trainer implements Disposable {
     optimizer.step();
     forgetTrainedRanges(this.model);
     this.average?.update(optimizer.steps - 1);
-    return { loss, correct };
+    return result;
   }
 
   /** Runs the forward and backward pass of a batch. */
-  async #computeGradients(
-    { values, shape, labels }: Batch,
-  ): Promise<{ loss: number; correct: number }> {
+  async #computeGradients({ values, shape, labels }: Batch): Promise<BatchResult> {
     const { labelSmoothing } = this.options;
     using x = this.model.backend.upload(values, shape);
     using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
@@ -312,25 +317,5 @@ export class Trainer implements Disposable {
       imagesPerSecond,
       secondsLeft: remaining / imagesPerSecond,
     };
-  }
-}
-
-/** Runs a function. If it fails, restores the running statistics of the model. */
-async function keepingBuffers<T>(model: Layer, run: () => Promise<T>): Promise<T> {
-  const copies = new Map<Tensor, Tensor>();
-  try {
-    for (const { isBuffer, tensor } of model.stateDict().values()) {
-      if (isBuffer && tensor) copies.set(tensor, copyOf(tensor));
-    }
-    return await run();
-  } catch (error) {
-    try {
-      for (const [tensor, copy] of copies) copyInto(tensor, copy);
-    } catch {
-      // the backend is lost, or was disposed: the first error says more
-    }
-    throw error;
-  } finally {
-    for (const copy of copies.values()) copy.dispose();
   }
 }

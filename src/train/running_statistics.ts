@@ -1,0 +1,29 @@
+/**
+ * The running statistics of batch normalisation, which forward passes change in training mode.
+ *
+ * @module
+ */
+
+import type { Layer } from "../layers/layer.ts";
+import { copyInto, copyOf } from "../ops/arithmetic.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Runs a function. If it fails, restores the running statistics of the model. */
+export async function restoringStatistics<T>(model: Layer, run: () => Promise<T>): Promise<T> {
+  const copies = new Map<Tensor, Tensor>();
+  try {
+    for (const { isBuffer, tensor } of model.stateDict().values()) {
+      if (isBuffer && tensor) copies.set(tensor, copyOf(tensor));
+    }
+    return await run();
+  } catch (error) {
+    try {
+      for (const [tensor, copy] of copies) copyInto(tensor, copy);
+    } catch {
+      // the backend is lost, or was disposed: the first error says more
+    }
+    throw error;
+  } finally {
+    for (const copy of copies.values()) copy.dispose();
+  }
+}
