@@ -92,7 +92,7 @@ export class ThreadPool {
 
   /** Wakes sleeping workers, because a kernel will follow soon. */
   wake(): void {
-    this.#shared[words.announced] = 1;
+    Atomics.store(this.#shared, words.announced, 1);
     if (Atomics.load(this.#shared, words.sleepers) === 0) return;
     Atomics.add(this.#shared, words.calls, 1);
     Atomics.notify(this.#shared, words.calls);
@@ -101,7 +101,7 @@ export class ThreadPool {
   #begin(kernel: number, args: readonly number[]): void {
     const shared = this.#shared;
     shared[words.kernel] = kernel;
-    shared[words.announced] = 0;
+    Atomics.store(shared, words.announced, 0);
     for (let i = 0; i < args.length; i++) this.#args[i] = args[i];
     Atomics.store(shared, words.claims, 0);
     Atomics.store(shared, words.claims + 1, 0);

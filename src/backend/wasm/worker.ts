@@ -7,7 +7,13 @@
 /** The most parameters that an exported function may have. tools/exports.ts checks this. */
 const MAX_ARGUMENTS = 8;
 
-/** Indices of the words that threads share, which begin at `WorkerStart.control`. See assembly/threads.ts. */
+/**
+ * Indices of the words that threads share, which begin at `WorkerStart.control`. See assembly/threads.ts.
+ *
+ * A processor may show plain writes to other threads late, and in another order; ARM's do. So words that
+ * another thread may be writing are accessed atomically. `kernel` and `arguments` are plain: the caller
+ * writes them before it opens the gate, and workers read them after they entered it.
+ */
 export const words = {
   /** Counts kernels. Waiting threads wait for it to change. */
   calls: 0,
@@ -87,8 +93,9 @@ export function runWorker(start: WorkerStart, ready: () => void): void {
   for (let calls = 0; !Atomics.load(shared, words.stop);) {
     const since = performance.now();
     for (let turn = 1; Atomics.load(shared, words.calls) === calls; turn++) {
-      const patience = shared[words.announced] ? announcedMs : spinMs;
-      if (turn % 256 || performance.now() - since < patience) continue;
+      if (turn % 256) continue;
+      const patience = Atomics.load(shared, words.announced) ? announcedMs : spinMs;
+      if (performance.now() - since < patience) continue;
       Atomics.add(shared, words.sleepers, 1);
       Atomics.wait(shared, words.calls, calls);
       Atomics.sub(shared, words.sleepers, 1);
