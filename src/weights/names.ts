@@ -16,25 +16,51 @@ const prefixes = /^((model|net|network|backbone|_orig_mod|module)\.){0,8}/;
  */
 const wrappedLayer = /(?<=\.)_orig_mod\.|(?<=^features\.)module\./g;
 
+/** The weights of losses and metrics beside a network, such as `criterion.weight`. */
+const measure = /^(\w+_)?(criterion|loss(es)?|metrics?)(_\w+)?\./;
+
+/** The averages of a network's weights beside it, such as `ema_model.fc.bias`. */
+const average = /^(\w+_)?ema(_\w+)?\./;
+
 /**
  * Removes the prefixes that all weights of a file share, in any combination, such as
- * `module._orig_mod.`. A file that would then have a name twice keeps its names.
+ * `module._orig_mod.`. Losses, metrics and averages need not share them, and are left out then:
+ * `model.conv1.weight` and `criterion.weight` become `conv1.weight`. A file that would then have a name
+ * twice keeps its names.
  *
  * @param tensors The tensors by name.
  * @param isWeight Whether a tensor has weights. Others, such as `n_averaged` of an averaged model,
  * need not have the prefixes.
- * @returns The short names in the order of the full names.
+ * @returns The short names, by the full names and in their order.
  */
 export function shortNames<T>(
   tensors: ReadonlyMap<string, T>,
   isWeight: (tensor: T) => boolean,
-): string[] {
-  const full = [...tensors.keys()];
-  const prefix = sharedPrefix(full.filter((name) => isWeight(tensors.get(name)!)));
-  const short = full.map((name) =>
-    (name.startsWith(prefix) ? name.slice(prefix.length) : name).replace(wrappedLayer, "")
-  );
-  return new Set(short).size === short.length ? short : full;
+): ReadonlyMap<string, string> {
+  const full = [...tensors.keys()], weights = full.filter((name) => isWeight(tensors.get(name)!));
+  const shared = sharedPrefix(weights),
+    isAverage = (name: string) => average.test(name.slice(shared.length));
+  const isBeside = (name: string) => isAverage(name) || measure.test(name.slice(shared.length));
+  const own = weights.filter((name) => !isBeside(name)), ownPrefix = sharedPrefix(own);
+  const isNested = ownPrefix.length > shared.length && ownPrefix.startsWith(shared) &&
+    areCopies(weights.filter(isAverage), own.map((name) => name.slice(ownPrefix.length)));
+  const prefix = isNested ? ownPrefix : shared;
+  const short = new Map((isNested ? full.filter((name) => !isBeside(name)) : full).map((name) => [
+    name,
+    (name.startsWith(prefix) ? name.slice(prefix.length) : name).replace(wrappedLayer, ""),
+  ]));
+  return new Set(short.values()).size === short.size
+    ? short
+    : new Map(full.map((name) => [name, name]));
+}
+
+/** Whether one of some averages ends with the name of a weight. A layer may be called `ema`, too. */
+function areCopies(averages: readonly string[], own: readonly string[]): boolean {
+  const known = new Set(own);
+  return averages.length === 0 ||
+    averages.some((name) =>
+      name.split(".").some((_, i, parts) => known.has(parts.slice(i).join(".")))
+    );
 }
 
 /** The longest sequence of prefixes that all names start with, followed by something. */

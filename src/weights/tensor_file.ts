@@ -131,17 +131,15 @@ export class TensorFile implements WeightsFile {
     return this.#order;
   }
 
-  /** Removes the prefixes that training tools add to all names. */
+  /** Gives the tensors the names that they have without training tools. See {@linkcode shortNames}. */
   shortenNames(): void {
-    const full = [...this.#tensors.keys()], short = shortNames(this.#entries, isWeight);
-    if (short.every((name, i) => name === full[i])) return;
-    const names = new Map(full.map((name, i) => [name, short[i]]));
-    const tensors = this.#tensors;
-    this.#tensors = new Map(full.map((name, i) => [short[i], tensors.get(name)!]));
+    const names = shortNames(this.#entries, isWeight), tensors = this.#tensors;
+    if (names.size === tensors.size && [...names].every(([full, short]) => full === short)) return;
+    this.#tensors = new Map([...names].map(([full, short]) => [short, tensors.get(full)!]));
     this.#entries = new Map(
       [...this.#tensors].map(([key, tensor]) => [key, toEntry(key, tensor)]),
     );
-    this.#order = this.#order.map((name) => names.get(name)!);
+    this.#order = this.#order.flatMap((name) => names.get(name) ?? []);
   }
 
   get name(): string {

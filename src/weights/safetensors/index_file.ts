@@ -54,10 +54,12 @@ class ShardedFile implements WeightsFile {
         places.set(name, { shard, name });
       }
     }
-    const full = [...all.keys()], short = shortNames(all, isWeight);
-    this.order = short;
-    this.entries = new Map(short.map((name, i) => [name, { ...all.get(full[i])!, name }]));
-    this.#places = new Map(short.map((name, i) => [name, places.get(full[i])!]));
+    const names = [...shortNames(all, isWeight)];
+    this.order = names.map(([, short]) => short);
+    this.entries = new Map(
+      names.map(([name, short]) => [short, { ...all.get(name)!, name: short }]),
+    );
+    this.#places = new Map(names.map(([name, short]) => [short, places.get(name)!]));
     this.format = shards[0].format;
     this.metadata = shards[0].metadata;
   }

@@ -79,6 +79,33 @@ Deno.test("prefixes of training tools are removed in every combination", async (
   assertEquals(await namesIn(parallel), ["features.0.weight", "classifier.1.bias"]);
 });
 
+Deno.test("losses, metrics and averages beside a network are left out", async () => {
+  for (
+    const beside of [
+      ...["criterion.weight", "loss_fn.pos_weight", "ce_loss.weight", "train_metrics.total"],
+      ...["ema.0.weight", "ema_model.module.0.weight", "model_ema.0.weight"],
+    ]
+  ) {
+    for (const prefix of ["model.", "net.", "net._orig_mod."]) {
+      const names = [`${prefix}0.weight`, beside, `${prefix}0.bias`];
+      assertEquals(await namesIn(named(...names)), ["0.weight", "0.bias"], beside);
+    }
+    const both = ["module.model.0.weight", `module.${beside}`];
+    assertEquals(await namesIn(named(...both)), ["0.weight"], beside);
+  }
+  for (
+    const names of [
+      ["0.weight", "ema.weight"], // may be a layer
+      ["model.0.weight", "head.weight", "criterion.weight"],
+      ["model.0.weight", "cinema.0.weight"],
+      ["backbone.0.weight", "ema.conv.weight"], // a layer
+      ["criterion.0.weight", "ema.0.weight"],
+    ]
+  ) assertEquals(await namesIn(named(...names)), names);
+  // A layer inside the network.
+  assertEquals(await namesIn(named("model.0.weight", "model.ema.gain")), ["0.weight", "ema.gain"]);
+});
+
 Deno.test("names without a common prefix stay as they are", async () => {
   for (
     const names of [
