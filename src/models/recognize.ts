@@ -9,7 +9,7 @@ import { parameterShapes } from "../layers/parameter.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
 import { sameShape, type Shape } from "../tensor.ts";
 import { escapeText, formatShape } from "../weights/io/quote.ts";
-import { checkWeights } from "../weights/check.ts";
+import { checkWeights, parametrization } from "../weights/check.ts";
 import { isWeight, type WeightsFile } from "../weights/tensor_file.ts";
 import { DeepCompressedFile } from "../weights/deep_compression/reader.ts";
 import { caffe227Preprocessing } from "./bvlc_alexnet.ts";
@@ -82,7 +82,7 @@ export function recognize(file: WeightsFile): NetworkName {
     if (score > most) [best, most] = [name, score];
   }
   if (best) return best;
-  const advice = "pass `model`, or export the network as ONNX";
+  const advice = parametrization(file) ?? "pass `model`, or export the network as ONNX";
   throw new FileError(file.name, `${contents(file)}, which no known network has: ${advice}`);
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { FileError } from "../errors.ts";
+import { sameShape } from "../tensor.ts";
 import { escapeText, formatShape } from "./io/quote.ts";
 import { isWeight, type WeightsFile, weightTypes } from "./tensor_file.ts";
 
@@ -30,7 +31,7 @@ import { isWeight, type WeightsFile, weightTypes } from "./tensor_file.ts";
  * try {
  *   checkWeights(file, new Map([["bias", [4]]]), "Tiny");
  * } catch (error) {
- *   console.log(String(error)); // FileError: tiny.safetensors: bias is [3], Tiny expects [4]
+ *   console.log(String(error)); // FileError: tiny.safetensors: bias is [3], Tiny expects [4]: …
  * }
  * ```
  */
@@ -43,7 +44,8 @@ export function checkWeights(
   const unexpected = [...file.entries.values()].filter((entry) =>
     isWeight(entry) && !expected.has(entry.name)
   );
-  const notWeights = `not weights for ${modelName}; export other networks as ONNX`;
+  const notWeights = parametrization(file) ??
+    `not weights for ${modelName}; export other networks as ONNX`;
   if (missing.length > 0 && missing.length === expected.size && file.entries.size > 0) {
     const [first] = file.entries.keys();
     throw new FileError(
@@ -57,18 +59,22 @@ export function checkWeights(
     throw new FileError(file.name, `${missing[0]} is missing${andMore(missing)}: ${notWeights}`);
   }
 
-  const wrong: string[] = [];
+  const wrong: string[] = [], last = [...expected.keys()].at(-1)?.replace(/[^.]+$/, "");
+  let advice = "";
   for (const [name, shape] of expected) {
-    const entry = file.entries.get(name)!;
-    if (entry.shape.length !== shape.length || shape.some((size, i) => size !== entry.shape[i])) {
+    const entry = file.entries.get(name)!, [outputs] = entry.shape;
+    if (!sameShape(entry.shape, shape)) {
       wrong.push(
         `${name} is ${formatShape(entry.shape)}, ${modelName} expects ${formatShape(shape)}`,
       );
+      const isLast = name.startsWith(`${last}`) && entry.shape.length === shape.length &&
+        sameShape(entry.shape.slice(1), shape.slice(1));
+      advice ||= `: ${isLast ? `its last layer has ${outputs} outputs` : notWeights}`;
     } else if (!isWeight(entry)) {
       wrong.push(`${name} is ${entry.dtype}, ${modelName} expects ${weightTypes}`);
     }
   }
-  if (wrong.length > 0) throw new FileError(file.name, `${wrong[0]}${andMore(wrong)}`);
+  if (wrong.length > 0) throw new FileError(file.name, `${wrong[0]}${andMore(wrong)}${advice}`);
   if (unexpected.length > 0) {
     const name = escapeText(unexpected[0].name);
     throw new FileError(
@@ -76,6 +82,18 @@ export function checkWeights(
       `${name} is not a parameter of ${modelName}${andMore(unexpected)}: ${notWeights}`,
     );
   }
+}
+
+/**
+ * Says what to do about weights that PyTorch computes from others: with normalisation or pruning.
+ * Undefined if the file has none.
+ */
+export function parametrization({ entries }: WeightsFile): string | undefined {
+  const name = [...entries.keys()].find((name) =>
+    /\.(weight_(orig|g)|parametrizations\..+)$/.test(name)
+  );
+  return name && `${escapeText(name)} is not the weight itself: before you save it in PyTorch, ` +
+      "remove pruning, weight_norm and spectral_norm, or export the network as ONNX";
 }
 
 function andMore(list: readonly unknown[]): string {

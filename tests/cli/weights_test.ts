@@ -71,7 +71,8 @@ Deno.test({
 Deno.test("weights of another network give an error with the tensor and both shapes", async () => {
   assertEquals(
     await errorOf(fixture("models/narrow_alexnet.pth")),
-    "features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more)",
+    "features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more): " +
+      "not weights for AlexNet; export other networks as ONNX",
   );
   assertMatch(
     await errorOf(fixture("weights/model.pth")),

@@ -35,11 +35,17 @@ Deno.test("checkWeights() names the first tensor with another shape", async () =
   const right = Object.fromEntries(model);
   assertEquals(
     await check({ ...right, "classifier.weight": [10, 2] }),
-    "x: classifier.weight is [10, 2], AlexNet expects [3, 2]",
+    "x: classifier.weight is [10, 2], AlexNet expects [3, 2]: its last layer has 10 outputs",
+  );
+  assertEquals(
+    await check({ ...right, "classifier.weight": [2] }),
+    "x: classifier.weight is [2], AlexNet expects [3, 2]: not weights for AlexNet; " +
+      "export other networks as ONNX",
   );
   assertEquals(
     await check({ ...right, "features.0.weight": [2], "classifier.weight": [] }),
-    "x: features.0.weight is [2], AlexNet expects [2, 1] (and 1 more)",
+    "x: features.0.weight is [2], AlexNet expects [2, 1] (and 1 more): not weights for AlexNet; " +
+      "export other networks as ONNX",
   );
 });
 
@@ -53,6 +59,18 @@ Deno.test("checkWeights() names the first missing or unknown tensor", async () =
     await check({ ...right, extra: [1] }),
     "x: extra is not a parameter of AlexNet: not weights for AlexNet; export other networks as ONNX",
   );
+});
+
+Deno.test("checkWeights() says what to do about weights that are not stored themselves", async () => {
+  const right = Object.fromEntries(model);
+  for (const name of ["weight_g", "weight_orig", "parametrizations.weight.original0"]) {
+    const { "classifier.weight": shape, ...others } = right;
+    assertEquals(
+      await check({ ...others, [`classifier.${name}`]: shape }),
+      `x: classifier.weight is missing: classifier.${name} is not the weight itself: before you save ` +
+        "it in PyTorch, remove pruning, weight_norm and spectral_norm, or export the network as ONNX",
+    );
+  }
 });
 
 Deno.test("checkWeights() names both first tensors if the file has none of the model's", async () => {
