@@ -117,7 +117,7 @@ export async function modelFor(
 ): Promise<Classifier> {
   if (isOnnx(file) && file.graph.nodes.length > 0 && name === undefined) {
     const { onnxNetwork } = await import("./onnx/convert.ts");
-    return onnxNetwork(file, options); // only some of its layers may be in 8 bits
+    return await onnxNetwork(file, options); // only some of its layers may be in 8 bits
   }
   const { precision = storedPrecision(file) } = options, description = readDescription(file);
   if (!description || description.architecture !== (name ?? description.architecture)) {

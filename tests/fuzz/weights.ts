@@ -47,7 +47,7 @@ export async function checkWeightsFile(bytes: Uint8Array, random: FuzzRandom): P
           })
         );
       }
-      if (file instanceof OnnxFile) onnxNetwork(file);
+      if (file instanceof OnnxFile) await onnxNetwork(file);
     });
   });
   // Every 100 MB of values may take another second.

@@ -225,7 +225,7 @@ async function openAndMeasure(name: string, file: Uint8Array, isStream = false):
         : bytesSource(file, "x");
       using weights = await openWeights(source);
       outcome = `${weights.entries.size} tensors`;
-      if (weights instanceof OnnxFile) onnxNetwork(weights);
+      if (weights instanceof OnnxFile) await onnxNetwork(weights);
       if (weights instanceof DeepCompressedFile) { // decoded only when it is read
         for (const name of weights.order) await weights.read(name, () => {});
       }

@@ -51,8 +51,11 @@ interface OnnxOptions extends ClassOptions, LayerOptions {
  * @throws {FileError} When the graph is not supported. The message names all nodes that are not.
  * @throws {ArgumentError} When an option contradicts the file.
  */
-export function onnxNetwork(file: OnnxFile, options: OnnxOptions = {}): OnnxNetwork {
-  const layers = importLayers(file, options), { image } = layers.input;
+export async function onnxNetwork(
+  file: OnnxFile,
+  options: OnnxOptions = {},
+): Promise<OnnxNetwork> {
+  const layers = await importLayers(file, options), { image } = layers.input;
   const [shape] = layers.shapes, [output] = layers.outputs.values();
   const numClasses = image && isClassifier(layers.shapes) ? shape[1] : 0;
   const checkOption = (name: string, value: number | undefined, fileValue: number) => {
@@ -126,10 +129,10 @@ function defaultPreprocessing({ nodes, input: { image, isBytes } }: OnnxLayers):
 const elementsPerByte = 2, maxExtraElements = 1 << 24;
 
 /** Converts the nodes of a graph to layers. */
-function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
+async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxLayers> {
   const { crop, cropWidth } = options.preprocessing ?? {};
   const input = readInput(file, crop, cropWidth), graph = new GraphImport(file, input, options);
-  const all = graph.run(), shapes = [...all.values()].map(({ shape }) => shape);
+  const all = await graph.run(), shapes = [...all.values()].map(({ shape }) => shape);
   const outputs = input.image && isClassifier(shapes)
     ? new Map([...all].map(([name, output]) => [name, withoutSoftmax(graph, output)]))
     : all;
@@ -151,6 +154,9 @@ function importLayers(file: OnnxFile, options: OnnxOptions): OnnxLayers {
     }
     for (const [parameter, source] of Object.entries(step.parameters)) {
       parameters.set(`${name}.${parameter}`, source);
+      if ("computed" in source && source.computed) {
+        file.graph.tensors.set(source.tensor, source.computed);
+      }
     }
   }
   const outputNames = [...outputs].map(([output, { step }]): [string, string] => {

@@ -1,5 +1,5 @@
 /**
- * Computes sizes: ONNX operations on a few numbers, which do not depend on the pixels.
+ * Computes what does not depend on the pixels, such as sizes: ONNX operations on numbers.
  *
  * Source: https://onnx.ai/onnx/operators/
  *
@@ -8,7 +8,20 @@
 
 import { elements, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
-import { concat, expand, gather, permute, reduce, slice, split } from "./fold_shapes.ts";
+import {
+  broadcast,
+  checkSize,
+  combine,
+  compare,
+  each,
+  type Fold,
+  fromAll,
+  integers,
+  pairs,
+  spread,
+} from "./fold_elements.ts";
+import { concat, gather, permute, slice, split } from "./fold_shapes.ts";
+import { batchNorm, matMul, reduceWith, softmax } from "./fold_sums.ts";
 import type { NodeReader } from "./node.ts";
 import {
   permutation,
@@ -20,18 +33,6 @@ import {
 } from "./shape_rules.ts";
 import { type NumberArray, stridesOf } from "./values.ts";
 
-/** The most elements of a computed value. */
-export const maxFolded = 4096;
-
-/** The most axes of a computed value. */
-const maxRank = 16;
-
-/** Computes the outputs of a node from its inputs. */
-type Fold = (
-  node: NodeReader,
-  inputs: readonly NumberArray[],
-) => NumberArray | readonly NumberArray[];
-
 /** The operations, and the number of inputs that they need at least. */
 const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Map<
   string,
@@ -40,12 +41,14 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Abs", [1, each(Math.abs)]],
   ["Add", [2, pairs((a, b) => a + b)]],
   ["And", [2, compare((a, b) => a !== 0 && b !== 0)]],
+  ["BatchNormalization", [5, batchNorm]],
   ["Cast", [1, cast]],
   ["CastLike", [2, (_, [x, like]) => convert(x, like.isFloat)]],
   ["Ceil", [1, each(Math.ceil)]],
   ["Clip", [1, clip]],
   ["Concat", [1, join]],
   ["ConstantOfShape", [1, constantOfShape]],
+  ["Cos", [1, each(Math.cos)]],
   ["Div", [2, divide]],
   ["Equal", [2, compare((a, b) => a === b)]],
   ["Exp", [1, each(Math.exp)]],
@@ -58,6 +61,8 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Identity", [1, (_, [x]) => x]],
   ["Less", [2, compare((a, b) => a < b)]],
   ["LessOrEqual", [2, compare((a, b) => a <= b)]],
+  ["Log", [1, each(Math.log)]],
+  ["MatMul", [2, matMul]],
   ["Max", [1, fromAll(Math.max)]],
   ["Min", [1, fromAll(Math.min)]],
   ["Mod", [2, modulo]],
@@ -69,21 +74,31 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Pow", [2, pairs((a, b) => a ** b)]],
   ["Range", [3, range]],
   ["Reciprocal", [1, each((a) => 1 / a)]],
+  ["ReduceL1", [1, reduceWith((a, b) => a + Math.abs(b), 0)]],
+  ["ReduceL2", [1, reduceWith((a, b) => a + b * b, 0, Math.sqrt)]],
   ["ReduceMax", [1, reduceWith((a, b) => Math.max(a, b), -Infinity)]],
+  ["ReduceMean", [1, reduceWith((a, b) => a + b, 0, (sum, count) => sum / count)]],
   ["ReduceMin", [1, reduceWith((a, b) => Math.min(a, b), Infinity)]],
   ["ReduceProd", [1, reduceWith((a, b) => a * b, 1)]],
   ["ReduceSum", [1, reduceWith((a, b) => a + b, 0)]],
+  ["ReduceSumSquare", [1, reduceWith((a, b) => a + b * b, 0)]],
+  ["Relu", [1, each((a) => Math.max(a, 0))]],
   ["Reshape", [1, reshape]],
   ["Round", [1, each(roundEven)]],
   ["Shape", [1, (node, [x]) => shapeNumbers(node, x.shape)]],
+  ["Sigmoid", [1, each((a) => 1 / (1 + Math.exp(-a)))]],
   ["Sign", [1, each(Math.sign)]],
+  ["Sin", [1, each(Math.sin)]],
   ["Size", [1, (_, [x]) => integers([], [elements(x.shape)])]],
+  ["Softmax", [1, softmax]],
+  ["Softplus", [1, each((a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))))]],
   ["Slice", [1, (node, [x, ...bounds]) => slice(x, sliceIndices(node, x.shape, bounds))]],
   ["Split", [1, splitAt]],
   ["Sqrt", [1, each(Math.sqrt)]],
   ["Squeeze", [1, (node, [x, axes]) => withShape(x, squeezedShape(node, x.shape, axes))]],
   ["Sub", [2, pairs((a, b) => a - b)]],
   ["Sum", [1, fromAll((a, b) => a + b)]],
+  ["Tanh", [1, each(Math.tanh)]],
   ["Tile", [2, tile]],
   ["Transpose", [1, (node, [x]) => permute(x, permutation(node, x.shape.length))]],
   ["Unsqueeze", [1, (node, [x, axes]) => withShape(x, unsqueezedShape(node, x.shape, axes))]],
@@ -135,65 +150,12 @@ export function shapeNumbers(node: NodeReader, shape: Shape): NumberArray {
   return integers([sizes.length], sizes);
 }
 
-/** Creates an array of integers. */
-export function integers(shape: Shape, numbers: readonly number[]): NumberArray {
-  return { shape, numbers, isFloat: false };
-}
-
 function withShape(x: NumberArray, shape: Shape): NumberArray {
   return { ...x, shape };
 }
 
 function convert({ shape, numbers }: NumberArray, isFloat: boolean): NumberArray {
   return { shape, numbers: isFloat ? numbers : numbers.map(Math.trunc), isFloat };
-}
-
-function each(compute: (value: number) => number): Fold {
-  return (_, [x]) => ({ ...x, numbers: x.numbers.map((value) => compute(value)) });
-}
-
-function pairs(compute: (a: number, b: number) => number): Fold {
-  return (node, [a, b]) => combine(node, a, b, compute);
-}
-
-function compare(holds: (a: number, b: number) => boolean): Fold {
-  return (node, [a, b]) => ({
-    ...combine(node, a, b, (x, y) => holds(x, y) ? 1 : 0),
-    isFloat: false,
-  });
-}
-
-function fromAll(compute: (a: number, b: number) => number): Fold {
-  return (node, [first, ...rest]) => rest.reduce((a, b) => combine(node, a, b, compute), first);
-}
-
-/** Combines two arrays element by element. */
-function combine(
-  node: NodeReader,
-  a: NumberArray,
-  b: NumberArray,
-  compute: (a: number, b: number) => number,
-): NumberArray {
-  const shape = broadcast(node, a.shape, b.shape), isFloat = a.isFloat || b.isFloat;
-  const { numbers: left } = spread(node, a, shape), { numbers: right } = spread(node, b, shape);
-  return { shape, numbers: left.map((value, i) => compute(value, right[i])), isFloat };
-}
-
-/** Returns the shape of two arrays together, aligned at their last axes. */
-export function broadcast(node: NodeReader, a: Shape, b: Shape): Shape {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, axis) => {
-    const left = a[axis + a.length - rank] ?? 1, right = b[axis + b.length - rank] ?? 1;
-    if (left === right || right === 1) return left;
-    if (left === 1) return right;
-    throw node.bad(`${formatShape(a)} and ${formatShape(b)} do not fit together: damaged`);
-  });
-}
-
-/** Repeats an array along axes of size 1. */
-function spread(node: NodeReader, x: NumberArray, shape: Shape): NumberArray {
-  checkSize(node, shape);
-  return expand(x, shape);
 }
 
 function join(node: NodeReader, inputs: readonly NumberArray[]): NumberArray {
@@ -257,17 +219,6 @@ function constantOfShape(node: NodeReader, [{ numbers: shape }]: readonly Number
   return { shape, numbers: Array<number>(elements(shape)).fill(number), isFloat };
 }
 
-/** Checks the size of an output before it is made, and returns it. */
-function checkSize(node: NodeReader, shape: Shape): number {
-  const count = elements(shape), text = formatShape(shape);
-  const isShape = shape.every((n) => Number.isInteger(n) && n >= 0) && shape.length <= maxRank;
-  if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
-  if (count <= maxFolded) return count;
-  throw node.bad(
-    `its output ${text} has more than ${maxFolded} numbers: fold it with onnxsim first`,
-  );
-}
-
 function nonZero(_node: NodeReader, [{ shape, numbers }]: readonly NumberArray[]): NumberArray {
   const at = numbers.flatMap((value, i) => value ? [i] : []);
   const rows = stridesOf(shape).map((stride, axis) =>
@@ -282,20 +233,6 @@ function range(node: NodeReader, [start, limit, delta]: readonly NumberArray[]):
   checkSize(node, [length]);
   const numbers = Array.from({ length }, (_, i) => first + i * step);
   return { shape: [length], numbers, isFloat: start.isFloat };
-}
-
-function reduceWith(combine: (a: number, b: number) => number, first: number): Fold {
-  return (node, inputs) => {
-    const [x, axes] = inputs, rank = x.shape.length;
-    const keep = node.number("keepdims", 1) !== 0;
-    const ignoresNone = node.number("noop_with_empty_axes", 0) !== 0;
-    const list = node.list("axes") ?? axes?.numbers ?? [];
-    if (list.length === 0 && ignoresNone) return x;
-    const reduced = list.length === 0
-      ? x.shape.map((_, axis) => axis)
-      : list.map((axis) => node.resolveAxis(axis, rank));
-    return reduce(x, new Set(reduced), keep, combine, first);
-  };
 }
 
 function reshape(node: NodeReader, [x, target]: readonly NumberArray[]): NumberArray {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { elements, type Shape } from "../../tensor.ts";
+import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { type NumberArray, stridesOf } from "./values.ts";
 
 /** The part of an axis that Slice takes; a negative step goes backwards. */
@@ -32,6 +32,7 @@ function view(x: NumberArray, shape: Shape, strides: readonly number[], offset =
 
 /** Repeats an array along axes of size 1, to a shape that fits. */
 export function expand(x: NumberArray, shape: Shape): NumberArray {
+  if (sameShape(x.shape, shape)) return x;
   const extra = shape.length - x.shape.length, own = stridesOf(x.shape);
   const strides = shape.map((_, axis) => x.shape[axis - extra] === 1 ? 0 : own[axis - extra] ?? 0);
   return view(x, shape, strides);
@@ -39,6 +40,7 @@ export function expand(x: NumberArray, shape: Shape): NumberArray {
 
 /** Changes the order of axes. */
 export function permute(x: NumberArray, order: readonly number[]): NumberArray {
+  if (order.every((axis, i) => axis === i)) return x;
   const strides = stridesOf(x.shape);
   return view(x, order.map((axis) => x.shape[axis]), order.map((axis) => strides[axis]));
 }
@@ -100,17 +102,14 @@ export function reduce(
   combine: (a: number, b: number) => number,
   first: number,
 ): NumberArray {
-  const kept = x.shape.map((size, axis) => axes.has(axis) ? 1 : size);
-  const strides = stridesOf(kept).map((stride, axis) => axes.has(axis) ? 0 : stride);
-  const numbers = Array<number>(elements(kept)).fill(first);
-  const from = stridesOf(x.shape);
-  for (const [i, value] of x.numbers.entries()) {
-    const at = strides.reduce(
-      (sum, stride, axis) => sum + Math.floor(i / from[axis]) % x.shape[axis] * stride,
-      0,
-    );
-    numbers[at] = combine(numbers[at], value);
-  }
-  const shape = keep ? kept : kept.filter((_, axis) => !axes.has(axis));
-  return { ...x, shape, numbers };
+  const kept = x.shape.map((size, axis) => axes.has(axis) ? 1 : size), count = elements(kept);
+  const all = [...x.shape.keys()], isKept = (axis: number) => !axes.has(axis);
+  const { numbers: ordered } = permute(x, [...all.filter(isKept), ...axes]);
+  const length = count === 0 ? 0 : ordered.length / count;
+  const numbers = Array.from({ length: count }, (_, i) => {
+    let value = first;
+    for (let j = i * length; j < (i + 1) * length; j++) value = combine(value, ordered[j]);
+    return value;
+  });
+  return { ...x, shape: keep ? kept : kept.filter((_, axis) => isKept(axis)), numbers };
 }

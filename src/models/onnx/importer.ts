@@ -9,7 +9,9 @@ import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
-import { fold, isFolded, maxFolded, shapeNumbers } from "./fold.ts";
+import { fold, isFolded, shapeNumbers } from "./fold.ts";
+import { maxFolded } from "./fold_elements.ts";
+import { LargeFolder } from "./large.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
 import { operations, severalOutputs, takesIntegers } from "./operations/mod.ts";
 import { checkFloats, isSymmetric } from "./operations/quantization.ts";
@@ -24,6 +26,7 @@ import {
   type NumberArray,
   probed,
   sameNumbers,
+  shapeOf,
   type StoredConstant,
   storedConstant,
   type Twice,
@@ -69,6 +72,9 @@ export class GraphImport implements Scope {
   /** The names of outputs that cannot be computed, which was noted. */
   readonly #failed = new Set<string>();
   #numbersLeft = maxNumbers;
+  readonly #large: LargeFolder;
+  /** How many nodes still take each name. */
+  readonly #uses = new Map<string, number>();
 
   constructor(file: OnnxFile, input: GraphInput, options: LayerOptions) {
     this.file = file.name;
@@ -81,6 +87,7 @@ export class GraphImport implements Scope {
       .some(({ quantization }) => quantization && isSymmetric(quantization));
     this.#builder = new LayerBuilder(options, hasIntegers);
     this.#problems = new Problems(file);
+    this.#large = new LargeFolder(file);
     const { shape, other, isBytes } = input;
     const bytes = isBytes && { grid: byteGrid, isInteger: true, isPositive: true };
     this.#values.set(input.name, { kind: "activation", shape, other, ...bytes });
@@ -96,8 +103,12 @@ export class GraphImport implements Scope {
    *
    * @throws {FileError} When something is not supported. It names all nodes that are not.
    */
-  run(): ReadonlyMap<string, Activation> {
-    for (const node of orderNodes(this.#file, this.#input.name)) this.#convert(node);
+  async run(): Promise<ReadonlyMap<string, Activation>> {
+    const nodes = orderNodes(this.#file, this.#input.name);
+    for (const name of nodes.flatMap(({ inputs }) => inputs)) {
+      this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1);
+    }
+    for (const node of nodes) await this.#convert(node);
     const outputs = new Map<string, Activation>();
     if (this.#file.graph.outputs.length === 0) throw this.#file.bad("has no outputs: damaged");
     for (const { name } of this.#file.graph.outputs) {
@@ -138,10 +149,10 @@ export class GraphImport implements Scope {
   }
 
   /** Finds the values of a node's outputs. Notes why there are none. */
-  #convert(node: OnnxNode): void {
+  async #convert(node: OnnxNode): Promise<void> {
     let outputs: readonly (Value | undefined)[] | undefined;
     try {
-      outputs = this.#outputsOf(new NodeReader(node, this));
+      outputs = await this.#outputsOf(new NodeReader(node, this));
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
       if (!node.isBranch) this.#problems.add(error);
@@ -150,10 +161,15 @@ export class GraphImport implements Scope {
       if (outputs?.[i]) this.#values.set(name, outputs[i]);
       else if (!outputs) this.#failed.add(name);
     }
+    for (const name of node.inputs) { // so that the memory of computed constants is freed
+      const left = this.#uses.get(name)! - 1, value = this.#values.get(name);
+      this.#uses.set(name, left);
+      if (left === 0 && value?.kind === "constant") this.#values.delete(name);
+    }
   }
 
   /** Returns undefined if an input has failed. */
-  #outputsOf(node: NodeReader): readonly (Value | undefined)[] | undefined {
+  async #outputsOf(node: NodeReader): Promise<readonly (Value | undefined)[] | undefined> {
     const { op, domain, inputs } = node.node, create = operations.get(op);
     if (op === "If" && domain === "") {
       return this.#failed.has(inputs[0]) ? undefined : this.#branch(node);
@@ -166,7 +182,7 @@ export class GraphImport implements Scope {
     if (unknown !== undefined) {
       throw node.bad(`its input ${escapeText(unknown)} is not supported`);
     }
-    const outputs = this.#constants(node) ?? this.#layers(node);
+    const outputs = await this.#constants(node) ?? this.#layers(node);
     node.checkUnread();
     return outputs;
   }
@@ -182,11 +198,11 @@ export class GraphImport implements Scope {
   }
 
   /** The outputs that do not depend on the pixels. Undefined if they do. */
-  #constants(node: NodeReader): readonly Constant[] | undefined {
+  async #constants(node: NodeReader): Promise<readonly Constant[] | undefined> {
     const { op } = node, { inputs } = node.node;
     const values = inputs.map((name) => name === "" ? undefined : this.value(name));
     const isShape = op === "Shape" || op === "Size", [first] = values;
-    if (isShape && first?.kind === "activation") return [this.#shape(node, first)];
+    if (isShape && first && !("numbers" in first)) return [this.#shape(node, first)];
     const constants = values.filter((value) => value?.kind === "constant");
     const given = values.filter((value) => value !== undefined);
     if (constants.length < given.length || given.length === 0) return undefined;
@@ -196,11 +212,8 @@ export class GraphImport implements Scope {
       return this.#foldAll(node, values as (Constant | undefined)[], moved);
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
-    throw node.bad(
-      constants.every(({ numbers }) => numbers)
-        ? "this operation is not supported for sizes"
-        : "it computes a large constant: fold it with onnxsim first",
-    );
+    if (!isFolded(op)) throw node.bad("this operation is not supported for constants");
+    return await this.#large.fold(node, values as (Constant | undefined)[]);
   }
 
   /** Computes small outputs for both batch sizes, and for other sizes of images. */
@@ -249,13 +262,17 @@ export class GraphImport implements Scope {
     return outputs;
   }
 
-  /** The shape of an activation, for both batch sizes, and for other sizes of images. */
-  #shape(node: NodeReader, x: Activation): Constant {
-    const { shape, other } = x;
+  /** The shape of a value, for both batch sizes, and for other sizes of images. */
+  #shape(node: NodeReader, x: Value): Constant {
     const numbersOf = (sizes: Shape): NumberArray =>
       node.op === "Shape"
         ? shapeNumbers(node, sizes)
         : { shape: [], numbers: [elements(sizes)], isFloat: false };
+    if (x.kind === "constant") {
+      const array = numbersOf(shapeOf(x));
+      return { kind: "constant", numbers: [array, array], isSized: false };
+    }
+    const { shape, other } = x;
     const numbers = [numbersOf(shape), numbersOf(shape.with(0, this.batches[1]))] as const;
     if (sameShape(shape, other)) return { kind: "constant", numbers, isSized: false };
     return { kind: "constant", numbers, isSized: true, others: numbersOf(probed(x)) };

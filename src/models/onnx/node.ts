@@ -67,6 +67,8 @@ export function nodeError(
 export class NodeReader {
   readonly op: string;
   readonly opset: number;
+  /** How many numbers may still be computed of tensors of any size. Undefined for a few. */
+  numbersLeft?: number;
   readonly #unread: Set<string>;
 
   constructor(readonly node: OnnxNode, readonly scope: Scope, unread?: Set<string>) {
@@ -109,6 +111,13 @@ export class NodeReader {
       if (cause instanceof ArgumentError) throw this.bad(cause.message, { cause });
       throw cause;
     }
+  }
+
+  /** Counts numbers before they are computed. */
+  spend(count: number): void {
+    if (this.numbersLeft === undefined) return;
+    this.numbersLeft -= count;
+    if (!(this.numbersLeft >= 0)) throw this.bad("the graph computes too many numbers");
   }
 
   /** Whether the node has an attribute. */

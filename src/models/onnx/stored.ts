@@ -7,7 +7,13 @@
 import { floatTypes } from "./fold.ts";
 import type { NodeReader } from "./node.ts";
 import { permutation, squeezedShape, targetShape, unsqueezedShape } from "./shape_rules.ts";
-import { type Constant, fixedNumbers, type StoredConstant, stridesOf } from "./values.ts";
+import {
+  type Constant,
+  fixedNumbers,
+  isFloatTensor,
+  type StoredConstant,
+  stridesOf,
+} from "./values.ts";
 
 /** Returns the output of a node; undefined if it is not a tensor of the file in another form. */
 export function changeStored(
@@ -27,8 +33,8 @@ export function changeStored(
   return move(node, stored);
 }
 
-function isFloat({ tensor: { dtype } }: StoredConstant): boolean {
-  return /^B?F/.test(dtype);
+function isFloat({ tensor }: StoredConstant): boolean {
+  return isFloatTensor(tensor);
 }
 
 /** Multiplies by a constant of one element, or divides by it. */

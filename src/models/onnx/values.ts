@@ -189,9 +189,14 @@ export function sameNumbers(a: readonly number[], b: readonly number[]): boolean
   return a === b || a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 }
 
+/** Whether a tensor holds floats, of any precision. */
+export function isFloatTensor({ dtype }: OnnxTensor): boolean {
+  return /^B?F/.test(dtype);
+}
+
 /** Converts a tensor of the file. */
 export function storedConstant(tensor: OnnxTensor): Constant {
-  const { shape, numbers, dtype } = tensor, isFloat = /^B?F/.test(dtype);
+  const { shape, numbers, dtype } = tensor, isFloat = isFloatTensor(tensor);
   const array = numbers && { shape, numbers, isFloat, isDouble: dtype === "F64" };
   const stored = { tensor, shape };
   return { kind: "constant", numbers: array && [array, array], stored, isSized: false };

@@ -24,6 +24,8 @@ export type ParameterMapping = StoredParameter | NumberParameter;
 export interface StoredParameter {
   /** The tensor's name in the file. */
   readonly tensor: string;
+  /** The tensor itself, if it is not in the file. Other files lack it. */
+  readonly computed?: OnnxTensor;
   /** The parameter's shape, which has as many elements as the tensor. */
   readonly shape: readonly number[];
   /** The strides of the parameter's axes in the tensor, in elements. Default: contiguous. */
@@ -65,6 +67,18 @@ export class OnnxFile extends TensorFile {
   /** Creates an error for the file. */
   bad(reason: string): FileError {
     return new FileError(this.name, reason);
+  }
+
+  /** Reads a tensor as float32, perhaps in another layout. */
+  async readFloats(
+    tensor: OnnxTensor,
+    { shape, strides, factor }: Omit<StoredParameter, "tensor">,
+  ): Promise<Float32Array> {
+    const stored = { ...tensor, shape, count: elements(shape), strides, factor };
+    const floats = new Float32Array(stored.count);
+    await new TensorFile(this.#file, "onnx", new Map([["", stored]]))
+      .read("", (values, offset) => floats.set(values, offset));
+    return floats;
   }
 
   /**

@@ -33,6 +33,8 @@ export interface OnnxTensor extends StoredTensor {
   readonly numbers?: readonly number[];
   /** How its elements are stored, if they are floats that the file has as integers. */
   readonly quantization?: Quantization;
+  /** Whether it is not in the file, but computed from the file's tensors. */
+  readonly isComputed?: true;
   /** The name of the stored tensor that it was computed from. */
   readonly computedFrom?: string;
 }

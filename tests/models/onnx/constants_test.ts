@@ -1,9 +1,10 @@
 /** Constants that a graph multiplies by and adds: the same in training, and in any size of images. */
 
 import { type Backend, createBackend } from "../../../src/backend/mod.ts";
-import { loadModel } from "../../../src/models/mod.ts";
+import { FileError } from "../../../src/errors.ts";
+import { loadModel, loadWeights } from "../../../src/models/mod.ts";
 import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
-import { assert, assertAllClose, assertEquals } from "../../assert.ts";
+import { assert, assertAllClose, assertEquals, assertMatch, assertRejects } from "../../assert.ts";
 import { floats, integers, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
 import { formula, run } from "./models.ts";
 
@@ -124,4 +125,50 @@ Deno.test("a kernel in the file may be repeated for every channel", async () => 
     [1, 3, 1, 1],
   );
   assertAllClose(y.values, [222, -111], { abs: 1e-3 });
+});
+
+/** A convolution with weight normalisation: w = g · v / ‖v‖, from more numbers than a shape has. */
+const normalised = (...values: number[]): Parts => ({
+  inputs: [port("x", "N", 3, 3, 3)],
+  nodes: [
+    node("ReduceL2", ["v"], ["norm"], { axes: [1, 2, 3], keepdims: 1 }),
+    node("Div", ["v", "norm"], ["unit"]),
+    node("Mul", ["unit", "g"], ["w"]),
+    node("Conv", ["x", "w"], ["y"]),
+  ],
+  tensors: [floats("v", [4, 3, 3, 3], ...values), floats("g", [4, 1, 1, 1], 1, -2, 3, 0.5)],
+});
+
+Deno.test("weights are computed from tensors of the file", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const values = [...formula([4, 27], 2)], x = [...formula([27], 1)];
+  using network = await load(backend, normalised(...values));
+  assertEquals(types(network), "Conv2d");
+  using input = backend.upload(Float32Array.from(x), [1, 3, 3, 3]);
+  using output = network.forward(input);
+  const expected = [1, -2, 3, 0.5].map((g, row) => {
+    const v = values.slice(27 * row, 27 * (row + 1));
+    return g * v.reduce((sum, value, i) => sum + value * x[i], 0) / Math.hypot(...v);
+  });
+  assertAllClose(await output.read(), expected, { abs: 1e-5 });
+  // They belong to this file: the tensors of another one would give other numbers.
+  const other = onnx({ outputs: [port("y")], ...normalised(...formula([4, 27], 3)) });
+  const error = await assertRejects(() => loadWeights(network, backend, other), FileError);
+  assertMatch(error.message, /Conv\.weight is missing/);
+});
+
+Deno.test("a weight may be computed from few numbers", async () => {
+  const y = await run(
+    {
+      nodes: [
+        node("ReduceL2", ["v"], ["norm"], { axes: [1], keepdims: 1 }),
+        node("Div", ["v", "norm"], ["w"]),
+        node("Gemm", ["x", "w"], ["y"], { transB: 1 }),
+      ],
+      tensors: [floats("v", [2, 2], 3, 4, 5, -12)],
+    },
+    [5, 10],
+    [1, 2],
+  );
+  assertAllClose(y.values, [11, -95 / 13], { abs: 1e-5 });
 });

@@ -212,8 +212,8 @@ Deno.test("graphs that are no networks are rejected", async () => {
   await refuse({ nodes: [relu("x", "y"), relu("x", "y")] }, "has two tensors named y: damaged");
   await refuse({ nodes: [relu("x", "a"), relu("a", "y")] }, "has two tensors named a: damaged");
   await refuse(
-    { nodes: [relu("a", "y")] },
-    "node to y (Relu): this operation is not supported for sizes",
+    { nodes: [node("Elu", ["a"], ["y"], {}, { name: "n" })] },
+    "node n (Elu): this operation is not supported for constants",
   );
   await refuse(
     { nodes: [node("Shape", ["x"], ["y"])] },
@@ -275,6 +275,18 @@ Deno.test("a hostile graph takes bounded time and memory", async () => {
     `node c3 (ConstantOfShape): its output [${
       Array(9).fill(1).join(", ")
     }, …] is not a shape of up to 16 axes`,
+  );
+  const square = (from: string, to: string) => node("MatMul", [from, "m"], [to]);
+  await assertUnsupported(
+    backend,
+    {
+      nodes: [
+        ...Array.from({ length: 9 }, (_, i) => square(i ? `m${i}` : "m", `m${i + 1}`)),
+        node("Conv", ["x", "m9"], ["y"]),
+      ],
+      tensors: [halves("m", 256, 256)],
+    },
+    "node m2 (MatMul): the graph computes too many numbers",
   );
   const start = performance.now();
   using wide = await loadModel({

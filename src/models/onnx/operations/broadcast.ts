@@ -8,7 +8,7 @@ import { type Add, Concat, type Mul } from "../../../layers/mod.ts";
 import { sameShape, type Shape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
-import { broadcast } from "../fold.ts";
+import { broadcast } from "../fold_elements.ts";
 import type { NodeReader } from "../node.ts";
 import { movesBatch } from "../shape_rules.ts";
 import { type Activation, isOpen } from "../values.ts";

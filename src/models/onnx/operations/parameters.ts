@@ -5,8 +5,10 @@
  */
 
 import { elements, sameShape, type Shape } from "../../../tensor.ts";
-import { escapeText, formatShape } from "../../../weights/io/quote.ts";
-import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
+import { formatShape } from "../../../weights/io/quote.ts";
+import type { ParameterMapping, StoredParameter } from "../../../weights/onnx/reader.ts";
+import type { OnnxTensor } from "../../../weights/onnx/tensor.ts";
+import { computedTensor } from "../large.ts";
 import type { NodeReader } from "../node.ts";
 import {
   fixedNumbers,
@@ -19,11 +21,11 @@ import {
 
 /** Returns an input that is a tensor of the file. */
 export function weightOf(node: NodeReader, index: number, what = "weight"): StoredConstant {
-  const { stored } = node.constant(index, what);
+  const constant = node.constant(index, what), { stored } = constant;
   if (stored) return stored;
-  throw node.bad(
-    `its ${what} ${escapeText(node.node.inputs[index])} is computed: fold it with onnxsim first`,
-  );
+  node.numbers(index, what); // checks that they do not depend on the batch
+  const [array] = constant.numbers!, name = node.node.inputs[index];
+  return { tensor: computedTensor(name, array), shape: array.shape };
 }
 
 /** Maps a parameter to a tensor of the file, with its axes in another order. */
@@ -36,9 +38,14 @@ export function mapWeight(
   // The stride of an axis of size 1 is never used.
   const isContiguous = stridesOf(ordered).every((step, i) => step === steps[i] || ordered[i] === 1);
   return {
-    ...{ tensor: tensor.name, shape: ordered, factor: factor * own },
+    ...{ ...nameOf(tensor), shape: ordered, factor: factor * own },
     ...(!isContiguous && { strides: steps }),
   };
+}
+
+/** Refers to a tensor of the file by its name, and to others themselves. */
+function nameOf(tensor: OnnxTensor): Pick<StoredParameter, "tensor" | "computed"> {
+  return { tensor: tensor.name, ...(tensor.isComputed && { computed: tensor }) };
 }
 
 /** Maps a parameter of one axis. In the file, axes of size 1 may come before it. */
@@ -75,7 +82,7 @@ export function mapOperand(
   }
   if (!stored || stored.strides || !hasAll) return undefined;
   return {
-    ...{ tensor: stored.tensor.name, shape },
+    ...{ ...nameOf(stored.tensor), shape },
     factor: isReciprocal ? factor / own : factor * own,
     ...(isReciprocal && { isReciprocal }),
   };

@@ -1,0 +1,92 @@
+/**
+ * ONNX operations on numbers, element by element.
+ *
+ * @module
+ */
+
+import { elements, type Shape } from "../../tensor.ts";
+import { formatShape } from "../../weights/io/quote.ts";
+import { expand } from "./fold_shapes.ts";
+import type { NodeReader } from "./node.ts";
+import type { NumberArray } from "./values.ts";
+
+/** The most elements of a computed value. */
+export const maxFolded = 4096;
+
+/** The most elements of one that is computed from large tensors of the file. */
+export const maxLarge = 1 << 24;
+
+/** The most axes of a computed value. */
+const maxRank = 16;
+
+/** Computes the outputs of a node from its inputs. */
+export type Fold = (
+  node: NodeReader,
+  inputs: readonly NumberArray[],
+) => NumberArray | readonly NumberArray[];
+
+/** Creates an array of integers. */
+export function integers(shape: Shape, numbers: readonly number[]): NumberArray {
+  return { shape, numbers, isFloat: false };
+}
+
+export function each(compute: (value: number) => number): Fold {
+  return (_, [x]) => ({ ...x, numbers: x.numbers.map((value) => compute(value)) });
+}
+
+export function pairs(compute: (a: number, b: number) => number): Fold {
+  return (node, [a, b]) => combine(node, a, b, compute);
+}
+
+export function compare(holds: (a: number, b: number) => boolean): Fold {
+  return (node, [a, b]) => ({
+    ...combine(node, a, b, (x, y) => holds(x, y) ? 1 : 0),
+    isFloat: false,
+  });
+}
+
+export function fromAll(compute: (a: number, b: number) => number): Fold {
+  return (node, [first, ...rest]) => rest.reduce((a, b) => combine(node, a, b, compute), first);
+}
+
+/** Combines two arrays element by element. */
+export function combine(
+  node: NodeReader,
+  a: NumberArray,
+  b: NumberArray,
+  compute: (a: number, b: number) => number,
+): NumberArray {
+  const shape = broadcast(node, a.shape, b.shape), isFloat = a.isFloat || b.isFloat;
+  const { numbers: left } = spread(node, a, shape), { numbers: right } = spread(node, b, shape);
+  return { shape, numbers: left.map((value, i) => compute(value, right[i])), isFloat };
+}
+
+/** Returns the shape of two arrays together, aligned at their last axes. */
+export function broadcast(node: NodeReader, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, axis) => {
+    const left = a[axis + a.length - rank] ?? 1, right = b[axis + b.length - rank] ?? 1;
+    if (left === right || right === 1) return left;
+    if (left === 1) return right;
+    throw node.bad(`${formatShape(a)} and ${formatShape(b)} do not fit together: damaged`);
+  });
+}
+
+/** Repeats an array along axes of size 1. */
+export function spread(node: NodeReader, x: NumberArray, shape: Shape): NumberArray {
+  checkSize(node, shape);
+  return expand(x, shape);
+}
+
+/** Checks the size of an output before it is made, and returns it. */
+export function checkSize(node: NodeReader, shape: Shape): number {
+  const count = elements(shape), text = formatShape(shape);
+  const isShape = shape.every((n) => Number.isInteger(n) && n >= 0) && shape.length <= maxRank;
+  if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
+  const limit = node.numbersLeft === undefined ? maxFolded : maxLarge;
+  if (count > limit) {
+    throw node.bad(`its output ${text} has more than ${limit} numbers: fold it with onnxsim first`);
+  }
+  node.spend(count);
+  return count;
+}
