@@ -178,6 +178,10 @@ Deno.test("powers, quotients and norms of ONNX graphs have their values", async 
   };
   await reduced("ReduceL1", (values) => values.reduce((sum, v) => sum + Math.abs(v), 0));
   await reduced("ReduceMin", (values) => Math.min(...values));
+  await reduced(
+    "ReduceLogSumExp",
+    (values) => Math.log(values.reduce((sum, v) => sum + Math.exp(v), 0)),
+  );
   await reduced("ReduceSumSquare", (values) => values.reduce((sum, v) => sum + v * v, 0));
   const zero = await run({ nodes: [node("Sqrt", ["x"], ["y"])] }, [0, 4], [1, 2]);
   assertAllClose(zero.values, [0, 2], { abs: 1e-6 });

@@ -32,6 +32,7 @@ import type { NodeReader } from "../node.ts";
 import { type Activation, fixedNumbers, scaledOf, shapeOf, type Value } from "../values.ts";
 import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
+import { isNonZero } from "./masks.ts";
 import { isAlong, isNear, mapOperand, scalar } from "./parameters.ts";
 import { checkFloats } from "./quantization.ts";
 
@@ -214,15 +215,6 @@ function softmaxWith(create: (dim: number) => Layer): Operation {
 export const softmax = softmaxWith((dim) => new Softmax(dim));
 export const logSoftmax = softmaxWith((dim) => new LogSoftmax(dim));
 
-/** The logarithms of probabilities. */
-export const log: Operation = (node, build) => {
-  const { op, inputs: [x] = [], numbers: [axis] = [] } = node.activation(0).origin ?? {};
-  if (op === "Softmax" && axis !== undefined) return build.apply(node, new LogSoftmax(axis), [x]);
-  if (op !== "Sigmoid") throw node.bad("it is only supported after Softmax and Sigmoid");
-  const opposite = build.apply(node, new Softplus(), [build.scale(node, x, -1, 0)]);
-  return build.scale(node, opposite, -1, 0);
-};
-
 /** The probability is an attribute, or an input since opset 12. training_mode is ignored. */
 export const dropout: Operation = (node, build) => {
   const attribute = node.number("ratio", 0.5);
@@ -233,12 +225,16 @@ export const dropout: Operation = (node, build) => {
 
 export const identity: Operation = (node) => node.activation(0);
 
+/** TensorProto.DataType of booleans. */
+const booleans = 9;
+
 /** All floats are computed as float32. Integers become floats if they stand for themselves. */
-export const cast: Operation = (node) => {
+export const cast: Operation = (node, build) => {
   const to = node.number("to", 1), x = node.activation(0), { isInteger, grid } = x;
   if (!isInteger || grid?.scale !== 1 || grid.zero !== 0) checkFloats(node);
   if (floatTypes.includes(to)) {
     return isInteger ? { ...x, isInteger: false, grid: undefined } : x;
   }
-  throw node.bad(`the data type ${to} is not supported, only floats`);
+  if (to === booleans) return isNonZero(node, build, x);
+  throw node.bad(`the data type ${to} is not supported, only floats and booleans`);
 };

@@ -9,9 +9,10 @@ import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
 import { expand, tile } from "./broadcast.ts";
 import { conv, convTranspose, gemm, matMul } from "./convolution.ts";
+import * as masks from "./masks.ts";
 import * as normalization from "./normalization.ts";
 import { averagePool, globalPool, maxPool } from "./pooling.ts";
-import { div, exp, pow, reciprocal, reduction, sqrt } from "./power.ts";
+import { div, exp, log, pow, reciprocal, reduction, sqrt } from "./power.ts";
 import { dequantizeLinear, moving, onIntegers, quantizeLinear } from "./quantization.ts";
 import { resize } from "./resize.ts";
 import * as shape from "./shape.ts";
@@ -20,10 +21,12 @@ import * as shape from "./shape.ts";
 export const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ["Abs", activation.abs],
   ["Add", arithmetic.add],
+  ["And", masks.and],
   ["AveragePool", averagePool],
   ["BatchNormalization", normalization.batchNorm],
   ["Cast", activation.cast],
   ["CastLike", activation.identity],
+  ["Ceil", masks.ceil],
   ["Celu", activation.celu],
   ["Clip", activation.clip],
   ["Concat", moving(shape.concat)],
@@ -36,15 +39,19 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["DynamicQuantizeLinear", onIntegers],
   ["Dropout", moving(activation.dropout)],
   ["Elu", activation.elu],
+  ["Equal", masks.equal],
   ["Erf", arithmetic.pattern],
   ["Exp", exp],
   ["Expand", expand],
   ["Flatten", moving(shape.flatten)],
+  ["Floor", masks.floor],
   ["Gather", moving(shape.gather)],
   ["Gelu", activation.gelu],
   ["Gemm", gemm],
   ["GlobalAveragePool", globalPool("mean")],
   ["GlobalMaxPool", moving(globalPool("max"))],
+  ["Greater", masks.greater],
+  ["GreaterOrEqual", masks.greaterOrEqual],
   ["GroupNormalization", normalization.groupNormalization],
   ["HardSigmoid", activation.hardSigmoid],
   ["HardSwish", activation.hardSwish],
@@ -53,7 +60,9 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["LRN", normalization.localResponseNorm],
   ["LayerNormalization", normalization.layerNormalization],
   ["LeakyRelu", activation.leakyRelu],
-  ["Log", activation.log],
+  ["Less", masks.less],
+  ["LessOrEqual", masks.lessOrEqual],
+  ["Log", log],
   ["LogSoftmax", activation.logSoftmax],
   ["MatMul", matMul],
   ["MatMulInteger", onIntegers],
@@ -63,6 +72,8 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Mish", activation.mish],
   ["Mul", arithmetic.mul],
   ["Neg", arithmetic.neg],
+  ["Not", masks.not],
+  ["Or", masks.or],
   ["PRelu", activation.pRelu],
   ["Pad", shape.pad],
   ["Pow", pow],
@@ -72,6 +83,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Reciprocal", reciprocal],
   ["ReduceL1", reduction("L1")],
   ["ReduceL2", reduction("L2")],
+  ["ReduceLogSumExp", reduction("logSumExp")],
   ["ReduceMax", reduction("max")],
   ["ReduceMean", reduction("mean")],
   ["ReduceMin", reduction("min")],
@@ -80,8 +92,10 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Relu", activation.relu],
   ["Reshape", moving(shape.reshape)],
   ["Resize", resize],
+  ["Round", masks.round],
   ["Selu", activation.selu],
   ["Sigmoid", activation.sigmoid],
+  ["Sign", masks.sign],
   ["Slice", moving(shape.slice)],
   ["Softmax", activation.softmax],
   ["Softplus", activation.softplus],
@@ -96,6 +110,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Transpose", moving(shape.transpose)],
   ["Unsqueeze", moving(shape.unsqueeze)],
   ["Upsample", resize],
+  ["Where", masks.where],
 ]);
 
 /** Operations with several outputs, of which the first, or all, are supported. */

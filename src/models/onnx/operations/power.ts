@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LocalResponseNorm, Mul, Sigmoid } from "../../../layers/mod.ts";
+import { Add, LocalResponseNorm, LogSoftmax, Mul, Sigmoid, Softplus } from "../../../layers/mod.ts";
 import { elements, sameShape } from "../../../tensor.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
@@ -61,14 +61,43 @@ const largestExponent = 89;
 /**
  * eˣ, as (σ(x / 4) / σ(−x / 4))⁴. Without the quarters, the quotient would be inexact for x above 40.
  */
-export const exp: Operation = (node, build) => {
-  const x = clamp(node, build, node.activation(0), -Infinity, largestExponent);
+function exponential(node: NodeReader, build: LayerBuilder, of: Activation): Activation {
+  const x = clamp(node, build, of, -Infinity, largestExponent);
   const [a, b] = [0.25, -0.25].map((factor) =>
     build.apply(node, new Sigmoid(), [build.scale(node, x, factor, 0)])
   );
   const root = merge(node, build, new Mul(), [a, inverse(node, build, b)]);
   const squared = merge(node, build, new Mul(), [root, root]);
   return merge(node, build, new Mul(), [squared, squared]);
+}
+
+export const exp: Operation = (node, build) => exponential(node, build, node.activation(0));
+
+/** The logarithm of smaller and larger numbers is that of these, because squares must be finite. */
+const smallestLog = 1e-16, largestLog = 1e18;
+
+/** log x is nearly (xᵖ − x⁻ᵖ) / 2p. A step of Newton's method, y + x / eʸ − 1, makes it exact. */
+function logarithm(node: NodeReader, build: LayerBuilder, of: Activation): Activation {
+  const x = clamp(node, build, of, smallestLog, largestLog), p = 2 ** -10;
+  const [a, b] = [p, -p].map((exponent) =>
+    build.scale(node, power(node, build, x, exponent), 1 / (2 * exponent), 0)
+  );
+  const y = merge(node, build, new Add(), [a, b]);
+  const quotient = exponential(node, build, build.scale(node, y, -1, 0));
+  const ratio = build.scale(node, merge(node, build, new Mul(), [x, quotient]), 1, -1);
+  return merge(node, build, new Add(), [y, ratio]);
+}
+
+/** Those of probabilities have layers of their own. */
+export const log: Operation = (node, build) => {
+  const x = node.activation(0),
+    { op, inputs: [before] = [], numbers: [axis] = [] } = x.origin ?? {};
+  if (op === "Softmax" && axis !== undefined) {
+    return build.apply(node, new LogSoftmax(axis), [before]);
+  }
+  if (op !== "Sigmoid") return logarithm(node, build, x);
+  const negated = build.apply(node, new Softplus(), [build.scale(node, before, -1, 0)]);
+  return build.scale(node, negated, -1, 0);
 };
 
 export const div: Operation = (node, build) => {
@@ -107,7 +136,7 @@ export const pow: Operation = (node, build) => {
 };
 
 /** Means, sums, maxima and so on along some axes. */
-type Reduction = "mean" | "sum" | "max" | "min" | "L1" | "L2" | "squares";
+type Reduction = "mean" | "sum" | "max" | "min" | "L1" | "L2" | "squares" | "logSumExp";
 
 /** Reduces along some axes. The axes are an input since opset 13 or 18. */
 export function reduction(kind: Reduction): Operation {
@@ -120,7 +149,11 @@ export function reduction(kind: Reduction): Operation {
       ? shape.map((_, axis) => axis)
       : given.map((axis) => node.resolveAxis(axis, rank)).toSorted((a, b) => a - b);
     if (axes.includes(0)) throw node.bad("reducing the batch axis is not supported");
-    const source = kind === "min"
+    // the largest is subtracted before, and added after, so that the exponentials are finite
+    const peak = kind === "logSumExp" ? build.reduce(node, x, "max", axes) : undefined;
+    const source = peak
+      ? exponential(node, build, merge(node, build, new Add(), [x, build.scale(node, peak, -1, 0)]))
+      : kind === "min"
       ? build.scale(node, x, -1, 0)
       : kind === "L1"
       ? absolute(node, build, x)
@@ -132,7 +165,11 @@ export function reduction(kind: Reduction): Operation {
     const pooled = build.reduce(node, source, isMax ? "max" : "mean", axes);
     const factor = kind === "min" ? -1 : isSum ? elements(axes.map((axis) => shape[axis])) : 1;
     const scaled = factor === 1 ? pooled : build.scale(node, pooled, factor, 0);
-    const reduced = kind === "L2" ? power(node, build, scaled, 0.5) : scaled;
+    const reduced = peak
+      ? merge(node, build, new Add(), [logarithm(node, build, scaled), peak])
+      : kind === "L2"
+      ? power(node, build, scaled, 0.5)
+      : scaled;
     const y = { ...reduced, origin: { op: node.op, inputs: [x], numbers: axes } };
     return keep ? y : build.view(node, reduced, shape.filter((_, axis) => !axes.includes(axis)));
   };

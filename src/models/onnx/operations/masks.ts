@@ -1,0 +1,128 @@
+/**
+ * Comparisons, whose results are 1 or 0, and what chooses by them.
+ *
+ * @module
+ */
+
+import { Add, Hardtanh, Mul } from "../../../layers/mod.ts";
+import { Affine } from "../affine_layer.ts";
+import type { LayerBuilder, Operation } from "../builder.ts";
+import type { NodeReader } from "../node.ts";
+import { type Activation, fixedNumbers, scaledOf, type Value } from "../values.ts";
+import { sub } from "./arithmetic.ts";
+import { merge } from "./broadcast.ts";
+import { combineConstant } from "./constants.ts";
+import { scalar } from "./parameters.ts";
+
+/** A power of 2: the product with any larger difference of two numbers is at least 1. */
+const steepness = 2 ** 90;
+
+/** The sign of x: −1, 0 or 1. Or, from `low` 0 on, whether x is positive. */
+function signOf(node: NodeReader, build: LayerBuilder, x: Activation, low: -1 | 0): Activation {
+  const { of, scale, shift } = scaledOf(x);
+  // Not a factor of the layer before, which would become infinite.
+  const steep = build.apply(node, new Affine(steepness * scale, steepness * shift), [of]);
+  return build.apply(node, new Hardtanh(low, 1), [steep]);
+}
+
+export const sign: Operation = (node, build) => signOf(node, build, node.activation(0), -1);
+
+/** 1 − x */
+function opposite(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  return build.scale(node, x, -1, 1);
+}
+
+/** Whether factor · (a − b) is positive, or the opposite of it. */
+function compare(factor: 1 | -1, isOpposite: boolean): Operation {
+  return (node, build) => {
+    const difference = sub(node, build) as Activation;
+    const y = signOf(node, build, build.scale(node, difference, factor, 0), 0);
+    return isOpposite ? opposite(node, build, y) : y;
+  };
+}
+
+export const greater = compare(1, false);
+export const greaterOrEqual = compare(-1, true);
+export const less = compare(-1, false);
+export const lessOrEqual = compare(1, true);
+
+/** Whether x is not 0. */
+export function isNonZero(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  const y = signOf(node, build, x, -1);
+  return merge(node, build, new Mul(), [y, y]);
+}
+
+export const equal: Operation = (node, build) =>
+  opposite(node, build, isNonZero(node, build, sub(node, build) as Activation));
+
+export const not: Operation = (node, build) => opposite(node, build, node.activation(0));
+
+/** Both inputs, as activations or constants. */
+const both = (node: NodeReader): [Value, Value] => [node.value(0), node.value(1)];
+
+export const and: Operation = (node, build) => times(node, build, ...both(node));
+
+/** 1 − (1 − a) · (1 − b) */
+export const or: Operation = (node, build) => {
+  const [a, b] = [node.activation(0), node.activation(1)];
+  const neither = [a, b].map((x) => opposite(node, build, x));
+  return opposite(node, build, merge(node, build, new Mul(), neither));
+};
+
+/** The product of an activation and another value. */
+function times(node: NodeReader, build: LayerBuilder, a: Value, b: Value): Activation {
+  if (a.kind === "constant") return times(node, build, b, a);
+  return b.kind === "constant"
+    ? combineConstant(node, build, a, "mul", { constant: b })
+    : merge(node, build, new Mul(), [a, b]);
+}
+
+/** Infinite numbers become these: 0 · ∞ is no number. */
+const largest = 3e38;
+
+/** condition · a + (1 − condition) · b */
+export const where: Operation = (node, build) => {
+  const condition = node.activation(0, "condition");
+  const parts = [condition, opposite(node, build, condition)].flatMap((mask, i) => {
+    const value = node.value(1 + i), [number] = scalar(value);
+    if (number === 0) return [];
+    if (number !== undefined) {
+      const finite = Math.min(Math.max(number, -largest), largest);
+      return [build.scale(node, mask, finite, 0)];
+    }
+    const numbers = value.kind === "constant" ? fixedNumbers(value) : undefined;
+    if (numbers?.every(Number.isFinite) === false) {
+      throw node.bad("infinite constants are not supported");
+    }
+    return [times(node, build, mask, value)];
+  });
+  if (parts.length === 0) return build.scale(node, condition, 0, 0);
+  return parts.length === 1 ? parts[0] : merge(node, build, new Add(), parts);
+};
+
+/** Adding it to a number leaves no bits for a fraction. */
+const noFraction = 1.5 * 2 ** 23;
+
+/** The nearest integer, of two the even one. */
+function rounded(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  const shifted = build.apply(node, new Affine(1, noFraction), [x]);
+  return build.apply(node, new Affine(1, -noFraction), [shifted]);
+}
+
+export const round: Operation = (node, build) => rounded(node, build, node.activation(0));
+
+/** The next integer below x, or above it. */
+function nextInteger(direction: 1 | -1): Operation {
+  return (node, build) => {
+    const x = node.activation(0), y = rounded(node, build, x);
+    const ahead = merge(node, build, new Add(), [
+      build.scale(node, x, direction, 0),
+      build.scale(node, y, -direction, 0),
+    ]);
+    const step = signOf(node, build, ahead, 0);
+    return merge(node, build, new Add(), [y, build.scale(node, step, direction, 0)]);
+  };
+}
+
+export const floor = nextInteger(-1);
+export const ceil = nextInteger(1);

@@ -1,0 +1,118 @@
+/** Comparisons of ONNX graphs, and what chooses by them. */
+
+import { createBackend } from "../../../src/backend/mod.ts";
+import { FileError } from "../../../src/errors.ts";
+import { loadModel } from "../../../src/models/mod.ts";
+import { assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
+import { type Attribute, floats, node, onnx, port } from "../../weights/onnx/helpers.ts";
+import { formula, run } from "./models.ts";
+
+const shape = [2, 3, 2, 3], x = [...formula(shape, 2)];
+x.splice(0, 6, 0, 0.5, -0, -1e-20, 1e-20, 3e9); // a tie, zeros, and extremes
+
+/** The channel of an element. */
+const channel = (i: number) => Math.floor(i / 6) % 3;
+const limits = [0.5, -0.5, 0];
+
+const tensors = [
+  ...[floats("half", [], 0.5), floats("zero", [], 0), floats("one", [], 1)],
+  ...[floats("least", [], -Infinity), floats("limits", [3, 1, 1], ...limits)],
+  floats("lists", [2], 1, Infinity),
+];
+
+/** Runs nodes from x to y. `b` is −x, and `c` is x > 0.5. */
+async function compute(...nodes: Uint8Array<ArrayBuffer>[]): Promise<number[]> {
+  const before = [node("Neg", ["x"], ["b"]), node("Greater", ["x", "half"], ["c"])];
+  return (await run({ nodes: [...before, ...nodes], tensors }, x, shape)).values;
+}
+
+const to = (op: string, ...inputs: string[]) => node(op, inputs, ["y"]);
+
+Deno.test("comparisons of ONNX graphs are exactly 1 or 0", async () => {
+  const holds: [string, (a: number, b: number) => boolean][] = [
+    ["Greater", (a, b) => a > b],
+    ["GreaterOrEqual", (a, b) => a >= b],
+    ["Less", (a, b) => a < b],
+    ["LessOrEqual", (a, b) => a <= b],
+    ["Equal", (a, b) => a === b],
+  ];
+  for (const [op, test] of holds) {
+    const expected = (other: (value: number, i: number) => number) =>
+      x.map((value, i) => Number(test(Math.fround(value), other(value, i))));
+    const near = (list: number[]) => list.map((value) => value + 0); // no −0
+    assertEquals(near(await compute(to(op, "x", "half"))), expected(() => 0.5), op);
+    assertEquals(
+      near(await compute(to(op, "x", "limits"))),
+      expected((_, i) => limits[channel(i)]),
+    );
+    // Differences below 2⁻⁹⁰ are too small.
+    assertEquals(
+      near(await compute(to(op, "x", "b"))),
+      expected((value) => -Math.fround(value)),
+      op,
+    );
+    const turned = x.map((value) => Number(test(0.5, Math.fround(value))));
+    assertEquals(near(await compute(to(op, "half", "x"))), turned, op);
+  }
+});
+
+Deno.test("Where, Not, And, Or and Cast of ONNX graphs take comparisons", async () => {
+  const check = async (nodes: Uint8Array<ArrayBuffer>[], f: (x: number, i: number) => number) =>
+    assertAllClose(await compute(...nodes), x.map(f), { rel: 1e-6 });
+  await check([to("Where", "c", "x", "b")], (v) => v > 0.5 ? v : -v);
+  await check([to("Where", "c", "x", "zero")], (v) => v > 0.5 ? v : 0);
+  await check([to("Where", "c", "half", "x")], (v) => v > 0.5 ? 0.5 : v);
+  await check([to("Where", "c", "limits", "x")], (v, i) => v > 0.5 ? limits[channel(i)] : v);
+  await check([to("Where", "c", "one", "half")], (v) => v > 0.5 ? 1 : 0.5);
+  await check([to("Where", "c", "zero", "zero")], () => 0);
+  await check(
+    [node("Where", ["c", "x", "least"], ["d"]), to("Max", "d", "half")],
+    (v) => Math.max(v, 0.5),
+  );
+  const less = node("Less", ["x", "zero"], ["d"]);
+  await check([to("Not", "c")], (v) => Number(v <= 0.5));
+  await check([less, to("Or", "c", "d")], (v) => Number(v > 0.5 || v < 0));
+  await check([less, node("Not", ["d"], ["e"]), to("And", "c", "e")], (v) => Number(v > 0.5));
+  const cast = (from: string, type: Attribute, name: string) =>
+    node("Cast", [from], [name], { to: type });
+  await check([cast("c", 1, "d"), to("Mul", "d", "x")], (v) => v > 0.5 ? v : 0);
+  await check([cast("x", 9, "d"), cast("d", 1, "y")], (v) => Number(v !== 0));
+});
+
+Deno.test("infinite constants for each channel cannot be chosen", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const weights = onnx({
+    inputs: [port("x", "N", 2)],
+    outputs: [port("y")],
+    nodes: [node("Greater", ["x", "half"], ["c"]), to("Where", "c", "x", "lists")],
+    tensors,
+  });
+  const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
+  assertEquals(error.message, "weights: node y (Where): infinite constants are not supported");
+});
+
+Deno.test("the logarithm of ONNX graphs is exact, and finite for 0", async () => {
+  const values = [-1, 0, 1e-16, 1e-6, 0.5, 0.999, 1, 1.001, 2, 1e6, 1e12];
+  const y = await run({ nodes: [to("Log", "x")], tensors }, values, [1, values.length]);
+  const expected = values.map((value) => Math.log(Math.max(value, 1e-16)));
+  assertAllClose(y.values, expected, { abs: 1e-6, rel: 1e-6 });
+});
+
+Deno.test("comparisons of ONNX graphs pass gradients on to what they choose", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const nodes = [node("Greater", ["x", "half"], ["c"]), to("Where", "c", "x", "b")];
+  using network = await loadModel({
+    backend,
+    weights: onnx({
+      inputs: [port("x", "N", 4)],
+      outputs: [port("y")],
+      nodes: [node("Neg", ["x"], ["b"]), ...nodes],
+      tensors,
+    }),
+  });
+  using input = backend.upload(Float32Array.of(1, 0, -1, 2), [1, 4]);
+  using output = network.train().forward(input);
+  using dx = network.backward(output);
+  assertEquals([...await output.read()], [1, 0, 1, 2]);
+  assertEquals([...await dx.read()].map((value) => value + 0), [1, 0, -1, 2]);
+});
