@@ -19,1011 +19,1057 @@ let classes: readonly ClassName[] | undefined;
 
 /** ImageNet's classes by index. They are parsed on the first call, because most programs start without. */
 export function imagenetClasses(): readonly ClassName[] {
-  return classes ??= lines.split("\n").map((line) => {
-    const [wnid, label] = line.split("\t");
-    return { wnid, label };
+  return classes ??= parseClasses();
+}
+
+function parseClasses(): ClassName[] {
+  const all = labels.split("\n");
+  let id = 0;
+  return steps.split(/\s/).map((step, i) => {
+    id += parseInt(step, 36);
+    return { wnid: `n${String(id).padStart(8, "0")}`, label: all[i] };
   });
 }
 
-/** Lines of id, tab and label. */
-const lines = `\
-n01440764	tench, Tinca tinca
-n01443537	goldfish, Carassius auratus
-n01484850	great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias
-n01491361	tiger shark, Galeocerdo cuvieri
-n01494475	hammerhead, hammerhead shark
-n01496331	electric ray, crampfish, numbfish, torpedo
-n01498041	stingray
-n01514668	cock
-n01514859	hen
-n01518878	ostrich, Struthio camelus
-n01530575	brambling, Fringilla montifringilla
-n01531178	goldfinch, Carduelis carduelis
-n01532829	house finch, linnet, Carpodacus mexicanus
-n01534433	junco, snowbird
-n01537544	indigo bunting, indigo finch, indigo bird, Passerina cyanea
-n01558993	robin, American robin, Turdus migratorius
-n01560419	bulbul
-n01580077	jay
-n01582220	magpie
-n01592084	chickadee
-n01601694	water ouzel, dipper
-n01608432	kite
-n01614925	bald eagle, American eagle, Haliaeetus leucocephalus
-n01616318	vulture
-n01622779	great grey owl, great gray owl, Strix nebulosa
-n01629819	European fire salamander, Salamandra salamandra
-n01630670	common newt, Triturus vulgaris
-n01631663	eft
-n01632458	spotted salamander, Ambystoma maculatum
-n01632777	axolotl, mud puppy, Ambystoma mexicanum
-n01641577	bullfrog, Rana catesbeiana
-n01644373	tree frog, tree-frog
-n01644900	tailed frog, bell toad, ribbed toad, tailed toad, Ascaphus trui
-n01664065	loggerhead, loggerhead turtle, Caretta caretta
-n01665541	leatherback turtle, leatherback, leathery turtle, Dermochelys coriacea
-n01667114	mud turtle
-n01667778	terrapin
-n01669191	box turtle, box tortoise
-n01675722	banded gecko
-n01677366	common iguana, iguana, Iguana iguana
-n01682714	American chameleon, anole, Anolis carolinensis
-n01685808	whiptail, whiptail lizard
-n01687978	agama
-n01688243	frilled lizard, Chlamydosaurus kingi
-n01689811	alligator lizard
-n01692333	Gila monster, Heloderma suspectum
-n01693334	green lizard, Lacerta viridis
-n01694178	African chameleon, Chamaeleo chamaeleon
-n01695060	Komodo dragon, Komodo lizard, dragon lizard, giant lizard, Varanus komodoensis
-n01697457	African crocodile, Nile crocodile, Crocodylus niloticus
-n01698640	American alligator, Alligator mississipiensis
-n01704323	triceratops
-n01728572	thunder snake, worm snake, Carphophis amoenus
-n01728920	ringneck snake, ring-necked snake, ring snake
-n01729322	hognose snake, puff adder, sand viper
-n01729977	green snake, grass snake
-n01734418	king snake, kingsnake
-n01735189	garter snake, grass snake
-n01737021	water snake
-n01739381	vine snake
-n01740131	night snake, Hypsiglena torquata
-n01742172	boa constrictor, Constrictor constrictor
-n01744401	rock python, rock snake, Python sebae
-n01748264	Indian cobra, Naja naja
-n01749939	green mamba
-n01751748	sea snake
-n01753488	horned viper, cerastes, sand viper, horned asp, Cerastes cornutus
-n01755581	diamondback, diamondback rattlesnake, Crotalus adamanteus
-n01756291	sidewinder, horned rattlesnake, Crotalus cerastes
-n01768244	trilobite
-n01770081	harvestman, daddy longlegs, Phalangium opilio
-n01770393	scorpion
-n01773157	black and gold garden spider, Argiope aurantia
-n01773549	barn spider, Araneus cavaticus
-n01773797	garden spider, Aranea diademata
-n01774384	black widow, Latrodectus mactans
-n01774750	tarantula
-n01775062	wolf spider, hunting spider
-n01776313	tick
-n01784675	centipede
-n01795545	black grouse
-n01796340	ptarmigan
-n01797886	ruffed grouse, partridge, Bonasa umbellus
-n01798484	prairie chicken, prairie grouse, prairie fowl
-n01806143	peacock
-n01806567	quail
-n01807496	partridge
-n01817953	African grey, African gray, Psittacus erithacus
-n01818515	macaw
-n01819313	sulphur-crested cockatoo, Kakatoe galerita, Cacatua galerita
-n01820546	lorikeet
-n01824575	coucal
-n01828970	bee eater
-n01829413	hornbill
-n01833805	hummingbird
-n01843065	jacamar
-n01843383	toucan
-n01847000	drake
-n01855032	red-breasted merganser, Mergus serrator
-n01855672	goose
-n01860187	black swan, Cygnus atratus
-n01871265	tusker
-n01872401	echidna, spiny anteater, anteater
-n01873310	platypus, duckbill, duckbilled platypus, duck-billed platypus, Ornithorhynchus anatinus
-n01877812	wallaby, brush kangaroo
-n01882714	koala, koala bear, kangaroo bear, native bear, Phascolarctos cinereus
-n01883070	wombat
-n01910747	jellyfish
-n01914609	sea anemone, anemone
-n01917289	brain coral
-n01924916	flatworm, platyhelminth
-n01930112	nematode, nematode worm, roundworm
-n01943899	conch
-n01944390	snail
-n01945685	slug
-n01950731	sea slug, nudibranch
-n01955084	chiton, coat-of-mail shell, sea cradle, polyplacophore
-n01968897	chambered nautilus, pearly nautilus, nautilus
-n01978287	Dungeness crab, Cancer magister
-n01978455	rock crab, Cancer irroratus
-n01980166	fiddler crab
-n01981276	king crab, Alaska crab, Alaskan king crab, Alaska king crab, Paralithodes camtschatica
-n01983481	American lobster, Northern lobster, Maine lobster, Homarus americanus
-n01984695	spiny lobster, langouste, rock lobster, crawfish, crayfish, sea crawfish
-n01985128	crayfish, crawfish, crawdad, crawdaddy
-n01986214	hermit crab
-n01990800	isopod
-n02002556	white stork, Ciconia ciconia
-n02002724	black stork, Ciconia nigra
-n02006656	spoonbill
-n02007558	flamingo
-n02009229	little blue heron, Egretta caerulea
-n02009912	American egret, great white heron, Egretta albus
-n02011460	bittern
-n02012849	crane
-n02013706	limpkin, Aramus pictus
-n02017213	European gallinule, Porphyrio porphyrio
-n02018207	American coot, marsh hen, mud hen, water hen, Fulica americana
-n02018795	bustard
-n02025239	ruddy turnstone, Arenaria interpres
-n02027492	red-backed sandpiper, dunlin, Erolia alpina
-n02028035	redshank, Tringa totanus
-n02033041	dowitcher
-n02037110	oystercatcher, oyster catcher
-n02051845	pelican
-n02056570	king penguin, Aptenodytes patagonica
-n02058221	albatross, mollymawk
-n02066245	grey whale, gray whale, devilfish, Eschrichtius gibbosus, Eschrichtius robustus
-n02071294	killer whale, killer, orca, grampus, sea wolf, Orcinus orca
-n02074367	dugong, Dugong dugon
-n02077923	sea lion
-n02085620	Chihuahua
-n02085782	Japanese spaniel
-n02085936	Maltese dog, Maltese terrier, Maltese
-n02086079	Pekinese, Pekingese, Peke
-n02086240	Shih-Tzu
-n02086646	Blenheim spaniel
-n02086910	papillon
-n02087046	toy terrier
-n02087394	Rhodesian ridgeback
-n02088094	Afghan hound, Afghan
-n02088238	basset, basset hound
-n02088364	beagle
-n02088466	bloodhound, sleuthhound
-n02088632	bluetick
-n02089078	black-and-tan coonhound
-n02089867	Walker hound, Walker foxhound
-n02089973	English foxhound
-n02090379	redbone
-n02090622	borzoi, Russian wolfhound
-n02090721	Irish wolfhound
-n02091032	Italian greyhound
-n02091134	whippet
-n02091244	Ibizan hound, Ibizan Podenco
-n02091467	Norwegian elkhound, elkhound
-n02091635	otterhound, otter hound
-n02091831	Saluki, gazelle hound
-n02092002	Scottish deerhound, deerhound
-n02092339	Weimaraner
-n02093256	Staffordshire bullterrier, Staffordshire bull terrier
-n02093428	American Staffordshire terrier, Staffordshire terrier, American pit bull terrier, pit bull terrier
-n02093647	Bedlington terrier
-n02093754	Border terrier
-n02093859	Kerry blue terrier
-n02093991	Irish terrier
-n02094114	Norfolk terrier
-n02094258	Norwich terrier
-n02094433	Yorkshire terrier
-n02095314	wire-haired fox terrier
-n02095570	Lakeland terrier
-n02095889	Sealyham terrier, Sealyham
-n02096051	Airedale, Airedale terrier
-n02096177	cairn, cairn terrier
-n02096294	Australian terrier
-n02096437	Dandie Dinmont, Dandie Dinmont terrier
-n02096585	Boston bull, Boston terrier
-n02097047	miniature schnauzer
-n02097130	giant schnauzer
-n02097209	standard schnauzer
-n02097298	Scotch terrier, Scottish terrier, Scottie
-n02097474	Tibetan terrier, chrysanthemum dog
-n02097658	silky terrier, Sydney silky
-n02098105	soft-coated wheaten terrier
-n02098286	West Highland white terrier
-n02098413	Lhasa, Lhasa apso
-n02099267	flat-coated retriever
-n02099429	curly-coated retriever
-n02099601	golden retriever
-n02099712	Labrador retriever
-n02099849	Chesapeake Bay retriever
-n02100236	German short-haired pointer
-n02100583	vizsla, Hungarian pointer
-n02100735	English setter
-n02100877	Irish setter, red setter
-n02101006	Gordon setter
-n02101388	Brittany spaniel
-n02101556	clumber, clumber spaniel
-n02102040	English springer, English springer spaniel
-n02102177	Welsh springer spaniel
-n02102318	cocker spaniel, English cocker spaniel, cocker
-n02102480	Sussex spaniel
-n02102973	Irish water spaniel
-n02104029	kuvasz
-n02104365	schipperke
-n02105056	groenendael
-n02105162	malinois
-n02105251	briard
-n02105412	kelpie
-n02105505	komondor
-n02105641	Old English sheepdog, bobtail
-n02105855	Shetland sheepdog, Shetland sheep dog, Shetland
-n02106030	collie
-n02106166	Border collie
-n02106382	Bouvier des Flandres, Bouviers des Flandres
-n02106550	Rottweiler
-n02106662	German shepherd, German shepherd dog, German police dog, alsatian
-n02107142	Doberman, Doberman pinscher
-n02107312	miniature pinscher
-n02107574	Greater Swiss Mountain dog
-n02107683	Bernese mountain dog
-n02107908	Appenzeller
-n02108000	EntleBucher
-n02108089	boxer
-n02108422	bull mastiff
-n02108551	Tibetan mastiff
-n02108915	French bulldog
-n02109047	Great Dane
-n02109525	Saint Bernard, St Bernard
-n02109961	Eskimo dog, husky
-n02110063	malamute, malemute, Alaskan malamute
-n02110185	Siberian husky
-n02110341	dalmatian, coach dog, carriage dog
-n02110627	affenpinscher, monkey pinscher, monkey dog
-n02110806	basenji
-n02110958	pug, pug-dog
-n02111129	Leonberg
-n02111277	Newfoundland, Newfoundland dog
-n02111500	Great Pyrenees
-n02111889	Samoyed, Samoyede
-n02112018	Pomeranian
-n02112137	chow, chow chow
-n02112350	keeshond
-n02112706	Brabancon griffon
-n02113023	Pembroke, Pembroke Welsh corgi
-n02113186	Cardigan, Cardigan Welsh corgi
-n02113624	toy poodle
-n02113712	miniature poodle
-n02113799	standard poodle
-n02113978	Mexican hairless
-n02114367	timber wolf, grey wolf, gray wolf, Canis lupus
-n02114548	white wolf, Arctic wolf, Canis lupus tundrarum
-n02114712	red wolf, maned wolf, Canis rufus, Canis niger
-n02114855	coyote, prairie wolf, brush wolf, Canis latrans
-n02115641	dingo, warrigal, warragal, Canis dingo
-n02115913	dhole, Cuon alpinus
-n02116738	African hunting dog, hyena dog, Cape hunting dog, Lycaon pictus
-n02117135	hyena, hyaena
-n02119022	red fox, Vulpes vulpes
-n02119789	kit fox, Vulpes macrotis
-n02120079	Arctic fox, white fox, Alopex lagopus
-n02120505	grey fox, gray fox, Urocyon cinereoargenteus
-n02123045	tabby, tabby cat
-n02123159	tiger cat
-n02123394	Persian cat
-n02123597	Siamese cat, Siamese
-n02124075	Egyptian cat
-n02125311	cougar, puma, catamount, mountain lion, painter, panther, Felis concolor
-n02127052	lynx, catamount
-n02128385	leopard, Panthera pardus
-n02128757	snow leopard, ounce, Panthera uncia
-n02128925	jaguar, panther, Panthera onca, Felis onca
-n02129165	lion, king of beasts, Panthera leo
-n02129604	tiger, Panthera tigris
-n02130308	cheetah, chetah, Acinonyx jubatus
-n02132136	brown bear, bruin, Ursus arctos
-n02133161	American black bear, black bear, Ursus americanus, Euarctos americanus
-n02134084	ice bear, polar bear, Ursus Maritimus, Thalarctos maritimus
-n02134418	sloth bear, Melursus ursinus, Ursus ursinus
-n02137549	mongoose
-n02138441	meerkat, mierkat
-n02165105	tiger beetle
-n02165456	ladybug, ladybeetle, lady beetle, ladybird, ladybird beetle
-n02167151	ground beetle, carabid beetle
-n02168699	long-horned beetle, longicorn, longicorn beetle
-n02169497	leaf beetle, chrysomelid
-n02172182	dung beetle
-n02174001	rhinoceros beetle
-n02177972	weevil
-n02190166	fly
-n02206856	bee
-n02219486	ant, emmet, pismire
-n02226429	grasshopper, hopper
-n02229544	cricket
-n02231487	walking stick, walkingstick, stick insect
-n02233338	cockroach, roach
-n02236044	mantis, mantid
-n02256656	cicada, cicala
-n02259212	leafhopper
-n02264363	lacewing, lacewing fly
-n02268443	dragonfly, darning needle, devil's darning needle, sewing needle, snake feeder, snake doctor, mosquito hawk, skeeter hawk
-n02268853	damselfly
-n02276258	admiral
-n02277742	ringlet, ringlet butterfly
-n02279972	monarch, monarch butterfly, milkweed butterfly, Danaus plexippus
-n02280649	cabbage butterfly
-n02281406	sulphur butterfly, sulfur butterfly
-n02281787	lycaenid, lycaenid butterfly
-n02317335	starfish, sea star
-n02319095	sea urchin
-n02321529	sea cucumber, holothurian
-n02325366	wood rabbit, cottontail, cottontail rabbit
-n02326432	hare
-n02328150	Angora, Angora rabbit
-n02342885	hamster
-n02346627	porcupine, hedgehog
-n02356798	fox squirrel, eastern fox squirrel, Sciurus niger
-n02361337	marmot
-n02363005	beaver
-n02364673	guinea pig, Cavia cobaya
-n02389026	sorrel
-n02391049	zebra
-n02395406	hog, pig, grunter, squealer, Sus scrofa
-n02396427	wild boar, boar, Sus scrofa
-n02397096	warthog
-n02398521	hippopotamus, hippo, river horse, Hippopotamus amphibius
-n02403003	ox
-n02408429	water buffalo, water ox, Asiatic buffalo, Bubalus bubalis
-n02410509	bison
-n02412080	ram, tup
-n02415577	bighorn, bighorn sheep, cimarron, Rocky Mountain bighorn, Rocky Mountain sheep, Ovis canadensis
-n02417914	ibex, Capra ibex
-n02422106	hartebeest
-n02422699	impala, Aepyceros melampus
-n02423022	gazelle
-n02437312	Arabian camel, dromedary, Camelus dromedarius
-n02437616	llama
-n02441942	weasel
-n02442845	mink
-n02443114	polecat, fitch, foulmart, foumart, Mustela putorius
-n02443484	black-footed ferret, ferret, Mustela nigripes
-n02444819	otter
-n02445715	skunk, polecat, wood pussy
-n02447366	badger
-n02454379	armadillo
-n02457408	three-toed sloth, ai, Bradypus tridactylus
-n02480495	orangutan, orang, orangutang, Pongo pygmaeus
-n02480855	gorilla, Gorilla gorilla
-n02481823	chimpanzee, chimp, Pan troglodytes
-n02483362	gibbon, Hylobates lar
-n02483708	siamang, Hylobates syndactylus, Symphalangus syndactylus
-n02484975	guenon, guenon monkey
-n02486261	patas, hussar monkey, Erythrocebus patas
-n02486410	baboon
-n02487347	macaque
-n02488291	langur
-n02488702	colobus, colobus monkey
-n02489166	proboscis monkey, Nasalis larvatus
-n02490219	marmoset
-n02492035	capuchin, ringtail, Cebus capucinus
-n02492660	howler monkey, howler
-n02493509	titi, titi monkey
-n02493793	spider monkey, Ateles geoffroyi
-n02494079	squirrel monkey, Saimiri sciureus
-n02497673	Madagascar cat, ring-tailed lemur, Lemur catta
-n02500267	indri, indris, Indri indri, Indri brevicaudatus
-n02504013	Indian elephant, Elephas maximus
-n02504458	African elephant, Loxodonta africana
-n02509815	lesser panda, red panda, panda, bear cat, cat bear, Ailurus fulgens
-n02510455	giant panda, panda, panda bear, coon bear, Ailuropoda melanoleuca
-n02514041	barracouta, snoek
-n02526121	eel
-n02536864	coho, cohoe, coho salmon, blue jack, silver salmon, Oncorhynchus kisutch
-n02606052	rock beauty, Holocanthus tricolor
-n02607072	anemone fish
-n02640242	sturgeon
-n02641379	gar, garfish, garpike, billfish, Lepisosteus osseus
-n02643566	lionfish
-n02655020	puffer, pufferfish, blowfish, globefish
-n02666196	abacus
-n02667093	abaya
-n02669723	academic gown, academic robe, judge's robe
-n02672831	accordion, piano accordion, squeeze box
-n02676566	acoustic guitar
-n02687172	aircraft carrier, carrier, flattop, attack aircraft carrier
-n02690373	airliner
-n02692877	airship, dirigible
-n02699494	altar
-n02701002	ambulance
-n02704792	amphibian, amphibious vehicle
-n02708093	analog clock
-n02727426	apiary, bee house
-n02730930	apron
-n02747177	ashcan, trash can, garbage can, wastebin, ash bin, ash-bin, ashbin, dustbin, trash barrel, trash bin
-n02749479	assault rifle, assault gun
-n02769748	backpack, back pack, knapsack, packsack, rucksack, haversack
-n02776631	bakery, bakeshop, bakehouse
-n02777292	balance beam, beam
-n02782093	balloon
-n02783161	ballpoint, ballpoint pen, ballpen, Biro
-n02786058	Band Aid
-n02787622	banjo
-n02788148	bannister, banister, balustrade, balusters, handrail
-n02790996	barbell
-n02791124	barber chair
-n02791270	barbershop
-n02793495	barn
-n02794156	barometer
-n02795169	barrel, cask
-n02797295	barrow, garden cart, lawn cart, wheelbarrow
-n02799071	baseball
-n02802426	basketball
-n02804414	bassinet
-n02804610	bassoon
-n02807133	bathing cap, swimming cap
-n02808304	bath towel
-n02808440	bathtub, bathing tub, bath, tub
-n02814533	beach wagon, station wagon, wagon, estate car, beach waggon, station waggon, waggon
-n02814860	beacon, lighthouse, beacon light, pharos
-n02815834	beaker
-n02817516	bearskin, busby, shako
-n02823428	beer bottle
-n02823750	beer glass
-n02825657	bell cote, bell cot
-n02834397	bib
-n02835271	bicycle-built-for-two, tandem bicycle, tandem
-n02837789	bikini, two-piece
-n02840245	binder, ring-binder
-n02841315	binoculars, field glasses, opera glasses
-n02843684	birdhouse
-n02859443	boathouse
-n02860847	bobsled, bobsleigh, bob
-n02865351	bolo tie, bolo, bola tie, bola
-n02869837	bonnet, poke bonnet
-n02870880	bookcase
-n02871525	bookshop, bookstore, bookstall
-n02877765	bottlecap
-n02879718	bow
-n02883205	bow tie, bow-tie, bowtie
-n02892201	brass, memorial tablet, plaque
-n02892767	brassiere, bra, bandeau
-n02894605	breakwater, groin, groyne, mole, bulwark, seawall, jetty
-n02895154	breastplate, aegis, egis
-n02906734	broom
-n02909870	bucket, pail
-n02910353	buckle
-n02916936	bulletproof vest
-n02917067	bullet train, bullet
-n02927161	butcher shop, meat market
-n02930766	cab, hack, taxi, taxicab
-n02939185	caldron, cauldron
-n02948072	candle, taper, wax light
-n02950826	cannon
-n02951358	canoe
-n02951585	can opener, tin opener
-n02963159	cardigan
-n02965783	car mirror
-n02966193	carousel, carrousel, merry-go-round, roundabout, whirligig
-n02966687	carpenter's kit, tool kit
-n02971356	carton
-n02974003	car wheel
-n02977058	cash machine, cash dispenser, automated teller machine, automatic teller machine, automated teller, automatic teller, ATM
-n02978881	cassette
-n02979186	cassette player
-n02980441	castle
-n02981792	catamaran
-n02988304	CD player
-n02992211	cello, violoncello
-n02992529	cellular telephone, cellular phone, cellphone, cell, mobile phone
-n02999410	chain
-n03000134	chainlink fence
-n03000247	chain mail, ring mail, mail, chain armor, chain armour, ring armor, ring armour
-n03000684	chain saw, chainsaw
-n03014705	chest
-n03016953	chiffonier, commode
-n03017168	chime, bell, gong
-n03018349	china cabinet, china closet
-n03026506	Christmas stocking
-n03028079	church, church building
-n03032252	cinema, movie theater, movie theatre, movie house, picture palace
-n03041632	cleaver, meat cleaver, chopper
-n03042490	cliff dwelling
-n03045698	cloak
-n03047690	clog, geta, patten, sabot
-n03062245	cocktail shaker
-n03063599	coffee mug
-n03063689	coffeepot
-n03065424	coil, spiral, volute, whorl, helix
-n03075370	combination lock
-n03085013	computer keyboard, keypad
-n03089624	confectionery, confectionary, candy store
-n03095699	container ship, containership, container vessel
-n03100240	convertible
-n03109150	corkscrew, bottle screw
-n03110669	cornet, horn, trumpet, trump
-n03124043	cowboy boot
-n03124170	cowboy hat, ten-gallon hat
-n03125729	cradle
-n03126707	crane
-n03127747	crash helmet
-n03127925	crate
-n03131574	crib, cot
-n03133878	Crock Pot
-n03134739	croquet ball
-n03141823	crutch
-n03146219	cuirass
-n03160309	dam, dike, dyke
-n03179701	desk
-n03180011	desktop computer
-n03187595	dial telephone, dial phone
-n03188531	diaper, nappy, napkin
-n03196217	digital clock
-n03197337	digital watch
-n03201208	dining table, board
-n03207743	dishrag, dishcloth
-n03207941	dishwasher, dish washer, dishwashing machine
-n03208938	disk brake, disc brake
-n03216828	dock, dockage, docking facility
-n03218198	dogsled, dog sled, dog sleigh
-n03220513	dome
-n03223299	doormat, welcome mat
-n03240683	drilling platform, offshore rig
-n03249569	drum, membranophone, tympan
-n03250847	drumstick
-n03255030	dumbbell
-n03259280	Dutch oven
-n03271574	electric fan, blower
-n03272010	electric guitar
-n03272562	electric locomotive
-n03290653	entertainment center
-n03291819	envelope
-n03297495	espresso maker
-n03314780	face powder
-n03325584	feather boa, boa
-n03337140	file, file cabinet, filing cabinet
-n03344393	fireboat
-n03345487	fire engine, fire truck
-n03347037	fire screen, fireguard
-n03355925	flagpole, flagstaff
-n03372029	flute, transverse flute
-n03376595	folding chair
-n03379051	football helmet
-n03384352	forklift
-n03388043	fountain
-n03388183	fountain pen
-n03388549	four-poster
-n03393912	freight car
-n03394916	French horn, horn
-n03400231	frying pan, frypan, skillet
-n03404251	fur coat
-n03417042	garbage truck, dustcart
-n03424325	gasmask, respirator, gas helmet
-n03425413	gas pump, gasoline pump, petrol pump, island dispenser
-n03443371	goblet
-n03444034	go-kart
-n03445777	golf ball
-n03445924	golfcart, golf cart
-n03447447	gondola
-n03447721	gong, tam-tam
-n03450230	gown
-n03452741	grand piano, grand
-n03457902	greenhouse, nursery, glasshouse
-n03459775	grille, radiator grille
-n03461385	grocery store, grocery, food market, market
-n03467068	guillotine
-n03476684	hair slide
-n03476991	hair spray
-n03478589	half track
-n03481172	hammer
-n03482405	hamper
-n03483316	hand blower, blow dryer, blow drier, hair dryer, hair drier
-n03485407	hand-held computer, hand-held microcomputer
-n03485794	handkerchief, hankie, hanky, hankey
-n03492542	hard disc, hard disk, fixed disk
-n03494278	harmonica, mouth organ, harp, mouth harp
-n03495258	harp
-n03496892	harvester, reaper
-n03498962	hatchet
-n03527444	holster
-n03529860	home theater, home theatre
-n03530642	honeycomb
-n03532672	hook, claw
-n03534580	hoopskirt, crinoline
-n03535780	horizontal bar, high bar
-n03538406	horse cart, horse-cart
-n03544143	hourglass
-n03584254	iPod
-n03584829	iron, smoothing iron
-n03590841	jack-o'-lantern
-n03594734	jean, blue jean, denim
-n03594945	jeep, landrover
-n03595614	jersey, T-shirt, tee shirt
-n03598930	jigsaw puzzle
-n03599486	jinrikisha, ricksha, rickshaw
-n03602883	joystick
-n03617480	kimono
-n03623198	knee pad
-n03627232	knot
-n03630383	lab coat, laboratory coat
-n03633091	ladle
-n03637318	lampshade, lamp shade
-n03642806	laptop, laptop computer
-n03649909	lawn mower, mower
-n03657121	lens cap, lens cover
-n03658185	letter opener, paper knife, paperknife
-n03661043	library
-n03662601	lifeboat
-n03666591	lighter, light, igniter, ignitor
-n03670208	limousine, limo
-n03673027	liner, ocean liner
-n03676483	lipstick, lip rouge
-n03680355	Loafer
-n03690938	lotion
-n03691459	loudspeaker, speaker, speaker unit, loudspeaker system, speaker system
-n03692522	loupe, jeweler's loupe
-n03697007	lumbermill, sawmill
-n03706229	magnetic compass
-n03709823	mailbag, postbag
-n03710193	mailbox, letter box
-n03710637	maillot
-n03710721	maillot, tank suit
-n03717622	manhole cover
-n03720891	maraca
-n03721384	marimba, xylophone
-n03724870	mask
-n03729826	matchstick
-n03733131	maypole
-n03733281	maze, labyrinth
-n03733805	measuring cup
-n03742115	medicine chest, medicine cabinet
-n03743016	megalith, megalithic structure
-n03759954	microphone, mike
-n03761084	microwave, microwave oven
-n03763968	military uniform
-n03764736	milk can
-n03769881	minibus
-n03770439	miniskirt, mini
-n03770679	minivan
-n03773504	missile
-n03775071	mitten
-n03775546	mixing bowl
-n03776460	mobile home, manufactured home
-n03777568	Model T
-n03777754	modem
-n03781244	monastery
-n03782006	monitor
-n03785016	moped
-n03786901	mortar
-n03787032	mortarboard
-n03788195	mosque
-n03788365	mosquito net
-n03791053	motor scooter, scooter
-n03792782	mountain bike, all-terrain bike, off-roader
-n03792972	mountain tent
-n03793489	mouse, computer mouse
-n03794056	mousetrap
-n03796401	moving van
-n03803284	muzzle
-n03804744	nail
-n03814639	neck brace
-n03814906	necklace
-n03825788	nipple
-n03832673	notebook, notebook computer
-n03837869	obelisk
-n03838899	oboe, hautboy, hautbois
-n03840681	ocarina, sweet potato
-n03841143	odometer, hodometer, mileometer, milometer
-n03843555	oil filter
-n03854065	organ, pipe organ
-n03857828	oscilloscope, scope, cathode-ray oscilloscope, CRO
-n03866082	overskirt
-n03868242	oxcart
-n03868863	oxygen mask
-n03871628	packet
-n03873416	paddle, boat paddle
-n03874293	paddlewheel, paddle wheel
-n03874599	padlock
-n03876231	paintbrush
-n03877472	pajama, pyjama, pj's, jammies
-n03877845	palace
-n03884397	panpipe, pandean pipe, syrinx
-n03887697	paper towel
-n03888257	parachute, chute
-n03888605	parallel bars, bars
-n03891251	park bench
-n03891332	parking meter
-n03895866	passenger car, coach, carriage
-n03899768	patio, terrace
-n03902125	pay-phone, pay-station
-n03903868	pedestal, plinth, footstall
-n03908618	pencil box, pencil case
-n03908714	pencil sharpener
-n03916031	perfume, essence
-n03920288	Petri dish
-n03924679	photocopier
-n03929660	pick, plectrum, plectron
-n03929855	pickelhaube
-n03930313	picket fence, paling
-n03930630	pickup, pickup truck
-n03933933	pier
-n03935335	piggy bank, penny bank
-n03937543	pill bottle
-n03938244	pillow
-n03942813	ping-pong ball
-n03944341	pinwheel
-n03947888	pirate, pirate ship
-n03950228	pitcher, ewer
-n03954731	plane, carpenter's plane, woodworking plane
-n03956157	planetarium
-n03958227	plastic bag
-n03961711	plate rack
-n03967562	plow, plough
-n03970156	plunger, plumber's helper
-n03976467	Polaroid camera, Polaroid Land camera
-n03976657	pole
-n03977966	police van, police wagon, paddy wagon, patrol wagon, wagon, black Maria
-n03980874	poncho
-n03982430	pool table, billiard table, snooker table
-n03983396	pop bottle, soda bottle
-n03991062	pot, flowerpot
-n03992509	potter's wheel
-n03995372	power drill
-n03998194	prayer rug, prayer mat
-n04004767	printer
-n04005630	prison, prison house
-n04008634	projectile, missile
-n04009552	projector
-n04019541	puck, hockey puck
-n04023962	punching bag, punch bag, punching ball, punchball
-n04026417	purse
-n04033901	quill, quill pen
-n04033995	quilt, comforter, comfort, puff
-n04037443	racer, race car, racing car
-n04039381	racket, racquet
-n04040759	radiator
-n04041544	radio, wireless
-n04044716	radio telescope, radio reflector
-n04049303	rain barrel
-n04065272	recreational vehicle, RV, R.V.
-n04067472	reel
-n04069434	reflex camera
-n04070727	refrigerator, icebox
-n04074963	remote control, remote
-n04081281	restaurant, eating house, eating place, eatery
-n04086273	revolver, six-gun, six-shooter
-n04090263	rifle
-n04099969	rocking chair, rocker
-n04111531	rotisserie
-n04116512	rubber eraser, rubber, pencil eraser
-n04118538	rugby ball
-n04118776	rule, ruler
-n04120489	running shoe
-n04125021	safe
-n04127249	safety pin
-n04131690	saltshaker, salt shaker
-n04133789	sandal
-n04136333	sarong
-n04141076	sax, saxophone
-n04141327	scabbard
-n04141975	scale, weighing machine
-n04146614	school bus
-n04147183	schooner
-n04149813	scoreboard
-n04152593	screen, CRT screen
-n04153751	screw
-n04154565	screwdriver
-n04162706	seat belt, seatbelt
-n04179913	sewing machine
-n04192698	shield, buckler
-n04200800	shoe shop, shoe-shop, shoe store
-n04201297	shoji
-n04204238	shopping basket
-n04204347	shopping cart
-n04208210	shovel
-n04209133	shower cap
-n04209239	shower curtain
-n04228054	ski
-n04229816	ski mask
-n04235860	sleeping bag
-n04238763	slide rule, slipstick
-n04239074	sliding door
-n04243546	slot, one-armed bandit
-n04251144	snorkel
-n04252077	snowmobile
-n04252225	snowplow, snowplough
-n04254120	soap dispenser
-n04254680	soccer ball
-n04254777	sock
-n04258138	solar dish, solar collector, solar furnace
-n04259630	sombrero
-n04263257	soup bowl
-n04264628	space bar
-n04265275	space heater
-n04266014	space shuttle
-n04270147	spatula
-n04273569	speedboat
-n04275548	spider web, spider's web
-n04277352	spindle
-n04285008	sports car, sport car
-n04286575	spotlight, spot
-n04296562	stage
-n04310018	steam locomotive
-n04311004	steel arch bridge
-n04311174	steel drum
-n04317175	stethoscope
-n04325704	stole
-n04326547	stone wall
-n04328186	stopwatch, stop watch
-n04330267	stove
-n04332243	strainer
-n04335435	streetcar, tram, tramcar, trolley, trolley car
-n04336792	stretcher
-n04344873	studio couch, day bed
-n04346328	stupa, tope
-n04347754	submarine, pigboat, sub, U-boat
-n04350905	suit, suit of clothes
-n04355338	sundial
-n04355933	sunglass
-n04356056	sunglasses, dark glasses, shades
-n04357314	sunscreen, sunblock, sun blocker
-n04366367	suspension bridge
-n04367480	swab, swob, mop
-n04370456	sweatshirt
-n04371430	swimming trunks, bathing trunks
-n04371774	swing
-n04372370	switch, electric switch, electrical switch
-n04376876	syringe
-n04380533	table lamp
-n04389033	tank, army tank, armored combat vehicle, armoured combat vehicle
-n04392985	tape player
-n04398044	teapot
-n04399382	teddy, teddy bear
-n04404412	television, television system
-n04409515	tennis ball
-n04417672	thatch, thatched roof
-n04418357	theater curtain, theatre curtain
-n04423845	thimble
-n04428191	thresher, thrasher, threshing machine
-n04429376	throne
-n04435653	tile roof
-n04442312	toaster
-n04443257	tobacco shop, tobacconist shop, tobacconist
-n04447861	toilet seat
-n04456115	torch
-n04458633	totem pole
-n04461696	tow truck, tow car, wrecker
-n04462240	toyshop
-n04465501	tractor
-n04467665	trailer truck, tractor trailer, trucking rig, rig, articulated lorry, semi
-n04476259	tray
-n04479046	trench coat
-n04482393	tricycle, trike, velocipede
-n04483307	trimaran
-n04485082	tripod
-n04486054	triumphal arch
-n04487081	trolleybus, trolley coach, trackless trolley
-n04487394	trombone
-n04493381	tub, vat
-n04501370	turnstile
-n04505470	typewriter keyboard
-n04507155	umbrella
-n04509417	unicycle, monocycle
-n04515003	upright, upright piano
-n04517823	vacuum, vacuum cleaner
-n04522168	vase
-n04523525	vault
-n04525038	velvet
-n04525305	vending machine
-n04532106	vestment
-n04532670	viaduct
-n04536866	violin, fiddle
-n04540053	volleyball
-n04542943	waffle iron
-n04548280	wall clock
-n04548362	wallet, billfold, notecase, pocketbook
-n04550184	wardrobe, closet, press
-n04552348	warplane, military plane
-n04553703	washbasin, handbasin, washbowl, lavabo, wash-hand basin
-n04554684	washer, automatic washer, washing machine
-n04557648	water bottle
-n04560804	water jug
-n04562935	water tower
-n04579145	whiskey jug
-n04579432	whistle
-n04584207	wig
-n04589890	window screen
-n04590129	window shade
-n04591157	Windsor tie
-n04591713	wine bottle
-n04592741	wing
-n04596742	wok
-n04597913	wooden spoon
-n04599235	wool, woolen, woollen
-n04604644	worm fence, snake fence, snake-rail fence, Virginia fence
-n04606251	wreck
-n04612504	yawl
-n04613696	yurt
-n06359193	web site, website, internet site, site
-n06596364	comic book
-n06785654	crossword puzzle, crossword
-n06794110	street sign
-n06874185	traffic light, traffic signal, stoplight
-n07248320	book jacket, dust cover, dust jacket, dust wrapper
-n07565083	menu
-n07579787	plate
-n07583066	guacamole
-n07584110	consomme
-n07590611	hot pot, hotpot
-n07613480	trifle
-n07614500	ice cream, icecream
-n07615774	ice lolly, lolly, lollipop, popsicle
-n07684084	French loaf
-n07693725	bagel, beigel
-n07695742	pretzel
-n07697313	cheeseburger
-n07697537	hotdog, hot dog, red hot
-n07711569	mashed potato
-n07714571	head cabbage
-n07714990	broccoli
-n07715103	cauliflower
-n07716358	zucchini, courgette
-n07716906	spaghetti squash
-n07717410	acorn squash
-n07717556	butternut squash
-n07718472	cucumber, cuke
-n07718747	artichoke, globe artichoke
-n07720875	bell pepper
-n07730033	cardoon
-n07734744	mushroom
-n07742313	Granny Smith
-n07745940	strawberry
-n07747607	orange
-n07749582	lemon
-n07753113	fig
-n07753275	pineapple, ananas
-n07753592	banana
-n07754684	jackfruit, jak, jack
-n07760859	custard apple
-n07768694	pomegranate
-n07802026	hay
-n07831146	carbonara
-n07836838	chocolate sauce, chocolate syrup
-n07860988	dough
-n07871810	meat loaf, meatloaf
-n07873807	pizza, pizza pie
-n07875152	potpie
-n07880968	burrito
-n07892512	red wine
-n07920052	espresso
-n07930864	cup
-n07932039	eggnog
-n09193705	alp
-n09229709	bubble
-n09246464	cliff, drop, drop-off
-n09256479	coral reef
-n09288635	geyser
-n09332890	lakeside, lakeshore
-n09399592	promontory, headland, head, foreland
-n09421951	sandbar, sand bar
-n09428293	seashore, coast, seacoast, sea-coast
-n09468604	valley, vale
-n09472597	volcano
-n09835506	ballplayer, baseball player
-n10148035	groom, bridegroom
-n10565667	scuba diver
-n11879895	rapeseed
-n11939491	daisy
-n12057211	yellow lady's slipper, yellow lady-slipper, Cypripedium calceolus, Cypripedium parviflorum
-n12144580	corn
-n12267677	acorn
-n12620546	hip, rose hip, rosehip
-n12768682	buckeye, horse chestnut, conker
-n12985857	coral fungus
-n12998815	agaric
-n13037406	gyromitra
-n13040303	stinkhorn, carrion fungus
-n13044778	earthstar
-n13052670	hen-of-the-woods, hen of the woods, Polyporus frondosus, Grifola frondosa
-n13054560	bolete
-n13133613	ear, spike, capitulum
-n15075141	toilet tissue, toilet paper, bathroom tissue`;
+/** The number in each id, minus that of the class before, in base 36: smaller to download. */
+const steps = `\
+uvp8 251 vvl 50v 2ei 1fk 1bi ctv 5b 33n 90x gr 19v 18k 2ef gjt 13m f62 1nj 7m0 7ey 576 50d 12p 4zh
+5fk nn rl m3 8v 6sg 25o en esd 150 17p ig 139 51f 19o 44k 2dy 1oa 7d 17k 1y2 rt ng oi 1ul wv 4dv
+ipl 9o b6 i7 3fd lf 1ew 1tk ku 1kp 1px 2zb 1aj 1e9 1cc 1m5 jq 981 1f1 8o 24s aw 6w gb a6 8o yr 6ga
+8dy m3 16y gm 5wr bs pt 82h fm m6 y9 33x 3e3 cb 3e0 758 8u 2sh 674 hs 3hf 8jq vk p9 3h2 3s6 9w lct
+2za 22g 5vv 40c amz dn zz 3w6 3cx anp 78u 4o 1bj uu 1p9 xq c1 u6 3je 92k 4o 318 p2 1af iz 170 12l
+nt 2pf rm gc 4z0 1ql f3 3v2 351 bdb 3n9 19v 66w 3w9 2dd 2qs 5xt 4i 4a 3z 4h ba 7c 3s 9o jg 40 3i
+2u 4m ce lx 2y ba 6r 2r 8n 2u 32 67 4o 5g 4r 9d ph 4s 63 2z 2x 3o 3f 40 4v oh 74 8v 4i 3i 39 3z 44
+cu 2b 27 2h 4w 54 cf 51 3j nq 4i 4s 33 3t ar 9n 48 3y 3l am 4o dg 3t 3x 4i dp tc 9c j7 2y 2h 4h 2l
+3s 5y 4v 3s 60 4o 34 dc 4q 7a 31 69 2k 2h 99 3l a4 3o da c4 2u 3e 4c 7y 4z 48 4r 44 67 at 3l 3b 5x
+9w 8t 4j c6 2g 2f 4z at 51 4k 3z lu 7k mx b1 1gf lb 82 bu 1yk 36 6j 5n da yc 1cd 111 ac 4o 6o c7
+jk 1es sh pn 9a 2ez os kko 9r 1b3 170 m6 22l 1ej 32b 9eq cvm 9qu 5cv 2ej 1hz 1ff 236 fwk 1z0 3z3
+35c be 5pp 158 1py it l1 al rfg 1cw 1vm 2yl tm 1bq bdb 2vy 7uj 3i3 1ac 1ac ish 1k7 3d1 sd il 13l
+3gi 46q 1ls 17n 2p5 1sx 38g gh 8z b0y 8g 3c6 p3 7h aa 113 ow 19v 5et 2c5 htb a0 qw 16r 9m z7 zq 45
+q1 q8 bf cw t9 1eg hd nl 7w 7y 2ru 202 2w2 cd 44t hs 2rm 9bk 8af 1hdw sc ple vl 1or 8u6 8mg ox 212
+2ec 2vr 86m 2gx 1xk 53t 15w 2xa 2jp ex1 2pc cjb 1ry fn1 5b7 id 3pd to 28h 17g em 274 3k 42 1pt id
+s5 1n2 1dc 2l7 1j8 5g 1y3 wj 3s 4p9 93 r2 1aq 4k8 8y 1gz 6qs oa 1xy 1w8 tq 1tt c5r 130 3h4 3gm sz
+hx 4tc 1i9 2ov 6xw fq 1f2 f9 8xo 2f4 df 52v 3n 7se 2s5 6hv 6uv 24i es 6b 8xi 20w be dq 3lp 21j 2cv
+1en 8h yv 11j 50w 30j 8u 5b5 k4 35 c5 ath 1qg 5z wt 6al 17p 37x 78k nu 2h4 1jc b8b 11m 2i 1c7 7oa
+7fv 3k3 4or 3i5 6vi 167 abi 3j 17b r6 sw 4y 2td 1s0 nx 5gs 3e4 ave eyo 8m 5uo q0 5xi v4 2zj 51j 5i
+rp 636 122 1sb 25e dew 6uu zi 387 3a2 9hi c4 fc dyj we 4do dc5 8c4 8x0 5lh ue 172 6uw cfc 3iu 1w8
+439 2uj 3w a6 44z rw 43n 33o 9vb 5mb u8 duu if 1cf 43 16b 7m 1xp 1xr 3zd 1g1 18q 4dv 7f4 8j 18e
+1zr y9 pb 1m3 ar 57g 1c8 r8 19e 1li lz6 1v4 lq 1ke 1h0 xc 20y 4fd uy7 fz 4n0 305 5v il 2k4 fg 2md
+b9h 4eu 342 2fj 238 39f 48g 5hb 5kc tk 27e 17a 32u 2sh 26b 2o0 2zk 85z eh tj 3gl 746 2ru aa cc 2c
+5bp 2it dp 2ou 3to 2jt 46 ek 6eu p1 d2i ve 284 lc 3yx fi 6o 26h 17j d7 pe us 56 2oy l6 2bm 1gd 3n
+wb 4q 22o 1c1 5a ed fr 1t5 5b7 14k 7mv 7f 8ea 5b9 40c sm 1di cu 1v0 83y 2wj 6da 1o0 h9 24t 1do od
+8i 19c yh ad 520 2jo fk 9o 21i 29 3hy 30e 1th 1cf 3ny 2o 5n9 3a9 3dz 3ud 5f cq 8t 2jr 12y 1pc jh
+3ix 16g 2qj 1t0 3h3 13m 1li 2os 4ij 202 4vb 5a 10d 28s 178 qu 5wy 147 27j 26e 52l nz 2bg pi 7ph
+3et 1w7 5rw 2m 2ns 1hu 12a lt 2g4 3jf cbl 1p4 1ii zx 39o 4vi 3uo 32u 7hm 8x6 3ud 1ka 6m 1bl 3hw
+1pw 3fd 1mb 1yo 3nr 6z i0 3kv ft 212 258 w6 mm 6a5 d9z 9v5 692 dt 29p 31 2zb pn 2y ein 1cy 4nw 28n
+8n 3g8 5v2 px 44 1gn fk 2p 2ld 15g 2sr 123 hz kj 36t 2n2 1iz 1e4 5wo 17j 7pf ads re 4q 4mp 6kx nf
+19j 1lt 1iw 2go 11p 68h 14f 13m 2fj 3f5 gj 3f yy 6zh ux 2ao r2 9k gk 3h6 2tl 6k4 31s 3wj 116 3vq
+3xr 6al j1 48g 3cq wx 4ud 54z q9 3jw 6da 1xy 2d3 f4 2il 1o4 6mq 25f 2kz pe 1db r0 sj 8p 4mb 65x
+35w 1at 1qu 4b6 26c 3cp 11p 161 7f 58x fo 38k 2gj 28a 449 2a 1em 1o4 11n r9 2ac 2fo 1n7 cia 7z 3on
+4dv 6n sk fg sk 335 wj 10q 469 18n 4tp x4 11eu1 5303 4222 6iw 1psb 80on 6sez bcg 2j3 t0 50l hn9 sc
+ze 1gpi 7ft 1k1 17n 68 ats 2be bn 35 yv f8 e0 42 pg 7n 1n4 72e 3mv 5u9 2sr 1ab 1iv 2q3 4i 8t uc
+4rj 61n ppw mgw 4e4 imu 8cm 1jh 11d 4hk 8wo l90 8cc wn r1ia rs4 cxf 7q7 ot8 y5b 1fgu h93 4w6 v3r
+32x 7s0t 6p5d 8y8w s62c 19zg 2iu0 1vex 2mzd 7k9x 36aw 4nkn 9zy trz 28h 3gb 638 1gi 1ozx 15m3c`;
+
+/** The labels, a line for each class. */
+const labels = `\
+tench, Tinca tinca
+goldfish, Carassius auratus
+great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias
+tiger shark, Galeocerdo cuvieri
+hammerhead, hammerhead shark
+electric ray, crampfish, numbfish, torpedo
+stingray
+cock
+hen
+ostrich, Struthio camelus
+brambling, Fringilla montifringilla
+goldfinch, Carduelis carduelis
+house finch, linnet, Carpodacus mexicanus
+junco, snowbird
+indigo bunting, indigo finch, indigo bird, Passerina cyanea
+robin, American robin, Turdus migratorius
+bulbul
+jay
+magpie
+chickadee
+water ouzel, dipper
+kite
+bald eagle, American eagle, Haliaeetus leucocephalus
+vulture
+great grey owl, great gray owl, Strix nebulosa
+European fire salamander, Salamandra salamandra
+common newt, Triturus vulgaris
+eft
+spotted salamander, Ambystoma maculatum
+axolotl, mud puppy, Ambystoma mexicanum
+bullfrog, Rana catesbeiana
+tree frog, tree-frog
+tailed frog, bell toad, ribbed toad, tailed toad, Ascaphus trui
+loggerhead, loggerhead turtle, Caretta caretta
+leatherback turtle, leatherback, leathery turtle, Dermochelys coriacea
+mud turtle
+terrapin
+box turtle, box tortoise
+banded gecko
+common iguana, iguana, Iguana iguana
+American chameleon, anole, Anolis carolinensis
+whiptail, whiptail lizard
+agama
+frilled lizard, Chlamydosaurus kingi
+alligator lizard
+Gila monster, Heloderma suspectum
+green lizard, Lacerta viridis
+African chameleon, Chamaeleo chamaeleon
+Komodo dragon, Komodo lizard, dragon lizard, giant lizard, Varanus komodoensis
+African crocodile, Nile crocodile, Crocodylus niloticus
+American alligator, Alligator mississipiensis
+triceratops
+thunder snake, worm snake, Carphophis amoenus
+ringneck snake, ring-necked snake, ring snake
+hognose snake, puff adder, sand viper
+green snake, grass snake
+king snake, kingsnake
+garter snake, grass snake
+water snake
+vine snake
+night snake, Hypsiglena torquata
+boa constrictor, Constrictor constrictor
+rock python, rock snake, Python sebae
+Indian cobra, Naja naja
+green mamba
+sea snake
+horned viper, cerastes, sand viper, horned asp, Cerastes cornutus
+diamondback, diamondback rattlesnake, Crotalus adamanteus
+sidewinder, horned rattlesnake, Crotalus cerastes
+trilobite
+harvestman, daddy longlegs, Phalangium opilio
+scorpion
+black and gold garden spider, Argiope aurantia
+barn spider, Araneus cavaticus
+garden spider, Aranea diademata
+black widow, Latrodectus mactans
+tarantula
+wolf spider, hunting spider
+tick
+centipede
+black grouse
+ptarmigan
+ruffed grouse, partridge, Bonasa umbellus
+prairie chicken, prairie grouse, prairie fowl
+peacock
+quail
+partridge
+African grey, African gray, Psittacus erithacus
+macaw
+sulphur-crested cockatoo, Kakatoe galerita, Cacatua galerita
+lorikeet
+coucal
+bee eater
+hornbill
+hummingbird
+jacamar
+toucan
+drake
+red-breasted merganser, Mergus serrator
+goose
+black swan, Cygnus atratus
+tusker
+echidna, spiny anteater, anteater
+platypus, duckbill, duckbilled platypus, duck-billed platypus, Ornithorhynchus anatinus
+wallaby, brush kangaroo
+koala, koala bear, kangaroo bear, native bear, Phascolarctos cinereus
+wombat
+jellyfish
+sea anemone, anemone
+brain coral
+flatworm, platyhelminth
+nematode, nematode worm, roundworm
+conch
+snail
+slug
+sea slug, nudibranch
+chiton, coat-of-mail shell, sea cradle, polyplacophore
+chambered nautilus, pearly nautilus, nautilus
+Dungeness crab, Cancer magister
+rock crab, Cancer irroratus
+fiddler crab
+king crab, Alaska crab, Alaskan king crab, Alaska king crab, Paralithodes camtschatica
+American lobster, Northern lobster, Maine lobster, Homarus americanus
+spiny lobster, langouste, rock lobster, crawfish, crayfish, sea crawfish
+crayfish, crawfish, crawdad, crawdaddy
+hermit crab
+isopod
+white stork, Ciconia ciconia
+black stork, Ciconia nigra
+spoonbill
+flamingo
+little blue heron, Egretta caerulea
+American egret, great white heron, Egretta albus
+bittern
+crane
+limpkin, Aramus pictus
+European gallinule, Porphyrio porphyrio
+American coot, marsh hen, mud hen, water hen, Fulica americana
+bustard
+ruddy turnstone, Arenaria interpres
+red-backed sandpiper, dunlin, Erolia alpina
+redshank, Tringa totanus
+dowitcher
+oystercatcher, oyster catcher
+pelican
+king penguin, Aptenodytes patagonica
+albatross, mollymawk
+grey whale, gray whale, devilfish, Eschrichtius gibbosus, Eschrichtius robustus
+killer whale, killer, orca, grampus, sea wolf, Orcinus orca
+dugong, Dugong dugon
+sea lion
+Chihuahua
+Japanese spaniel
+Maltese dog, Maltese terrier, Maltese
+Pekinese, Pekingese, Peke
+Shih-Tzu
+Blenheim spaniel
+papillon
+toy terrier
+Rhodesian ridgeback
+Afghan hound, Afghan
+basset, basset hound
+beagle
+bloodhound, sleuthhound
+bluetick
+black-and-tan coonhound
+Walker hound, Walker foxhound
+English foxhound
+redbone
+borzoi, Russian wolfhound
+Irish wolfhound
+Italian greyhound
+whippet
+Ibizan hound, Ibizan Podenco
+Norwegian elkhound, elkhound
+otterhound, otter hound
+Saluki, gazelle hound
+Scottish deerhound, deerhound
+Weimaraner
+Staffordshire bullterrier, Staffordshire bull terrier
+American Staffordshire terrier, Staffordshire terrier, American pit bull terrier, pit bull terrier
+Bedlington terrier
+Border terrier
+Kerry blue terrier
+Irish terrier
+Norfolk terrier
+Norwich terrier
+Yorkshire terrier
+wire-haired fox terrier
+Lakeland terrier
+Sealyham terrier, Sealyham
+Airedale, Airedale terrier
+cairn, cairn terrier
+Australian terrier
+Dandie Dinmont, Dandie Dinmont terrier
+Boston bull, Boston terrier
+miniature schnauzer
+giant schnauzer
+standard schnauzer
+Scotch terrier, Scottish terrier, Scottie
+Tibetan terrier, chrysanthemum dog
+silky terrier, Sydney silky
+soft-coated wheaten terrier
+West Highland white terrier
+Lhasa, Lhasa apso
+flat-coated retriever
+curly-coated retriever
+golden retriever
+Labrador retriever
+Chesapeake Bay retriever
+German short-haired pointer
+vizsla, Hungarian pointer
+English setter
+Irish setter, red setter
+Gordon setter
+Brittany spaniel
+clumber, clumber spaniel
+English springer, English springer spaniel
+Welsh springer spaniel
+cocker spaniel, English cocker spaniel, cocker
+Sussex spaniel
+Irish water spaniel
+kuvasz
+schipperke
+groenendael
+malinois
+briard
+kelpie
+komondor
+Old English sheepdog, bobtail
+Shetland sheepdog, Shetland sheep dog, Shetland
+collie
+Border collie
+Bouvier des Flandres, Bouviers des Flandres
+Rottweiler
+German shepherd, German shepherd dog, German police dog, alsatian
+Doberman, Doberman pinscher
+miniature pinscher
+Greater Swiss Mountain dog
+Bernese mountain dog
+Appenzeller
+EntleBucher
+boxer
+bull mastiff
+Tibetan mastiff
+French bulldog
+Great Dane
+Saint Bernard, St Bernard
+Eskimo dog, husky
+malamute, malemute, Alaskan malamute
+Siberian husky
+dalmatian, coach dog, carriage dog
+affenpinscher, monkey pinscher, monkey dog
+basenji
+pug, pug-dog
+Leonberg
+Newfoundland, Newfoundland dog
+Great Pyrenees
+Samoyed, Samoyede
+Pomeranian
+chow, chow chow
+keeshond
+Brabancon griffon
+Pembroke, Pembroke Welsh corgi
+Cardigan, Cardigan Welsh corgi
+toy poodle
+miniature poodle
+standard poodle
+Mexican hairless
+timber wolf, grey wolf, gray wolf, Canis lupus
+white wolf, Arctic wolf, Canis lupus tundrarum
+red wolf, maned wolf, Canis rufus, Canis niger
+coyote, prairie wolf, brush wolf, Canis latrans
+dingo, warrigal, warragal, Canis dingo
+dhole, Cuon alpinus
+African hunting dog, hyena dog, Cape hunting dog, Lycaon pictus
+hyena, hyaena
+red fox, Vulpes vulpes
+kit fox, Vulpes macrotis
+Arctic fox, white fox, Alopex lagopus
+grey fox, gray fox, Urocyon cinereoargenteus
+tabby, tabby cat
+tiger cat
+Persian cat
+Siamese cat, Siamese
+Egyptian cat
+cougar, puma, catamount, mountain lion, painter, panther, Felis concolor
+lynx, catamount
+leopard, Panthera pardus
+snow leopard, ounce, Panthera uncia
+jaguar, panther, Panthera onca, Felis onca
+lion, king of beasts, Panthera leo
+tiger, Panthera tigris
+cheetah, chetah, Acinonyx jubatus
+brown bear, bruin, Ursus arctos
+American black bear, black bear, Ursus americanus, Euarctos americanus
+ice bear, polar bear, Ursus Maritimus, Thalarctos maritimus
+sloth bear, Melursus ursinus, Ursus ursinus
+mongoose
+meerkat, mierkat
+tiger beetle
+ladybug, ladybeetle, lady beetle, ladybird, ladybird beetle
+ground beetle, carabid beetle
+long-horned beetle, longicorn, longicorn beetle
+leaf beetle, chrysomelid
+dung beetle
+rhinoceros beetle
+weevil
+fly
+bee
+ant, emmet, pismire
+grasshopper, hopper
+cricket
+walking stick, walkingstick, stick insect
+cockroach, roach
+mantis, mantid
+cicada, cicala
+leafhopper
+lacewing, lacewing fly
+dragonfly, darning needle, devil's darning needle, sewing needle, snake feeder, snake doctor, mosquito hawk, skeeter hawk
+damselfly
+admiral
+ringlet, ringlet butterfly
+monarch, monarch butterfly, milkweed butterfly, Danaus plexippus
+cabbage butterfly
+sulphur butterfly, sulfur butterfly
+lycaenid, lycaenid butterfly
+starfish, sea star
+sea urchin
+sea cucumber, holothurian
+wood rabbit, cottontail, cottontail rabbit
+hare
+Angora, Angora rabbit
+hamster
+porcupine, hedgehog
+fox squirrel, eastern fox squirrel, Sciurus niger
+marmot
+beaver
+guinea pig, Cavia cobaya
+sorrel
+zebra
+hog, pig, grunter, squealer, Sus scrofa
+wild boar, boar, Sus scrofa
+warthog
+hippopotamus, hippo, river horse, Hippopotamus amphibius
+ox
+water buffalo, water ox, Asiatic buffalo, Bubalus bubalis
+bison
+ram, tup
+bighorn, bighorn sheep, cimarron, Rocky Mountain bighorn, Rocky Mountain sheep, Ovis canadensis
+ibex, Capra ibex
+hartebeest
+impala, Aepyceros melampus
+gazelle
+Arabian camel, dromedary, Camelus dromedarius
+llama
+weasel
+mink
+polecat, fitch, foulmart, foumart, Mustela putorius
+black-footed ferret, ferret, Mustela nigripes
+otter
+skunk, polecat, wood pussy
+badger
+armadillo
+three-toed sloth, ai, Bradypus tridactylus
+orangutan, orang, orangutang, Pongo pygmaeus
+gorilla, Gorilla gorilla
+chimpanzee, chimp, Pan troglodytes
+gibbon, Hylobates lar
+siamang, Hylobates syndactylus, Symphalangus syndactylus
+guenon, guenon monkey
+patas, hussar monkey, Erythrocebus patas
+baboon
+macaque
+langur
+colobus, colobus monkey
+proboscis monkey, Nasalis larvatus
+marmoset
+capuchin, ringtail, Cebus capucinus
+howler monkey, howler
+titi, titi monkey
+spider monkey, Ateles geoffroyi
+squirrel monkey, Saimiri sciureus
+Madagascar cat, ring-tailed lemur, Lemur catta
+indri, indris, Indri indri, Indri brevicaudatus
+Indian elephant, Elephas maximus
+African elephant, Loxodonta africana
+lesser panda, red panda, panda, bear cat, cat bear, Ailurus fulgens
+giant panda, panda, panda bear, coon bear, Ailuropoda melanoleuca
+barracouta, snoek
+eel
+coho, cohoe, coho salmon, blue jack, silver salmon, Oncorhynchus kisutch
+rock beauty, Holocanthus tricolor
+anemone fish
+sturgeon
+gar, garfish, garpike, billfish, Lepisosteus osseus
+lionfish
+puffer, pufferfish, blowfish, globefish
+abacus
+abaya
+academic gown, academic robe, judge's robe
+accordion, piano accordion, squeeze box
+acoustic guitar
+aircraft carrier, carrier, flattop, attack aircraft carrier
+airliner
+airship, dirigible
+altar
+ambulance
+amphibian, amphibious vehicle
+analog clock
+apiary, bee house
+apron
+ashcan, trash can, garbage can, wastebin, ash bin, ash-bin, ashbin, dustbin, trash barrel, trash bin
+assault rifle, assault gun
+backpack, back pack, knapsack, packsack, rucksack, haversack
+bakery, bakeshop, bakehouse
+balance beam, beam
+balloon
+ballpoint, ballpoint pen, ballpen, Biro
+Band Aid
+banjo
+bannister, banister, balustrade, balusters, handrail
+barbell
+barber chair
+barbershop
+barn
+barometer
+barrel, cask
+barrow, garden cart, lawn cart, wheelbarrow
+baseball
+basketball
+bassinet
+bassoon
+bathing cap, swimming cap
+bath towel
+bathtub, bathing tub, bath, tub
+beach wagon, station wagon, wagon, estate car, beach waggon, station waggon, waggon
+beacon, lighthouse, beacon light, pharos
+beaker
+bearskin, busby, shako
+beer bottle
+beer glass
+bell cote, bell cot
+bib
+bicycle-built-for-two, tandem bicycle, tandem
+bikini, two-piece
+binder, ring-binder
+binoculars, field glasses, opera glasses
+birdhouse
+boathouse
+bobsled, bobsleigh, bob
+bolo tie, bolo, bola tie, bola
+bonnet, poke bonnet
+bookcase
+bookshop, bookstore, bookstall
+bottlecap
+bow
+bow tie, bow-tie, bowtie
+brass, memorial tablet, plaque
+brassiere, bra, bandeau
+breakwater, groin, groyne, mole, bulwark, seawall, jetty
+breastplate, aegis, egis
+broom
+bucket, pail
+buckle
+bulletproof vest
+bullet train, bullet
+butcher shop, meat market
+cab, hack, taxi, taxicab
+caldron, cauldron
+candle, taper, wax light
+cannon
+canoe
+can opener, tin opener
+cardigan
+car mirror
+carousel, carrousel, merry-go-round, roundabout, whirligig
+carpenter's kit, tool kit
+carton
+car wheel
+cash machine, cash dispenser, automated teller machine, automatic teller machine, automated teller, automatic teller, ATM
+cassette
+cassette player
+castle
+catamaran
+CD player
+cello, violoncello
+cellular telephone, cellular phone, cellphone, cell, mobile phone
+chain
+chainlink fence
+chain mail, ring mail, mail, chain armor, chain armour, ring armor, ring armour
+chain saw, chainsaw
+chest
+chiffonier, commode
+chime, bell, gong
+china cabinet, china closet
+Christmas stocking
+church, church building
+cinema, movie theater, movie theatre, movie house, picture palace
+cleaver, meat cleaver, chopper
+cliff dwelling
+cloak
+clog, geta, patten, sabot
+cocktail shaker
+coffee mug
+coffeepot
+coil, spiral, volute, whorl, helix
+combination lock
+computer keyboard, keypad
+confectionery, confectionary, candy store
+container ship, containership, container vessel
+convertible
+corkscrew, bottle screw
+cornet, horn, trumpet, trump
+cowboy boot
+cowboy hat, ten-gallon hat
+cradle
+crane
+crash helmet
+crate
+crib, cot
+Crock Pot
+croquet ball
+crutch
+cuirass
+dam, dike, dyke
+desk
+desktop computer
+dial telephone, dial phone
+diaper, nappy, napkin
+digital clock
+digital watch
+dining table, board
+dishrag, dishcloth
+dishwasher, dish washer, dishwashing machine
+disk brake, disc brake
+dock, dockage, docking facility
+dogsled, dog sled, dog sleigh
+dome
+doormat, welcome mat
+drilling platform, offshore rig
+drum, membranophone, tympan
+drumstick
+dumbbell
+Dutch oven
+electric fan, blower
+electric guitar
+electric locomotive
+entertainment center
+envelope
+espresso maker
+face powder
+feather boa, boa
+file, file cabinet, filing cabinet
+fireboat
+fire engine, fire truck
+fire screen, fireguard
+flagpole, flagstaff
+flute, transverse flute
+folding chair
+football helmet
+forklift
+fountain
+fountain pen
+four-poster
+freight car
+French horn, horn
+frying pan, frypan, skillet
+fur coat
+garbage truck, dustcart
+gasmask, respirator, gas helmet
+gas pump, gasoline pump, petrol pump, island dispenser
+goblet
+go-kart
+golf ball
+golfcart, golf cart
+gondola
+gong, tam-tam
+gown
+grand piano, grand
+greenhouse, nursery, glasshouse
+grille, radiator grille
+grocery store, grocery, food market, market
+guillotine
+hair slide
+hair spray
+half track
+hammer
+hamper
+hand blower, blow dryer, blow drier, hair dryer, hair drier
+hand-held computer, hand-held microcomputer
+handkerchief, hankie, hanky, hankey
+hard disc, hard disk, fixed disk
+harmonica, mouth organ, harp, mouth harp
+harp
+harvester, reaper
+hatchet
+holster
+home theater, home theatre
+honeycomb
+hook, claw
+hoopskirt, crinoline
+horizontal bar, high bar
+horse cart, horse-cart
+hourglass
+iPod
+iron, smoothing iron
+jack-o'-lantern
+jean, blue jean, denim
+jeep, landrover
+jersey, T-shirt, tee shirt
+jigsaw puzzle
+jinrikisha, ricksha, rickshaw
+joystick
+kimono
+knee pad
+knot
+lab coat, laboratory coat
+ladle
+lampshade, lamp shade
+laptop, laptop computer
+lawn mower, mower
+lens cap, lens cover
+letter opener, paper knife, paperknife
+library
+lifeboat
+lighter, light, igniter, ignitor
+limousine, limo
+liner, ocean liner
+lipstick, lip rouge
+Loafer
+lotion
+loudspeaker, speaker, speaker unit, loudspeaker system, speaker system
+loupe, jeweler's loupe
+lumbermill, sawmill
+magnetic compass
+mailbag, postbag
+mailbox, letter box
+maillot
+maillot, tank suit
+manhole cover
+maraca
+marimba, xylophone
+mask
+matchstick
+maypole
+maze, labyrinth
+measuring cup
+medicine chest, medicine cabinet
+megalith, megalithic structure
+microphone, mike
+microwave, microwave oven
+military uniform
+milk can
+minibus
+miniskirt, mini
+minivan
+missile
+mitten
+mixing bowl
+mobile home, manufactured home
+Model T
+modem
+monastery
+monitor
+moped
+mortar
+mortarboard
+mosque
+mosquito net
+motor scooter, scooter
+mountain bike, all-terrain bike, off-roader
+mountain tent
+mouse, computer mouse
+mousetrap
+moving van
+muzzle
+nail
+neck brace
+necklace
+nipple
+notebook, notebook computer
+obelisk
+oboe, hautboy, hautbois
+ocarina, sweet potato
+odometer, hodometer, mileometer, milometer
+oil filter
+organ, pipe organ
+oscilloscope, scope, cathode-ray oscilloscope, CRO
+overskirt
+oxcart
+oxygen mask
+packet
+paddle, boat paddle
+paddlewheel, paddle wheel
+padlock
+paintbrush
+pajama, pyjama, pj's, jammies
+palace
+panpipe, pandean pipe, syrinx
+paper towel
+parachute, chute
+parallel bars, bars
+park bench
+parking meter
+passenger car, coach, carriage
+patio, terrace
+pay-phone, pay-station
+pedestal, plinth, footstall
+pencil box, pencil case
+pencil sharpener
+perfume, essence
+Petri dish
+photocopier
+pick, plectrum, plectron
+pickelhaube
+picket fence, paling
+pickup, pickup truck
+pier
+piggy bank, penny bank
+pill bottle
+pillow
+ping-pong ball
+pinwheel
+pirate, pirate ship
+pitcher, ewer
+plane, carpenter's plane, woodworking plane
+planetarium
+plastic bag
+plate rack
+plow, plough
+plunger, plumber's helper
+Polaroid camera, Polaroid Land camera
+pole
+police van, police wagon, paddy wagon, patrol wagon, wagon, black Maria
+poncho
+pool table, billiard table, snooker table
+pop bottle, soda bottle
+pot, flowerpot
+potter's wheel
+power drill
+prayer rug, prayer mat
+printer
+prison, prison house
+projectile, missile
+projector
+puck, hockey puck
+punching bag, punch bag, punching ball, punchball
+purse
+quill, quill pen
+quilt, comforter, comfort, puff
+racer, race car, racing car
+racket, racquet
+radiator
+radio, wireless
+radio telescope, radio reflector
+rain barrel
+recreational vehicle, RV, R.V.
+reel
+reflex camera
+refrigerator, icebox
+remote control, remote
+restaurant, eating house, eating place, eatery
+revolver, six-gun, six-shooter
+rifle
+rocking chair, rocker
+rotisserie
+rubber eraser, rubber, pencil eraser
+rugby ball
+rule, ruler
+running shoe
+safe
+safety pin
+saltshaker, salt shaker
+sandal
+sarong
+sax, saxophone
+scabbard
+scale, weighing machine
+school bus
+schooner
+scoreboard
+screen, CRT screen
+screw
+screwdriver
+seat belt, seatbelt
+sewing machine
+shield, buckler
+shoe shop, shoe-shop, shoe store
+shoji
+shopping basket
+shopping cart
+shovel
+shower cap
+shower curtain
+ski
+ski mask
+sleeping bag
+slide rule, slipstick
+sliding door
+slot, one-armed bandit
+snorkel
+snowmobile
+snowplow, snowplough
+soap dispenser
+soccer ball
+sock
+solar dish, solar collector, solar furnace
+sombrero
+soup bowl
+space bar
+space heater
+space shuttle
+spatula
+speedboat
+spider web, spider's web
+spindle
+sports car, sport car
+spotlight, spot
+stage
+steam locomotive
+steel arch bridge
+steel drum
+stethoscope
+stole
+stone wall
+stopwatch, stop watch
+stove
+strainer
+streetcar, tram, tramcar, trolley, trolley car
+stretcher
+studio couch, day bed
+stupa, tope
+submarine, pigboat, sub, U-boat
+suit, suit of clothes
+sundial
+sunglass
+sunglasses, dark glasses, shades
+sunscreen, sunblock, sun blocker
+suspension bridge
+swab, swob, mop
+sweatshirt
+swimming trunks, bathing trunks
+swing
+switch, electric switch, electrical switch
+syringe
+table lamp
+tank, army tank, armored combat vehicle, armoured combat vehicle
+tape player
+teapot
+teddy, teddy bear
+television, television system
+tennis ball
+thatch, thatched roof
+theater curtain, theatre curtain
+thimble
+thresher, thrasher, threshing machine
+throne
+tile roof
+toaster
+tobacco shop, tobacconist shop, tobacconist
+toilet seat
+torch
+totem pole
+tow truck, tow car, wrecker
+toyshop
+tractor
+trailer truck, tractor trailer, trucking rig, rig, articulated lorry, semi
+tray
+trench coat
+tricycle, trike, velocipede
+trimaran
+tripod
+triumphal arch
+trolleybus, trolley coach, trackless trolley
+trombone
+tub, vat
+turnstile
+typewriter keyboard
+umbrella
+unicycle, monocycle
+upright, upright piano
+vacuum, vacuum cleaner
+vase
+vault
+velvet
+vending machine
+vestment
+viaduct
+violin, fiddle
+volleyball
+waffle iron
+wall clock
+wallet, billfold, notecase, pocketbook
+wardrobe, closet, press
+warplane, military plane
+washbasin, handbasin, washbowl, lavabo, wash-hand basin
+washer, automatic washer, washing machine
+water bottle
+water jug
+water tower
+whiskey jug
+whistle
+wig
+window screen
+window shade
+Windsor tie
+wine bottle
+wing
+wok
+wooden spoon
+wool, woolen, woollen
+worm fence, snake fence, snake-rail fence, Virginia fence
+wreck
+yawl
+yurt
+web site, website, internet site, site
+comic book
+crossword puzzle, crossword
+street sign
+traffic light, traffic signal, stoplight
+book jacket, dust cover, dust jacket, dust wrapper
+menu
+plate
+guacamole
+consomme
+hot pot, hotpot
+trifle
+ice cream, icecream
+ice lolly, lolly, lollipop, popsicle
+French loaf
+bagel, beigel
+pretzel
+cheeseburger
+hotdog, hot dog, red hot
+mashed potato
+head cabbage
+broccoli
+cauliflower
+zucchini, courgette
+spaghetti squash
+acorn squash
+butternut squash
+cucumber, cuke
+artichoke, globe artichoke
+bell pepper
+cardoon
+mushroom
+Granny Smith
+strawberry
+orange
+lemon
+fig
+pineapple, ananas
+banana
+jackfruit, jak, jack
+custard apple
+pomegranate
+hay
+carbonara
+chocolate sauce, chocolate syrup
+dough
+meat loaf, meatloaf
+pizza, pizza pie
+potpie
+burrito
+red wine
+espresso
+cup
+eggnog
+alp
+bubble
+cliff, drop, drop-off
+coral reef
+geyser
+lakeside, lakeshore
+promontory, headland, head, foreland
+sandbar, sand bar
+seashore, coast, seacoast, sea-coast
+valley, vale
+volcano
+ballplayer, baseball player
+groom, bridegroom
+scuba diver
+rapeseed
+daisy
+yellow lady's slipper, yellow lady-slipper, Cypripedium calceolus, Cypripedium parviflorum
+corn
+acorn
+hip, rose hip, rosehip
+buckeye, horse chestnut, conker
+coral fungus
+agaric
+gyromitra
+stinkhorn, carrion fungus
+earthstar
+hen-of-the-woods, hen of the woods, Polyporus frondosus, Grifola frondosa
+bolete
+ear, spike, capitulum
+toilet tissue, toilet paper, bathroom tissue`;

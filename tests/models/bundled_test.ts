@@ -96,3 +96,12 @@ Deno.test("the bundled model recognises photos in most crops", async () => {
     assert(count >= minimum, `${name}: ${expected} in ${count} of 36 crops`);
   }
 });
+
+Deno.test("ImageNet's classes have their ids and labels", () => {
+  const classes = imagenetClasses();
+  assertEquals(classes.length, 1000);
+  assertEquals(classes[0], { wnid: "n01440764", label: "tench, Tinca tinca" });
+  assertEquals(classes[281], { wnid: "n02123045", label: "tabby, tabby cat" });
+  assertEquals(classes.at(-1)?.wnid, "n15075141");
+  assert(classes.every(({ label }) => label !== ""));
+});
