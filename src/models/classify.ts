@@ -11,10 +11,14 @@ import { release } from "../image/release.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
+import { Hardtanh, Sigmoid } from "../layers/activation.ts";
+import type { Graph } from "../layers/graph.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Parameter } from "../layers/parameter.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
+import { Dropout } from "../layers/shape.ts";
+import { View } from "../layers/view.ts";
 import { disposeOnError } from "../ops/checks.ts";
 import { elements, type Tensor, type Values } from "../tensor.ts";
 
@@ -24,7 +28,8 @@ export interface Prediction extends ClassName {
   readonly index: number;
   /**
    * The softmax of the logits, divided by the temperature of the model: from 0 to 1, and the sum over all
-   * classes is 1.
+   * classes is 1. If the model ends in a `Sigmoid`, what that computes: each class has a probability of
+   * its own.
    */
   readonly probability: number;
 }
@@ -100,7 +105,7 @@ export async function topClasses(
       `the output of ${model.type} is not finite: its input is not, or its values overflow float32`,
     );
   }
-  const probabilities = softmax(scores, count, temperature);
+  const probabilities = endsInSigmoid(model) ? scores : softmax(scores, count, temperature);
   return Array.from({ length: count }, (_, n) => {
     const row = probabilities.subarray(n * classes.length, (n + 1) * classes.length);
     return largestIndices(row, topK).map((index) => {
@@ -108,6 +113,18 @@ export async function topClasses(
       return { index, wnid, label, probability: row[index] };
     });
   });
+}
+
+/** Whether a network computes the probability of each class by itself, perhaps rounded to 8 bits. */
+function endsInSigmoid(model: Graph): boolean {
+  const { nodes, output } = model.expand();
+  for (let i = output; i >= 0; [i] = nodes[i].inputs) {
+    const { layer } = nodes[i];
+    if (layer instanceof Sigmoid) return true;
+    const isRounding = layer instanceof Hardtanh || layer.type === "FakeQuantize";
+    if (!(isRounding || layer instanceof View || layer instanceof Dropout)) return false;
+  }
+  return false;
 }
 
 /**

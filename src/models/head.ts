@@ -9,7 +9,7 @@ import type { Graph } from "../layers/graph.ts";
 import { GraphBuilder, graphInput, type GraphNode } from "../layers/graph_builder.ts";
 import type { LeafNode } from "../layers/graph_nodes.ts";
 import { Conv2d } from "../layers/conv.ts";
-import { ReLU } from "../layers/activation.ts";
+import { ReLU, Sigmoid } from "../layers/activation.ts";
 import { Linear } from "../layers/linear.ts";
 import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
@@ -95,9 +95,9 @@ function dependents(nodes: readonly LeafNode[], first: number): ReadonlySet<numb
   return found;
 }
 
-/** Whether a layer passes its input on, in evaluation mode. */
+/** Whether a layer passes its input on, in evaluation mode, or makes probabilities of it. */
 function passes(layer: LeafNode["layer"]): boolean {
-  return layer instanceof View || layer instanceof Dropout;
+  return layer instanceof View || layer instanceof Dropout || layer instanceof Sigmoid;
 }
 
 /** Whether a convolution computes each pixel from the same pixel of its input, as a `Linear` does. */

@@ -65,3 +65,32 @@ Deno.test("the softmax of classes is left out before views and rounding", async 
   const whole = [softmax("c", "s", 1), ...rounded("s", "r"), flat("r", "y")];
   await check(whole, "Flatten", "f32");
 });
+
+Deno.test("the classes of a sigmoid have probabilities of their own", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const sigmoid = node("Sigmoid", ["f"], ["s"]);
+  for (const tail of [[flat("s", "y")], rounded("s", "y")]) {
+    const weights = smallModel({
+      nodes: [...body, flat("c", "f"), sigmoid, ...tail],
+      tensors: [
+        floats("w", [5, 3, 1, 1], ...weight.map((value) => value / 20)),
+        integers("flat", -1, 5),
+        floats("scale", [], 1 / 256),
+        tensor("zero", [], 2, field(9, Uint8Array.of(0))),
+      ],
+    });
+    for (const precision of ["f32", "int8"] as const) {
+      using network = await loadModel({ backend, weights, precision });
+      const x = Float32Array.from({ length: 48 }, (_, i) => i / 20);
+      const predictions = await network.classify(x);
+      const logits = [0, 1, 2, 3, 4].map((k) =>
+        [7.5, 23.5, 39.5].reduce((sum, mean, c) => sum + mean * weight[3 * k + c] / 400, 0)
+      );
+      const order = [0, 1, 2, 3, 4].sort((a, b) => logits[b] - logits[a]);
+      assertEquals(predictions.map(({ index }) => index), order);
+      const expected = order.map((k) => 1 / (1 + Math.exp(-logits[k])));
+      assertAllClose(predictions.map((p) => p.probability), expected, { abs: 0.005 });
+      if (tail.length === 1) assertEquals(network.head.featureCount, 3);
+    }
+  }
+});
