@@ -179,9 +179,9 @@ export class LayerBuilder {
   }
 
   /** An output in the shape of its input that no layer computes, unless it is a part of a pattern. */
-  pattern(node: NodeReader, x: Activation): Activation {
+  pattern(node: NodeReader, x: Activation, where: string): Activation {
     const { shape, other } = x, origin = { op: node.op, inputs: [x] };
-    const error = node.bad("this operation is only supported in GELU");
+    const error = node.bad(`this operation is only supported ${where}`);
     return { kind: "activation", shape, other, origin, error };
   }
 

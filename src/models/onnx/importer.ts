@@ -111,8 +111,9 @@ export class GraphImport implements Scope {
     for (const node of nodes) await this.#convert(node);
     const outputs = new Map<string, Activation>();
     if (this.#file.graph.outputs.length === 0) throw this.#file.bad("has no outputs: damaged");
-    for (const { name } of this.#file.graph.outputs) {
-      const value = this.value(name);
+    const all = this.#file.graph.outputs, others = all.filter(({ name }) => !this.#scores(name));
+    for (const { name } of others.length > 0 ? others : all) {
+      const value = this.#scores(name) ?? this.value(name);
       if (value?.kind === "activation") {
         if (value.isInteger) {
           throw this.#file.bad(`its output ${escapeText(name)} holds integers: not supported`);
@@ -124,6 +125,13 @@ export class GraphImport implements Scope {
     }
     this.#problems.throwIfAny();
     return outputs;
+  }
+
+  /** The scores of which an output is the index of the largest. */
+  #scores(name: string): Activation | undefined {
+    const value = this.value(name);
+    if (value?.kind !== "activation" || value.origin?.op !== "ArgMax") return undefined;
+    return value.origin.inputs[0];
   }
 
   /** Gives an activation the shape of an output, and the layer that does it the name of its last. */

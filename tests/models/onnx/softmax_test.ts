@@ -1,10 +1,19 @@
 /** Classifiers return logits, also where more than a softmax ends the graph. */
 
 import { createBackend } from "../../../src/backend/mod.ts";
+import { FileError } from "../../../src/errors.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
-import { assert, assertAllClose, assertEquals } from "../../assert.ts";
-import { field, floats, integers, node, type Parts, tensor } from "../../weights/onnx/helpers.ts";
+import { assert, assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
+import {
+  field,
+  floats,
+  integers,
+  node,
+  type Parts,
+  port,
+  tensor,
+} from "../../weights/onnx/helpers.ts";
 import { smallModel } from "./models.ts";
 
 /** Logits of five classes, [1, 5, 1, 1]. */
@@ -93,4 +102,39 @@ Deno.test("the classes of a sigmoid have probabilities of their own", async () =
       if (tail.length === 1) assertEquals(network.head.featureCount, 3);
     }
   }
+});
+
+Deno.test("the index of the largest score is left out at the end", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const tensors = [floats("w", [5, 3, 1, 1], ...weight), integers("flat", -1, 5)];
+  const largest = (from: string, to: string) => node("ArgMax", [from], [to], { axis: 1 });
+  const scores = [...body, flat("c", "f"), softmax("f", "s", 1)];
+  for (const outputs of [["y"], ["y", "s"], ["s", "y"]]) {
+    const ports = outputs.map((name) => port(name));
+    const nodes = [...scores, largest("s", "y")];
+    using network = await loadModel({
+      backend,
+      weights: smallModel({ nodes, tensors, outputs: ports }),
+    });
+    assert(network instanceof OnnxNetwork);
+    assertEquals([...network.outputs.keys()], outputs.length > 1 ? ["s"] : ["y"]);
+    assertEquals(network.numClasses, 5);
+    const [best] = await network.classify(Float32Array.from({ length: 48 }, (_, i) => i));
+    assertEquals(best.index, 3);
+  }
+  const pixels = smallModel({
+    nodes: [node("Conv", ["x", "w"], ["c"]), largest("c", "y")],
+    tensors,
+  });
+  using network = await loadModel({ backend, weights: pixels });
+  assertEquals(network.outputShape([2, 3, 4, 4]), [2, 5, 4, 4]);
+  const middle = smallModel({
+    nodes: [...scores, largest("s", "a"), node("Relu", ["a"], ["y"])],
+    tensors,
+  });
+  const error = await assertRejects(() => loadModel({ backend, weights: middle }), FileError);
+  assertEquals(
+    error.message,
+    "weights: node a (ArgMax): this operation is only supported at the end of a graph",
+  );
 });

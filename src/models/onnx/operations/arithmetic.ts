@@ -66,7 +66,8 @@ export const sum: Operation = (node, build) => {
 };
 
 /** An operation that no layer computes but as a part of a pattern. */
-export const pattern: Operation = (node, build) => build.pattern(node, node.activation(0));
+export const pattern: Operation = (node, build) =>
+  build.pattern(node, node.activation(0), "in GELU");
 
 function withConstant(
   node: NodeReader,

@@ -111,6 +111,12 @@ function rounded(node: NodeReader, build: LayerBuilder, x: Activation): Activati
 
 export const round: Operation = (node, build) => rounded(node, build, node.activation(0));
 
+/** The index of the largest score, which is left out at the end of a graph. */
+export const argMax: Operation = (node, build) => {
+  for (const name of ["axis", "keepdims", "select_last_index"]) node.number(name, 0);
+  return build.pattern(node, node.activation(0), "at the end of a graph");
+};
+
 /** The next integer below x, or above it. */
 function nextInteger(direction: 1 | -1): Operation {
   return (node, build) => {

@@ -22,6 +22,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Abs", activation.abs],
   ["Add", arithmetic.add],
   ["And", masks.and],
+  ["ArgMax", masks.argMax],
   ["AveragePool", averagePool],
   ["BatchNormalization", normalization.batchNorm],
   ["Cast", activation.cast],
