@@ -1,9 +1,10 @@
 /** `cli.ts convert`: converts weights to another format or precision. */
 
+import { FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
 import { describe, withDescription } from "../models/description.ts";
-import { openInput } from "../models/load.ts";
+import { isOnnx, openInput } from "../models/load.ts";
 import { describeWeights, preprocessingOf } from "../models/recognize.ts";
 import { convertWeights } from "../weights/convert.ts";
 import type { WeightsFile } from "../weights/mod.ts";
@@ -39,6 +40,11 @@ export async function convertFile(
     throw asFileError(from, error);
   });
   const description = own ?? networkDescription(file);
+  if (!description && isOnnx(file) && file.graph.nodes.length > 0) {
+    const reason = "its network is not one of the known networks, and the output would have its " +
+      "weights only: use the ONNX file itself";
+    throw new FileError(file.name, reason);
+  }
   const metadata = description && withDescription(file.metadata, description);
   const progress = new Progress(label, !quiet);
   let size = 0;

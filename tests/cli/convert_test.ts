@@ -162,6 +162,7 @@ Deno.test("convert reports unreadable and unwritable files in one error, and lea
     ["gone.pth", "old.pth", /^gone\.pth: no such file$/],
     ["text.pth", "old.pth", /^text\.pth: is text, not weights/],
     ["cut.pth", "old.pth", /^cut\.pth: .*(truncated|damaged)/],
+    [fixture("onnx/torch.onnx"), "old.pth", /: its network is not one of the known.*use the ONNX/],
     [narrow, "no/a.pth", /^no\/a\.pth: its folder does not exist$/],
     [narrow, "old.pth/a.pth", /^old\.pth\/a\.pth: its folder does not exist$/],
     [narrow, "folder.pth", /^folder\.pth: is a folder$/],
