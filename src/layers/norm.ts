@@ -117,20 +117,21 @@ export abstract class BatchNorm extends Layer implements Repeatable {
   /**
    * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
+   * @param op The name of the class in error messages.
    * @param numFeatures Channels of the input.
    * @throws {ArgumentError} When an option is invalid.
    */
-  constructor(readonly numFeatures: number, readonly options: BatchNormOptions = {}) {
+  constructor(op: string, readonly numFeatures: number, readonly options: BatchNormOptions = {}) {
     super();
-    const shape = [checkInteger("BatchNorm", "numFeatures", numFeatures, 1)];
-    checkOptions("BatchNorm", options, ["eps", "affine", "momentum"]);
+    const shape = [checkInteger(op, "numFeatures", numFeatures, 1)];
+    checkOptions(op, options, ["eps", "affine", "momentum"]);
     const { eps = 1e-5, momentum = 0.1, affine: learns = true } = options;
-    checkBoolean("BatchNorm", "affine", learns);
-    if (checkNumber("BatchNorm", "eps", eps) < 0) {
-      throw new ArgumentError("BatchNorm", "eps", eps, "a non-negative number");
+    checkBoolean(op, "affine", learns);
+    if (checkNumber(op, "eps", eps) < 0) {
+      throw new ArgumentError(op, "eps", eps, "a non-negative number");
     }
     if (typeof momentum !== "number" || !(momentum >= 0 && momentum <= 1)) {
-      throw new ArgumentError("BatchNorm", "momentum", momentum, "between 0 and 1");
+      throw new ArgumentError(op, "momentum", momentum, "between 0 and 1");
     }
     const affine = { weight: constantParameter(shape, 1), bias: constantParameter(shape, 0) };
     this.parameters = {
@@ -260,6 +261,16 @@ export class BatchNorm1d extends BatchNorm {
   override readonly type = "BatchNorm1d";
   /** The numbers of axes that an input may have. */
   protected override readonly ranks = [2, 3];
+
+  /**
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
+   *
+   * @param numFeatures Channels of the input.
+   * @throws {ArgumentError} When an option is invalid.
+   */
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super("BatchNorm1d", numFeatures, options);
+  }
 }
 
 /** Batch normalisation, `torch.nn.BatchNorm2d`, of [N, C, H, W]. */
@@ -268,4 +279,14 @@ export class BatchNorm2d extends BatchNorm {
   override readonly type = "BatchNorm2d";
   /** The numbers of axes that an input may have. */
   protected override readonly ranks = [4];
+
+  /**
+   * Creates the layer without values: call {@linkcode Layer.init} or load weights.
+   *
+   * @param numFeatures Channels of the input.
+   * @throws {ArgumentError} When an option is invalid.
+   */
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super("BatchNorm2d", numFeatures, options);
+  }
 }

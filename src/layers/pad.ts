@@ -87,6 +87,7 @@ export class ZeroPad2d extends ConstantPad2d {
    * @throws {ArgumentError} When the padding is invalid.
    */
   constructor(padding: PlanePadding) {
+    checkSides("ZeroPad2d", padding); // names this class
     super(padding, 0);
   }
 }
@@ -104,12 +105,13 @@ abstract class MirrorPad extends ResampleLayer {
   /**
    * Creates the layer.
    *
+   * @param op The name of the class in error messages.
    * @param padding A number for all sides, or `[left, right, top, bottom]`.
    * @throws {ArgumentError} When the padding is invalid.
    */
-  constructor(readonly padding: PlanePadding) {
+  constructor(op: string, readonly padding: PlanePadding) {
     super();
-    this.#sides = checkSides("Pad2d", padding);
+    this.#sides = checkSides(op, padding);
   }
 
   /** See {@linkcode mirroring}. */
@@ -128,6 +130,16 @@ export class ReflectionPad2d extends MirrorPad {
   override readonly type = "ReflectionPad2d";
   /** The mode of the operation. */
   protected override readonly mode = "reflect";
+
+  /**
+   * Creates the layer.
+   *
+   * @param padding A number for all sides, or `[left, right, top, bottom]`.
+   * @throws {ArgumentError} When the padding is invalid.
+   */
+  constructor(padding: PlanePadding) {
+    super("ReflectionPad2d", padding);
+  }
 }
 
 /**
@@ -139,4 +151,14 @@ export class ReplicationPad2d extends MirrorPad {
   override readonly type = "ReplicationPad2d";
   /** The mode of the operation. */
   protected override readonly mode = "replicate";
+
+  /**
+   * Creates the layer.
+   *
+   * @param padding A number for all sides, or `[left, right, top, bottom]`.
+   * @throws {ArgumentError} When the padding is invalid.
+   */
+  constructor(padding: PlanePadding) {
+    super("ReplicationPad2d", padding);
+  }
 }

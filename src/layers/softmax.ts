@@ -22,11 +22,12 @@ export abstract class AxisActivation extends Layer {
   /**
    * Creates the layer.
    *
+   * @param op The name of the class in error messages.
    * @param dim The axis. Negative values count from the last axis.
    */
-  constructor(readonly dim: number = -1) {
+  constructor(op: string, readonly dim: number) {
     super();
-    if (!Number.isInteger(dim)) throw new ArgumentError("Softmax", "dim", dim, "an integer");
+    if (!Number.isInteger(dim)) throw new ArgumentError(op, "dim", dim, "an integer");
   }
 
   /** See {@linkcode Layer.outputShape}. */
@@ -62,6 +63,15 @@ export class Softmax extends AxisActivation {
   /** The name in `torch.nn`. */
   override readonly type = "Softmax";
 
+  /**
+   * Creates the layer.
+   *
+   * @param dim The axis. Negative values count from the last axis.
+   */
+  constructor(dim: number = -1) {
+    super("Softmax", dim);
+  }
+
   /** See {@linkcode softmax}. */
   protected override compute(x: Tensor, out: Tensor | undefined): Tensor {
     return softmax(x, this.dim, { out });
@@ -77,6 +87,15 @@ export class Softmax extends AxisActivation {
 export class LogSoftmax extends AxisActivation {
   /** The name in `torch.nn`. */
   override readonly type = "LogSoftmax";
+
+  /**
+   * Creates the layer.
+   *
+   * @param dim The axis. Negative values count from the last axis.
+   */
+  constructor(dim: number = -1) {
+    super("LogSoftmax", dim);
+  }
 
   /** See {@linkcode logSoftmax}. */
   protected override compute(x: Tensor, out: Tensor | undefined): Tensor {

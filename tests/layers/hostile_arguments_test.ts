@@ -4,7 +4,7 @@ import { WasmBackend } from "../../src/backend/wasm.ts";
 import * as layers from "../../src/layers/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import * as training from "../../src/train/mod.ts";
-import { assertEquals } from "../assert.ts";
+import { assertEquals, assertMatch, assertThrows } from "../assert.ts";
 import { type Call, checkHostile } from "../ops/hostile_arguments.ts";
 
 /** The constructor of a class as a function. */
@@ -277,4 +277,12 @@ Deno.test("optimisers, trainers and schedules refuse arguments of every wrong ty
     calls,
     [...model.stateDict().values()].map(({ tensor }) => tensor!),
   );
+});
+
+Deno.test("errors of constructors name the class, not its base class", () => {
+  const { BatchNorm1d, BatchNorm2d, LogSoftmax, ReflectionPad2d, Softmax, ZeroPad2d } = layers;
+  const classes = [BatchNorm1d, BatchNorm2d, LogSoftmax, ReflectionPad2d, Softmax, ZeroPad2d];
+  for (const Class of classes) {
+    assertMatch(assertThrows(() => new Class(0.5)).message, new RegExp(`^${Class.name}: `));
+  }
 });

@@ -21,7 +21,7 @@ export class ChannelAffine extends BatchNorm {
   override readonly parameters: Readonly<Record<string, Parameter>>;
 
   constructor(numFeatures: number) {
-    super(numFeatures, { eps: 0 });
+    super("ChannelAffine", numFeatures, { eps: 0 });
     const constant = (value: number) => constantParameter([numFeatures], value, false);
     this.parameters = {
       ...{ weight: constant(1), bias: constant(0) },
