@@ -289,7 +289,7 @@ export class GraphImport implements Scope {
   /** The outputs of layers. */
   #layers(node: NodeReader): readonly (Value | undefined)[] {
     const { op, outputCount } = node, create = operations.get(op);
-    if (!create) throw node.bad("this operation is only supported for sizes");
+    if (!create) throw node.bad("this operation is only supported for constants");
     if (outputCount > 1 && !severalOutputs.has(op)) {
       throw node.bad(
         op === "BatchNormalization"
