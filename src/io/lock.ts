@@ -5,6 +5,7 @@
  */
 
 import { FileError } from "../errors.ts";
+import { onceFree } from "./in_use.ts";
 import { wait } from "./wait.ts";
 
 /** The content of a lock file. A file with any other content belongs to somebody else. */
@@ -39,7 +40,8 @@ export class Lock implements Disposable {
   static async tryAcquire(path: string): Promise<Lock | undefined> {
     for (;;) {
       using opened = new DisposableStack();
-      const { file, created } = await open(path);
+      // Windows may refuse to open a file that its last holder is deleting.
+      const { file, created } = await onceFree(() => open(path));
       opened.use(file);
       if (!await file.tryLock(true)) return undefined;
       // The previous holder may have deleted this file, and another process created a new one.
@@ -61,8 +63,8 @@ export class Lock implements Disposable {
   /** Releases the lock. */
   [Symbol.dispose](): void {
     try {
-      // Delete before others can lock the file. Windows reports no inode to compare.
-      const isOurs = Deno.build.os !== "windows" && isFileAt(this.#path, this.#file);
+      // Delete before others can lock the file.
+      const isOurs = isFileAt(this.#path, this.#file);
       if (isOurs && isUnchanged(this.#file)) Deno.removeSync(this.#path);
     } catch {
       // A leftover file is harmless.

@@ -5,6 +5,7 @@
  */
 
 import type { ByteSink } from "./byte_sink.ts";
+import { onceFree } from "./in_use.ts";
 
 /** Matches what {@linkcode replaceFile} appends to a name while it writes. */
 export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
@@ -101,7 +102,7 @@ export async function replaceFile(
     // The umask of the process may have removed some permissions.
     if (mode !== undefined) await Deno.chmod(temporary, mode);
     await onComplete?.();
-    await Deno.rename(temporary, path);
+    await onceFree(() => Deno.rename(temporary, path));
   } catch (error) {
     // The first error says more than a second one.
     if (temporaryFiles.has(temporary)) await Deno.remove(temporary).catch(() => {});
