@@ -38,7 +38,7 @@ export function permissionLine(
   if (hosts.size > 0) flags.add(`--allow-net=${[...hosts].join(",")}`);
   else if (kind) flags.add(`--allow-${kind}`);
   const file = script.startsWith("file:") ? fileURLToPath(script) : script;
-  const line = ["deno", "run", ...flags, file, ...args].map(shellQuote).join(" ");
+  const line = ["deno", "run", ...flags, file, ...args].map((word) => shellQuote(word)).join(" ");
   return `${message.replace(/, run again.*/s, "")}; run: ${line}`;
 }
 
@@ -92,7 +92,17 @@ function requiredPermissions(
   return { flags, hosts };
 }
 
-/** Quotes a word for a POSIX shell, if it needs quotes. */
-export function shellQuote(word: string): string {
+/**
+ * Quotes a word for a POSIX shell, if it needs quotes. On Windows, for PowerShell and cmd.
+ *
+ * @param os The operating system.
+ */
+export function shellQuote(word: string, os: typeof Deno.build.os = Deno.build.os): string {
+  if (os === "windows") {
+    if (/^[\w@+=:./\\-]+$/.test(word)) return word;
+    // before a quote, \\ stands for one backslash
+    const escaped = word.replace(/(\\*)"/g, '$1$1\\"').replace(/\\+$/, "$&$&");
+    return `"${escaped}"`;
+  }
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

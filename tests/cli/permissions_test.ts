@@ -18,8 +18,16 @@ Deno.test("shellQuote() quotes only words with special characters", () => {
     assertEquals(shellQuote(word), word);
   }
   assertEquals(
-    ["", "a b", "*.png", "it's", "$HOME", "[::1]", "ü", "a\nb"].map(shellQuote),
+    ["", "a b", "*.png", "it's", "$HOME", "[::1]", "ü", "a\nb"].map((word) =>
+      shellQuote(word, "linux")
+    ),
     ["''", "'a b'", "'*.png'", `'it'\\''s'`, "'$HOME'", "'[::1]'", "'ü'", "'a\nb'"],
+  );
+  assertEquals(
+    ["C:\\a\\b.png", "C:\\a b\\", '{"crop":227}', '\\"', "a,b", "*.png"].map((word) =>
+      shellQuote(word, "windows")
+    ),
+    ["C:\\a\\b.png", '"C:\\a b\\\\"', '"{\\"crop\\":227}"', '"\\\\\\""', '"a,b"', '"*.png"'],
   );
 });
 
