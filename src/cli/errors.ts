@@ -31,16 +31,28 @@ export function isSystemError(error: unknown): boolean {
 /** Converts an error of the operating system to one that names the file. Returns other errors unchanged. */
 export function asFileError(name: string, error: unknown): unknown {
   if (isPermissionError(error) || !isSystemError(error)) return error;
-  const reason = isMissing(error) ? missing(name, "no such file") : reasonOf(error);
+  // Windows has a code, but no class, for names with characters that it does not allow
+  const isNone = isMissing(error) || codeOf(error) === "ENOENT";
+  const reason = isNone ? missing(name, "no such file") : reasonOf(error);
   return new FileError(name, reason, { cause: error });
 }
 
-/** As {@linkcode asFileError}, for a file to write. */
-export function asWriteError(name: string, error: unknown): unknown {
+/**
+ * As {@linkcode asFileError}, for a file to write.
+ *
+ * @param os The operating system.
+ */
+export function asWriteError(
+  name: string,
+  error: unknown,
+  os: typeof Deno.build.os = Deno.build.os,
+): unknown {
   const reason = isMissing(error)
     ? missing(name, "its folder does not exist")
     : error instanceof Deno.errors.PermissionDenied
-    ? "not writable (file permissions)"
+    ? `not writable (file permissions${os === "windows" ? ", or another program uses it" : ""})`
+    : codeOf(error) === "ENOENT"
+    ? "is not a name that the system allows"
     : undefined;
   return reason === undefined
     ? asFileError(name, error)
@@ -49,6 +61,10 @@ export function asWriteError(name: string, error: unknown): unknown {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as { readonly code?: string }).code;
 }
 
 /** The reason why there is no file with a name. */
@@ -60,13 +76,13 @@ function missing(name: string, otherwise: string): string {
 
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied) return "not readable (file permissions)";
-  if (error instanceof Deno.errors.IsADirectory) return "is a folder";
+  if (codeOf(error) === "EISDIR") return "is a folder";
   return systemReason(error instanceof Error ? error.message : String(error));
 }
 
 /** "no space left on device", without the number of the error and the call that caused it. */
 function systemReason(message: string): string {
-  const [, reason] = /^(.+?) \(os error \d+\)/s.exec(message) ?? [];
+  const [, reason] = /^(.+?)\.? \(os error \d+\)/s.exec(message) ?? [];
   return reason === undefined ? oneLine(message) : reason[0].toLowerCase() + reason.slice(1);
 }
 

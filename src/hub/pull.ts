@@ -214,7 +214,7 @@ async function withCacheErrors<T>(
     const aborted = signal?.aborted && error === signal.reason; // may have a code, too
     const denied = error instanceof Deno.errors.NotCapable;
     if (aborted || denied || !(error instanceof Error && "code" in error)) throw error;
-    const reason = error.message.replace(/ \(os error \d+\).*/s, "").toLowerCase();
+    const reason = error.message.replace(/\.? \(os error \d+\).*/s, "").toLowerCase();
     const hint = "set PEMBROKE_CACHE to use another folder";
     throw new FileError(folder, `cannot write to the cache: ${reason}; ${hint}`, { cause: error });
   }

@@ -140,3 +140,18 @@ Deno.test("errors of the system say neither their number nor the call, and some 
   assertEquals(message(asFileError("a", missing)), "a: no such file");
   assertEquals(message(asWriteError("a/b", missing)), "a/b: its folder does not exist");
 });
+
+Deno.test("errors of Windows are told by their code, because some have no class", () => {
+  const message = (error: unknown) => (error as FileError).message;
+  const failed = (text: string, code: string) => Object.assign(new Error(text), { code });
+  const name = failed("The filename syntax is incorrect. (os error 123): stat 'a?.png'", "ENOENT");
+  assertEquals(message(asFileError("a?.png", name)), "a?.png: no such file");
+  assertEquals(message(asWriteError("a?", name)), "a?: is not a name that the system allows");
+  const folder = failed("Incorrect function. (os error 1): readfile 'a'", "EISDIR");
+  assertEquals(message(asFileError("a", folder)), "a: is a folder");
+  const used = failed("Another process uses the file. (os error 32): open 'a'", "EBUSY");
+  assertEquals(message(asFileError("a", used)), "a: another process uses the file");
+  const denied = Object.assign(new Deno.errors.PermissionDenied(), { code: "EPERM" });
+  const line = "a: not writable (file permissions, or another program uses it)";
+  assertEquals(message(asWriteError("a", denied, "windows")), line);
+});
