@@ -3,7 +3,7 @@
 import { FileError } from "../errors.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { asFileError } from "./errors.ts";
-import { filesIn, leadsToFolder } from "./files.ts";
+import { filesIn, joinPath, leadsToFolder } from "./files.ts";
 import { fileInput, type Input, isImage, pathOf } from "./inputs.ts";
 import { imageFormats, note } from "./terminal.ts";
 
@@ -32,13 +32,13 @@ export interface ClassFolders {
  * @throws {FileError} If the folder cannot be listed, or has no subfolders.
  */
 export async function classFolders(folder: string): Promise<ClassFolders> {
-  const path = pathOf(folder).replace(/(?<=.)[/\\]+$/, "");
+  const path = pathOf(folder);
   const names: string[] = [];
   let skipped = 0;
   try {
     for await (const { name, isDirectory, isSymlink } of Deno.readDir(path)) {
       if (name.startsWith(".")) continue;
-      const isFolder = isDirectory || isSymlink && await leadsToFolder(`${path}/${name}`);
+      const isFolder = isDirectory || isSymlink && await leadsToFolder(joinPath(path, name));
       if (isFolder) names.push(name);
       else skipped++;
     }
@@ -54,7 +54,7 @@ export async function classFolders(folder: string): Promise<ClassFolders> {
   names.sort((a, b) => a < b ? -1 : 1);
   const photos: LabelledPhoto[] = [];
   for (const [label, name] of names.entries()) {
-    for await (const entry of filesIn(`${path}/${name}`, { links: true })) {
+    for await (const entry of filesIn(joinPath(path, name), { links: true })) {
       if (isImage(entry)) photos.push({ ...fileInput(entry), label });
       else skipped++;
     }

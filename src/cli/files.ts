@@ -10,7 +10,6 @@ export interface FileEntry {
 }
 
 const wildcards = /[*?[\]{}]/;
-const separator = Deno.build.os === "windows" ? /[/\\]/ : /\//;
 
 /** Whether a path contains any of `*?[]{}`. */
 export function isPattern(path: string): boolean {
@@ -90,20 +89,29 @@ export async function fileInfo(path: string): Promise<Deno.FileInfo> {
   return info;
 }
 
-/** The files that match a pattern of `*`, `?`, `[…]`, `{…,…}`, and `**` for any folders. */
-export async function* filesMatching(pattern: string): AsyncGenerator<FileEntry> {
-  const parts = pattern.split(separator);
+/**
+ * The files that match a pattern of `*`, `?`, `[…]`, `{…,…}`, and `**` for any folders. On Windows, case
+ * does not matter.
+ *
+ * @param os The operating system.
+ */
+export async function* filesMatching(
+  pattern: string,
+  os: typeof Deno.build.os = Deno.build.os,
+): AsyncGenerator<FileEntry> {
+  const isWindows = os === "windows";
+  const parts = pattern.split(isWindows ? /[/\\]/ : "/");
   const first = parts.findIndex(isPattern);
-  const folder = parts.slice(0, first).map((part) => `${part}/`).join("");
   const rest = parts.slice(first);
+  const folder = pattern.slice(0, pattern.length - rest.join("/").length);
   const depth = rest.some((part) => part.includes("**")) ? Infinity : rest.length;
   const hidden = rest.some((part) => part.startsWith("."));
   // imported here because it doubles the command's start-up time
   // @ts-types="./std.d.ts"
-  const { globToRegExp } = await import("npm:deno-std@1.4.0/path/glob_to_regexp.js");
+  const { globToRegExp } = await import("npm:deno-std@1.4.0/path/posix/glob_to_regexp.js");
   let expression: RegExp;
   try {
-    expression = globToRegExp(rest.join("/"), { extended: false });
+    expression = globToRegExp(rest.join("/"), { extended: false, caseInsensitive: isWindows });
   } catch (cause) {
     throw new FileError(pattern, "is not a valid pattern", { cause });
   }
@@ -112,6 +120,7 @@ export async function* filesMatching(pattern: string): AsyncGenerator<FileEntry>
   }
 }
 
-function joinPath(folder: string, name: string): string {
+/** The path of a file in a folder. */
+export function joinPath(folder: string, name: string): string {
   return folder === "" || /[/\\]$/.test(folder) ? folder + name : `${folder}/${name}`;
 }

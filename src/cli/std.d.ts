@@ -8,5 +8,8 @@ export function red(text: string): string;
 export function stripAnsiCode(text: string): string;
 export function yellow(text: string): string;
 
-// path/glob_to_regexp
-export function globToRegExp(glob: string, options?: { extended?: boolean }): RegExp;
+// path/posix/glob_to_regexp
+export function globToRegExp(
+  glob: string,
+  options?: { extended?: boolean; caseInsensitive?: boolean },
+): RegExp;

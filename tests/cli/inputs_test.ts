@@ -67,6 +67,17 @@ Deno.test("findInputs() matches patterns as a shell does", async () => {
   assertEquals(await match("*"), ["README.md", "b.png", "c.gif"]);
 });
 
+Deno.test("filesMatching() takes backslashes and any case on Windows", async () => {
+  await using folder = await folderWith("a/IMG_1.JPG", "a/b/2.jpg", "a/c.png");
+  const paths = async (pattern: string, os: typeof Deno.build.os) =>
+    (await Array.fromAsync(filesMatching(`${folder.path}/${pattern}`, os)))
+      .map(({ path }) => path.slice(folder.path.length + 1));
+  assertEquals(await paths("a/*.jpg", "windows"), ["a/IMG_1.JPG"]);
+  assertEquals(await paths("A*\\*.jpg", "windows"), ["a/IMG_1.JPG"]);
+  assertEquals(await paths("**\\*.jpg", "windows"), ["a/IMG_1.JPG", "a/b/2.jpg"]);
+  assertEquals(await paths("**/*.jpg", "linux"), ["a/b/2.jpg"]);
+});
+
 Deno.test("findInputs() prefers an existing file over a pattern", async () => {
   await using folder = await folderWith("[a].png", "a.png");
   assertEquals(await names(folder, `${folder.path}/[a].png`), ["[a].png"]);
