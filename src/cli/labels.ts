@@ -6,12 +6,13 @@ import type { ClassName } from "../models/imagenet_classes.ts";
 import { asFileError } from "./errors.ts";
 import { fileInfo } from "./files.ts";
 import { pathOf } from "./inputs.ts";
+import { encodingOf } from "./lines.ts";
 
 /** Maximum size of the file: 16 MiB. */
 const maxBytes = 2 ** 24;
 
 /**
- * The class names of a UTF-8 text file with one on each line, in the order of the classes.
+ * The class names of a text file with one on each line, in the order of the classes.
  *
  * @throws {FileError} If the file cannot be read, or a line is empty.
  */
@@ -21,7 +22,7 @@ export async function readLabels(file: string): Promise<ClassName[]> {
     await fileInfo(path);
     const { readable } = await Deno.open(path);
     const bytes = await collect(file, readChunks(readable), maxBytes); // it may be /dev/stdin
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     while (lines.at(-1) === "") lines.pop();
     if (lines.length === 0) throw new FileError(file, "has no class names");

@@ -12,8 +12,13 @@ export interface Line {
 /** Maximum characters of a line, which may be a data URL. */
 const maxLength = 2 ** 26;
 
+/** The encoding of text, from its first bytes: UTF-8, or UTF-16 as PowerShell writes it to files. */
+export function encodingOf([first, second]: Uint8Array): "utf-8" | "utf-16le" {
+  return first === 0xff && second === 0xfe ? "utf-16le" : "utf-8";
+}
+
 /**
- * The lines of UTF-8 text as they arrive. Lines end with LF or CRLF.
+ * The lines of text as they arrive. Lines end with LF or CRLF.
  *
  * @param name The name of the file in errors.
  * @throws {FileError} If a line is too long: the bytes are no text, and would fill the memory.
@@ -22,8 +27,10 @@ export async function* linesOf(
   bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
   name: string,
 ): AsyncGenerator<Line> {
-  let rest = "";
-  for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
+  let rest = "", decoder: TextDecoder | undefined;
+  for await (const chunk of bytes) {
+    decoder ??= new TextDecoder(encodingOf(chunk));
+    const text = decoder.decode(chunk, { stream: true });
     if (!text.includes("\n")) {
       rest += text;
       if (rest.length > maxLength) throw new FileError(name, "has a line that is too long");
@@ -33,5 +40,6 @@ export async function* linesOf(
     rest = lines.pop()!;
     for (const line of lines) yield { text: line.replace(/\r$/, ""), terminated: true };
   }
+  rest += decoder?.decode() ?? "";
   if (rest !== "") yield { text: rest, terminated: false };
 }

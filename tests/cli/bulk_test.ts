@@ -2,7 +2,7 @@ import { FileError } from "../../src/errors.ts";
 import { linesOf as linesOfText } from "../../src/cli/lines.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { crashingWorker } from "../image/threads/replace_worker.ts";
-import { cli, fixture, otherWorker, run, runSeveral, TempFolder, theError } from "./run.ts";
+import { cli, fixture, otherWorker, run, runSeveral, TempFolder, theError, utf16 } from "./run.ts";
 
 const tiny = ["-q", "--jsonl", "-k", "1", "-m", "alexnet-tiny"];
 const notImage = "is not a supported image (JPEG, PNG, WebP, GIF, BMP)";
@@ -237,6 +237,20 @@ Deno.test({
     const lines = linesOfText(new Blob([new Uint8Array(2 ** 26 + 1).fill(0x41)]).stream(), "a.txt");
     await assertRejects(() => lines.next(), FileError, "a.txt: has a line that is too long");
   },
+});
+
+Deno.test("linesOf() reads UTF-8, and UTF-16 as PowerShell writes it, in any chunks", async () => {
+  const text = "é.png\r\n猫 😀.png\n\na.png", utf8 = new TextEncoder().encode(text);
+  for (const bytes of [utf8, utf16(text), new Uint8Array([0xef, 0xbb, 0xbf, ...utf8])]) {
+    const chunks = [
+      bytes.slice(0, 5),
+      ...Array.from(bytes.slice(5), (byte) => Uint8Array.of(byte)),
+    ];
+    for (const stream of [new Blob([bytes]).stream(), ReadableStream.from(chunks)]) {
+      const lines = await Array.fromAsync(linesOfText(stream, "a.txt"), ({ text }) => text);
+      assertEquals(lines, ["é.png", "猫 😀.png", "", "a.png"]);
+    }
+  }
 });
 
 Deno.test({

@@ -1,7 +1,7 @@
 /** `--classes`: other names for a model's classes. */
 
 import { assertEquals, assertMatch } from "../assert.ts";
-import { fixture, run, TempFolder, theError } from "./run.ts";
+import { fixture, run, TempFolder, theError, utf16 } from "./run.ts";
 
 const photo = fixture("models/waves.png");
 const names = Array.from({ length: 200 }, (_, i) => `class ${i}`);
@@ -12,6 +12,7 @@ Deno.test("--classes names the classes", async () => {
     names.join("\n"),
     `\ufeff${names.join("\r\n")}\r\n\n`,
     names.map((name) => `  ${name}\t`).join("\n"),
+    utf16(names.join("\r\n")),
   ];
   for (const content of contents) {
     const file = await folder.write("labels.txt", content);

@@ -156,6 +156,15 @@ export function theError({ code, stdout, stderr }: Outcome, expectedCode: 1 | 2)
   return line.slice("error: ".length);
 }
 
+/** Text as PowerShell writes it to a file: in UTF-16, with a byte order mark. */
+export function utf16(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(2 * text.length + 2), view = new DataView(bytes.buffer);
+  for (let i = -1; i < text.length; i++) {
+    view.setUint16(2 * i + 2, i < 0 ? 0xfeff : text.charCodeAt(i), true);
+  }
+  return bytes;
+}
+
 /** A temporary folder, deleted on disposal. */
 export class TempFolder implements AsyncDisposable {
   private constructor(readonly path: string) {}
