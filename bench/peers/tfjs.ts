@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import type { Tensor, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
 import { reverseAxes, swapInner } from "./layout.ts";
 import type { Network } from "./network.ts";
@@ -138,7 +139,7 @@ const backends = {
     // Its binaries are in the npm package. Resolve one of them to find the folder.
     const binary = "npm:@tensorflow/tfjs-backend-wasm@4.22.0/dist/tfjs-backend-wasm-simd.wasm";
     const folder = new URL(".", import.meta.resolve(binary));
-    wasm.setWasmPaths(folder.protocol === "file:" ? folder.pathname : folder.href);
+    wasm.setWasmPaths(folder.protocol === "file:" ? fileURLToPath(folder) : folder.href);
     wasm.setThreadsCount(threads);
     if (!await env().getAsync("WASM_HAS_SIMD_SUPPORT")) throw new Error("it finds no SIMD");
     if (threads > 1 && !await env().getAsync("WASM_HAS_MULTITHREAD_SUPPORT")) {

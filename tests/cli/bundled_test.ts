@@ -1,11 +1,11 @@
 /** The command with the bundled model. */
 
 import { dirname } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 import { cli, fixture, run, TempFolder } from "./run.ts";
 
-const photo = (name: string) => new URL(`../photos/${name}`, import.meta.url).pathname;
+const photo = (name: string) => fileURLToPath(new URL(`../photos/${name}`, import.meta.url));
 
 /** The labels of the predictions for photographs, the most probable first. */
 async function labels(...photos: string[]): Promise<string[][]> {
@@ -58,7 +58,7 @@ Deno.test("JSON names the bundled model", async () => {
 });
 
 Deno.test("--weights accepts the bundled file, and --random its architecture", async () => {
-  const file = new URL("../../weights/resnet_tiny.safetensors", import.meta.url).pathname;
+  const file = fileURLToPath(new URL("../../weights/resnet_tiny.safetensors", import.meta.url));
   const image = photo("chelsea.png");
   const bundled = await run(["-q", image]);
   for (const args of [[], ["-m", "resnet-tiny"]]) {

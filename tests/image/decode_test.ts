@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { fileURLToPath } from "node:url";
 import { ArgumentError, FileError, TooLargeError } from "../../src/errors.ts";
 import { type CodecModules, decodeImage } from "../../src/image/decode.ts";
 import { imageMemory } from "../../src/image/header.ts";
@@ -324,7 +325,7 @@ Deno.test("decodeImage() uses only the codecs that are passed", async () => {
 });
 
 Deno.test("decodeImage() needs no permission except to read the image", async () => {
-  const folder = new URL("../fixtures/image/images/", import.meta.url).pathname;
+  const folder = fileURLToPath(new URL("../fixtures/image/images/", import.meta.url));
   const module = new URL("../../src/image/mod.ts", import.meta.url).href;
   const program = `
     import { decodeImage } from ${JSON.stringify(module)};

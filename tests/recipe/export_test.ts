@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { createBackend } from "../../src/backend/mod.ts";
 import { loadTensors } from "../../src/models/load.ts";
 import { AlexNetTiny, loadModel } from "../../src/models/mod.ts";
@@ -20,7 +21,7 @@ import { assert, assertAllClose, assertEquals, assertMatch, assertThrows } from 
 import { type Outcome, TempFolder } from "../cli/run.ts";
 import { runHere, runTask } from "./tasks.ts";
 
-const data = new URL("../fixtures/recipe", import.meta.url).pathname;
+const data = fileURLToPath(new URL("../fixtures/recipe", import.meta.url));
 
 /** A checkpoint of alexnet-tiny, which several tests use. */
 let alexnet: ReturnType<typeof trainCheckpoint> | undefined;

@@ -1,9 +1,10 @@
+import { fileURLToPath } from "node:url";
 import { FileError } from "../../src/errors.ts";
 import { copyTile, readClasses, readSheets } from "../../weights/recipe/sheets.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 /** Two classes. A training sheet has two rows of three tiles of uniform grey, which JPEG keeps. */
-const folder = new URL("../fixtures/recipe", import.meta.url).pathname;
+const folder = fileURLToPath(new URL("../fixtures/recipe", import.meta.url));
 const train = `${folder}/train`;
 
 Deno.test("copyTile() counts tiles row by row", () => {

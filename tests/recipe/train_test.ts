@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { readArgs } from "../../weights/recipe/options.ts";
 import { recipes } from "../../weights/recipe/recipe.ts";
 import { formatProgress, main } from "../../weights/recipe/train.ts";
@@ -6,7 +7,7 @@ import { UsageError } from "../../weights/recipe/task.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "../assert.ts";
 import { runHere, runTask } from "./tasks.ts";
 
-const data = new URL("../fixtures/recipe", import.meta.url).pathname;
+const data = fileURLToPath(new URL("../fixtures/recipe", import.meta.url));
 
 /** The arguments of the task for 12 images of 2 classes. */
 const argsOf = (out: string) => ["--data", data, "--out", out, "--threads", "1"];

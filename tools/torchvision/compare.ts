@@ -10,6 +10,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import {
   type Backend,
   createBackend,
@@ -138,7 +139,7 @@ function median(values: readonly number[]): number {
 async function compare(name: NetworkName, trains: boolean): Promise<boolean> {
   const folder = await Deno.makeTempDir({ prefix: `torchvision-${name}-` });
   try {
-    const script = new URL("make_network.py", import.meta.url).pathname;
+    const script = fileURLToPath(new URL("make_network.py", import.meta.url));
     const side = createModel(name).preprocessing.crop;
     const args = ["-W", "ignore", script, name, `${side}`, folder, ...opsets.map(String)];
     if (!await runPython(trains ? args : [...args, "--no-training"])) return false;
