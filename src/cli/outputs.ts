@@ -1,20 +1,15 @@
 /** Checks and writes the files that the user names. */
 
 import { resolve } from "node:path";
-import { FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
 import { writeFile } from "../io/write_file.ts";
-import { asWriteError, isPermissionError, UsageError } from "./errors.ts";
+import { asWriteError, UsageError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { withSignalCleanup } from "./interrupts.ts";
 
 /** Throws if a file cannot be written. Call it before computing its contents. It changes nothing. */
 export async function checkOutput(output: string): Promise<void> {
   const path = pathOf(output), stop = new Error("the file can be written");
-  const { isDirectory } = await Deno.stat(path).catch((error) => {
-    if (isPermissionError(error)) throw error;
-  }) ?? {};
-  if (isDirectory) throw new FileError(output, "is a folder");
   await writeFile(path, () => Promise.reject(stop)).catch((error) => {
     if (error !== stop) throw asWriteError(output, error);
   });

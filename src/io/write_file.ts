@@ -4,6 +4,7 @@
  * @module
  */
 
+import { FileError } from "../errors.ts";
 import type { ByteSink } from "./byte_sink.ts";
 import { onceFree } from "./in_use.ts";
 
@@ -22,6 +23,7 @@ export const temporaryFiles = new Set<string>();
  * @param write Writes the contents. If it throws, nothing is left behind.
  * @param onComplete Called once all bytes are on disk, before the file is replaced. If it throws, the
  * file stays as it was.
+ * @throws {FileError} If the path is that of a folder.
  */
 export async function writeFile(
   path: string,
@@ -43,11 +45,12 @@ export async function writeFile(
 /** The file to replace: the path, or where a link leads. Undefined for pipes, devices and the like. */
 async function targetOf(path: string): Promise<string | undefined> {
   const here = await existing(Deno.lstat(path));
-  if (!here?.isSymlink) return !here || here.isFile || here.isDirectory ? path : undefined;
-  const there = await existing(Deno.stat(path));
+  const there = here?.isSymlink ? await existing(Deno.stat(path)) : here;
+  if (there?.isDirectory) throw new FileError(path, "is a folder");
+  if (!here?.isSymlink) return !here || here.isFile ? path : undefined;
   if (!there) return await targetOf(await nextOf(path)); // created where the last link leads
   // without a path, it is a file that a process has open, such as /dev/stdout
-  return there.isFile || there.isDirectory ? await existing(Deno.realPath(path)) : undefined;
+  return there.isFile ? await existing(Deno.realPath(path)) : undefined;
 }
 
 /** The path in a link. If it is relative, it begins in the folder of the link. */

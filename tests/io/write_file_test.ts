@@ -1,3 +1,4 @@
+import { FileError } from "../../src/errors.ts";
 import type { ByteSink } from "../../src/io/byte_sink.ts";
 import { replaceFile, writeFile } from "../../src/io/write_file.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
@@ -41,6 +42,12 @@ Deno.test("writeFile() leaves nothing when writing or finishing fails", async ()
   );
   assertEquals(await Deno.readTextFile(path), "old");
   assertEquals([...Deno.readDirSync(folder.path)].length, 1);
+});
+
+Deno.test("writeFile() refuses a folder before anything is written", async () => {
+  await using folder = await TempFolder.make();
+  const write = () => Promise.reject(new Error("written"));
+  await assertRejects(() => writeFile(folder.path, write), FileError, "is a folder");
 });
 
 Deno.test("writeFile() calls back before it replaces the file, and keeps it if that fails", async () => {
