@@ -16,10 +16,12 @@ Deno.test("each bad image gets one error line, and the others are classified", a
   await folder.write("album/05 empty.png", "");
   await folder.write("album/06 folder.jpg/notes.txt", "");
   await folder.write("album/07 good.jpg", jpeg);
-  await folder.write("album/08 two\nlines.png", "");
   const locked = await folder.write("album/09 locked.png", png);
   const windows = Deno.build.os === "windows", root = Deno.uid() === 0;
-  if (!windows) await Deno.chmod(locked, 0);
+  if (!windows) {
+    await folder.write("album/08 two\nlines.png", "");
+    await Deno.chmod(locked, 0);
+  }
 
   const args = ["-q", "-m", "alexnet-tiny", "-k", "1", "album", "album/06 folder.jpg", "gone.png"];
   const { code, stdout, stderr } = await run(args, { cwd: folder.path });
@@ -34,7 +36,7 @@ Deno.test("each bad image gets one error line, and the others are classified", a
     "album/03 half.png: the PNG",
     "album/04 huge.png: is 30000×30000 pixels (900 megapixels), larger than the limit of 64 megapixels",
     "album/05 empty.png: is empty",
-    "album/08 two\\x0alines.png: is empty",
+    ...(windows ? [] : ["album/08 two\\x0alines.png: is empty"]),
     ...(windows || root ? [] : ["album/09 locked.png: not readable (file permissions)"]),
     "album/06 folder.jpg: no images in this folder",
     "gone.png: no such file",

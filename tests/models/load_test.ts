@@ -137,7 +137,7 @@ Deno.test("loadModel() downloads weights from a URL", async () => {
   await assertError("/page", "is text, not weights");
   await assertError("/half.safetensors", "ends inside features.8.weight: truncated");
   await server.shutdown();
-  await assertError("/a.safetensors", "tcp connect error: Connection refused");
+  await assertError("/a.safetensors", "tcp connect error: ");
 });
 
 Deno.test("loadModel() accepts bytes, blobs, streams and responses", async () => {
