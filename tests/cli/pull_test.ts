@@ -169,7 +169,9 @@ Deno.test("models lists damaged files in the cache, and rm deletes them", async 
 Deno.test("a broken cache does not affect the bundled model", async () => {
   await using folder = await cacheOf("a-file");
   const { path } = folder;
-  await Deno.symlink(`${path}/nothing`, `${path}/alexnet-f16.safetensors`);
+  if (Deno.build.os !== "windows") { // links need a privilege there
+    await Deno.symlink(`${path}/nothing`, `${path}/alexnet-f16.safetensors`);
+  }
   for (const cache of [path, `${path}/a-file`]) {
     const { code, stderr } = await withCache(cache, [photo]);
     assertEquals(code, 0);
