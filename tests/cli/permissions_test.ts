@@ -15,7 +15,7 @@ function line(error: string, inputs: string[], weights?: string): string {
 
 Deno.test("shellQuote() quotes only words with special characters", () => {
   for (const word of ["a.png", "--top-k=3", "./a/b_c", "https://x.test:80/a.png", "me@x+y,z"]) {
-    assertEquals(shellQuote(word), word);
+    assertEquals(shellQuote(word, "linux"), word);
   }
   assertEquals(
     ["", "a b", "*.png", "it's", "$HOME", "[::1]", "ü", "a\nb"].map((word) =>
@@ -37,7 +37,9 @@ Deno.test("permissionLine() lists exactly the permissions that the inputs need",
   const read = 'read access to "a, b.png"', net = 'net access to "127.0.0.1:80"';
   assertEquals(
     line(read, ["a, b.png"]),
-    `Requires read access to "a, b.png"; ${command} --allow-read ${script} 'a, b.png'`,
+    `Requires read access to "a, b.png"; ${command} --allow-read ${script} ${
+      shellQuote("a, b.png")
+    }`,
   );
   assertMatch(line(net, ["http://127.0.0.1/x"]), / run --allow-net=127\.0\.0\.1 https/);
   assertMatch(
@@ -46,7 +48,7 @@ Deno.test("permissionLine() lists exactly the permissions that the inputs need",
   );
   assertMatch(
     line(read, ["a, b.png", "http://a.test:8000/x", "https://b.test/y", "http://a.test:8000/z"]),
-    / run --allow-read --allow-net=a\.test:8000,b\.test https/,
+    / run --allow-read "?--allow-net=a\.test:8000,b\.test"? https/,
   );
 });
 
@@ -75,7 +77,7 @@ Deno.test("permissionLine() lets --features write its files, and --base be a URL
 Deno.test("permissionLine() adds the host of a redirect", () => {
   assertMatch(
     line('net access to "cdn.test:443"', ["https://a.test/x"]),
-    / run --allow-net=a\.test,cdn\.test https/,
+    / run "?--allow-net=a\.test,cdn\.test"? https/,
   );
 });
 
@@ -84,9 +86,9 @@ Deno.test("permissionLine() includes the bundled weights beside the script", () 
     / run: deno run (.*) \S*cli\.ts /.exec(
       permissionLine(denied('read access to "x"'), script, inputs, { inputs }),
     )?.[1];
-  assertEquals(flags("file:///home/me/cli.ts", ["-"]), "--allow-read");
+  assertEquals(flags("file:///C:/me/cli.ts", ["-"]), "--allow-read");
   assertEquals(
-    flags("file:///home/me/cli.ts", ["https://a.test/x"]),
+    flags("file:///C:/me/cli.ts", ["https://a.test/x"]),
     "--allow-read --allow-net=a.test",
   );
   assertEquals(
@@ -95,7 +97,7 @@ Deno.test("permissionLine() includes the bundled weights beside the script", () 
   );
   assertEquals(
     flags("https://x.test/cli.ts", ["https://a.test/x"]),
-    "--allow-net=a.test,x.test",
+    shellQuote("--allow-net=a.test,x.test"),
   );
 });
 
