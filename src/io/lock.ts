@@ -5,8 +5,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { onceFree } from "./in_use.ts";
-import { wait } from "./wait.ts";
+import { onceFree, wait } from "./wait.ts";
 
 /** The content of a lock file. A file with any other content belongs to somebody else. */
 const marker = new TextEncoder().encode("# lock file of pembroke, safe to delete\n");

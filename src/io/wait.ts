@@ -1,5 +1,5 @@
 /**
- * A delay that an `AbortSignal` can end.
+ * Waits for a time that an `AbortSignal` can end, or for a file that another program has open.
  *
  * @module
  */
@@ -17,4 +17,34 @@ export async function wait(ms: number, signal?: AbortSignal): Promise<void> {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
   }
+}
+
+/** Attempts, and milliseconds before the second one; each wait is longer by as much. Together 0.9 s. */
+const attempts = 10, stepMs = 20;
+
+/**
+ * Opens, renames or deletes a file. Windows refuses that while another program has the file open, often
+ * for a moment only: a virus scanner reads each new file. There, it tries again for a second.
+ *
+ * @param run Fails without any effect if the file is in use.
+ * @param os The operating system.
+ */
+export async function onceFree<T>(
+  run: () => Promise<T>,
+  os: typeof Deno.build.os = Deno.build.os,
+): Promise<T> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (os !== "windows" || attempt === attempts || !mayBeInUse(error)) throw error;
+    }
+    await wait(attempt * stepMs);
+  }
+}
+
+/** Whether the reason may be that a file is in use. Windows often says only that access is denied. */
+function mayBeInUse(error: unknown): boolean {
+  return error instanceof Deno.errors.PermissionDenied ||
+    (error as { readonly code?: string }).code === "EBUSY";
 }

@@ -6,7 +6,7 @@
 
 import { FileError } from "../errors.ts";
 import type { ByteSink } from "./byte_sink.ts";
-import { onceFree } from "./in_use.ts";
+import { onceFree } from "./wait.ts";
 
 /** Matches what {@linkcode replaceFile} appends to a name while it writes. */
 export const temporarySuffix = /\.[\da-f]{8}\.tmp/;

@@ -1,4 +1,4 @@
-import { onceFree } from "../../src/io/in_use.ts";
+import { onceFree } from "../../src/io/wait.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 
 /** Fails twice, then succeeds. */
