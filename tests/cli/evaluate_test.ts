@@ -94,7 +94,7 @@ async function imagenetFolders(): Promise<TempFolder> {
   await Deno.mkdir(`${folder.path}/photos`);
   await Deno.rename(`${folder.path}/parts/cat`, `${folder.path}/photos/Egyptian_cat`);
   await Deno.rename(`${folder.path}/parts/coffee`, `${folder.path}/photos/n07920052`);
-  await Deno.rename(`${folder.path}/parts/ground`, `${folder.path}/photos/<ground>`);
+  await Deno.rename(`${folder.path}/parts/ground`, `${folder.path}/photos/&ground`);
   return folder;
 }
 
@@ -107,7 +107,7 @@ Deno.test("evaluate prints the same measurement as text, JSON and a page", async
   const args = ["evaluate", "-m", "alexnet-tiny", photos];
   const { code, stdout, stderr } = await run([...args, "--json", "--html", page]);
   assertEquals(code, 1);
-  assertMatch(stderr, /warning: no class of the model matches "<ground>"; skipped 2 photos\n/);
+  assertMatch(stderr, /warning: no class of the model matches "&ground"; skipped 2 photos\n/);
   assertMatch(stderr, /photos: 1 file is not a photo of a class \(JPEG, .+\); skipped\n/);
   assertMatch(stderr, /error: .*bad\.png: is not a supported image/);
   const { accuracy, top5, interval, classes, mistakes, errors, ...rest } = JSON.parse(stdout);
