@@ -42,6 +42,7 @@ interface Column {
 /** Bars, or points over bars, one slider each. Pointers draw across them. */
 export class Plot {
   #columns: Column[] = [];
+  #isDrawing = false;
   #shown: PlotValues = { values: [], scale: 1 };
   readonly #host: HTMLElement;
   readonly #options: PlotOptions;
@@ -57,8 +58,10 @@ export class Plot {
       if (event.button !== 0) return;
       event.preventDefault();
       host.setPointerCapture(event.pointerId);
+      this.#isDrawing = true;
       this.#draw(event);
     });
+    host.addEventListener("lostpointercapture", () => this.#isDrawing = false);
     host.addEventListener("pointermove", (event) => {
       if (host.hasPointerCapture(event.pointerId)) this.#draw(event);
     });
@@ -66,7 +69,7 @@ export class Plot {
 
   /** Whether a pointer is drawing: the scale must not change then. */
   get isDrawing(): boolean {
-    return this.#host.matches(":active");
+    return this.#isDrawing;
   }
 
   /** The scale that is shown. */
