@@ -170,6 +170,25 @@ Deno.test("decodeImage() lets Deno free the canvas and blobs of CMYK images", as
   }
 });
 
+Deno.test("decodeImage() refuses random pixels, which browsers give against fingerprinting", async () => {
+  const { OffscreenCanvas } = globalThis, drawImage = () => {};
+  const getImageData = (_x: number, _y: number, width: number, height: number) =>
+    new ImageData(crypto.getRandomValues(new Uint8ClampedArray(width * height * 4)), width, height);
+  globalThis.OffscreenCanvas = class extends OffscreenCanvas {
+    override getContext = () => ({ drawImage, getImageData }) as never;
+  };
+  try {
+    await assertRejects(
+      () => decodeImage(readImage("cmyk.jpg"), { name: "cmyk.jpg" }),
+      FileError,
+      "cmyk.jpg: cannot be decoded, because this browser hides the pixels of a canvas; " +
+        "convert it to PNG or RGB JPEG",
+    );
+  } finally {
+    globalThis.OffscreenCanvas = OffscreenCanvas;
+  }
+});
+
 Deno.test("decodeImage() accepts exactly maxPixels, and rejects one more", async () => {
   const image = await decodeImage(readImage("rgb.png"), { maxPixels: 40 * 27 });
   assertEquals(image.width, 40);

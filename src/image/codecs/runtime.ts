@@ -56,6 +56,12 @@ async function readPixels(bitmap: ImageBitmap, context: DecodeContext): Promise<
   try {
     const context2d = canvas.getContext("2d") as Context2d | null;
     if (context2d) {
+      // Against fingerprinting, Firefox can give pages random pixels, even of an empty canvas.
+      if (context2d.getImageData(0, 0, 2, 2).data.some((value) => value > 9)) {
+        const reason = "cannot be decoded, because this browser hides the pixels of a canvas; " +
+          "convert it to PNG or RGB JPEG";
+        throw new FileError(context.name, reason);
+      }
       context2d.drawImage(bitmap, 0, 0);
       return fromRgba(context2d.getImageData(0, 0, width, height));
     }
