@@ -129,6 +129,31 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     }
   });
 
+  await step("compute in a browser that lacks what newer ones have", async () => {
+    const page = await site.page("", { serviceWorkers: "block" });
+    await page.addInitScript(`delete AbortSignal.any;
+      Object.defineProperty(ServiceWorkerContainer.prototype, "ready", {
+        get: () => Promise.reject(new DOMException("The operation is insecure.", "SecurityError")),
+      });`);
+    const headers = {
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-embedder-policy": "require-corp",
+    };
+    await page.route(/\/$|worker\.js/, async (route) => {
+      const response = await route.fetch(), text = await response.text();
+      const isScript = /worker/.test(route.request().url());
+      const body = isScript ? `delete globalThis.SharedArrayBuffer;${text}` : text;
+      await route.fulfill({ response, headers: { ...response.headers(), ...headers }, body });
+    });
+    await page.goto(new URL("classify/", page.url()).href);
+    await settle(page);
+    assertEquals(await page.evaluate("crossOriginIsolated"), true);
+    const tile = page.locator("#devices .choice >> nth=1");
+    await tile.and(page.locator(":disabled:has-text('not in this browser')")).waitFor();
+    assertEquals(await page.isVisible("#problem"), false);
+    await page.context().close();
+  });
+
   const page = await open("classify/");
 
   await step("close a camera that comes after a photo", async () => {

@@ -148,7 +148,8 @@ function isSoftware({ info, isFallbackAdapter }: {
 
 function reasonAgainstThreads(hasServiceWorker: boolean): string | undefined {
   if (navigator.hardwareConcurrency < 2) return "only one processor";
-  if (crossOriginIsolated) return undefined;
+  // GNOME Web isolates pages, but gives them no memory to share
+  if (crossOriginIsolated) return globalThis.SharedArrayBuffer ? undefined : "not in this browser";
   if (!isSecureContext) return "only over HTTPS";
   return hasServiceWorker ? "load the page again" : "needs a service worker";
 }

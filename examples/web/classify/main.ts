@@ -15,7 +15,7 @@ import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_cal
 import type { Photo } from "./protocol.ts";
 import { describePhoto, explainHeat, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
-import { isReplaced, Turn } from "./turn.ts";
+import { anyOf, isReplaced, Turn } from "./turn.ts";
 
 const imageWayOut = "Choose another image.";
 const networkWayOut = "Choose the .onnx, .safetensors or .pth file of a network for images.";
@@ -113,7 +113,7 @@ async function look(): Promise<void> {
 
 /** Shows where in the photo the network found a class. */
 async function showWhere(score: Score): Promise<void> {
-  const signal = AbortSignal.any([heatTurn.next(), lookTurn.signal]);
+  const signal = anyOf(heatTurn.next(), lookTurn.signal);
   chosen = score;
   explainHeat(method, score.label);
   if (method === "none") return hideHeat();
@@ -124,7 +124,7 @@ async function showWhere(score: Score): Promise<void> {
 
 /** Measures devices one after the other. */
 async function measure(devices: readonly Device[]): Promise<void> {
-  const turn = timeTurn.next(), signal = AbortSignal.any([turn, lookTurn.signal]);
+  const turn = timeTurn.next(), signal = anyOf(turn, lookTurn.signal);
   try {
     for (const each of devices) {
       tiles.begin(each);

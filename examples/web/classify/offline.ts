@@ -15,7 +15,9 @@ export async function hasServiceWorker(): Promise<boolean> {
 /** Lets the service worker store what a worker of this page loads. On later visits it does so itself. */
 export function storeFilesOf(worker: Worker): void {
   if (!serviceWorker || serviceWorker.controller) return;
-  worker.addEventListener("message", async ({ data }: MessageEvent<Response>) => {
-    if ("loaded" in data) (await serviceWorker.ready).active?.postMessage(data.loaded);
+  worker.addEventListener("message", ({ data }: MessageEvent<Response>) => {
+    if (!("loaded" in data)) return;
+    serviceWorker.ready.then(({ active }) => active?.postMessage(data.loaded))
+      .catch(() => {}); // Firefox with cookies blocked
   });
 }

@@ -22,6 +22,17 @@ export class Turn {
   }
 }
 
+/** A signal that is aborted with the first of several. As `AbortSignal.any`, which Safari 16 does not have. */
+export function anyOf(...signals: AbortSignal[]): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of signals) {
+    const abort = () => controller.abort(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  }
+  return controller.signal;
+}
+
 /** Waits for something, but not longer than until the signal is aborted: then rejects with the reason. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
