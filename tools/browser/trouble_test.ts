@@ -154,7 +154,59 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
+  await step("keep the scale of a plot while a pointer draws, in Firefox, too", async () => {
+    const page = await open("convolution/");
+    await page.waitForSelector("main[data-ready]");
+    // Firefox takes no element for active if the page takes what the pointer does
+    await page.evaluate(`{
+      const { matches } = Element.prototype;
+      Element.prototype.matches = function (selector) {
+        return selector !== ":active" && matches.call(this, selector);
+      };
+    }`);
+    await page.selectOption("[name=rate]", "0.1");
+    await page.click("[data-steps='10']"); // too far: the weights grow
+    await page.waitForSelector("#steps:text-is('10')");
+    const bars = await page.locator("#w-plot .column").all();
+    const draw = async (i: number, share: number, shown: string) => {
+      const { x, y, width, height } = (await bars[i].locator(".track").boundingBox())!;
+      await page.mouse.move(x + width / 2, y + height * share);
+      if (i === 0) await page.mouse.down();
+      await bars[i].locator(`.number:text-is("${shown}")`).waitFor();
+    };
+    for (const i of bars.keys()) await draw(i, 1 / 4, "3.0"); // the limit
+    await draw(1, 3 / 4, "−3.0"); // on a scale of 3, it would be −1.5
+    await page.mouse.up();
+    await page.context().close();
+  });
+
   const page = await open("classify/");
+
+  await step("say why there is no camera", async () => {
+    await settle(page);
+    for (
+      const [error, problem] of [
+        ["NotFoundError", "There is no camera: connect one"],
+        ["OverconstrainedError", "There is no camera: connect one"], // in Safari
+      ]
+    ) {
+      await page.evaluate(`navigator.mediaDevices.getUserMedia = () =>
+        Promise.reject(new DOMException("", "${error}"))`);
+      await page.click("#camera-button");
+      await page.waitForSelector(`#camera .problem:has-text("${problem}")`);
+    }
+    // as Firefox does against fingerprinting
+    await page.evaluate(`{
+      delete navigator.mediaDevices.getUserMedia;
+      const { prototype } = CanvasRenderingContext2D, { getImageData } = prototype;
+      prototype.getImageData = (x, y, width, height) => {
+        prototype.getImageData = getImageData;
+        return { data: crypto.getRandomValues(new Uint8Array(4 * width * height)) };
+      };
+    }`);
+    await page.click("#camera-button");
+    await page.waitForSelector("#camera .problem:has-text('The browser hides the picture')");
+  });
 
   await step("close a camera that comes after a photo", async () => {
     await settle(page);

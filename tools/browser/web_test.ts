@@ -189,30 +189,6 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     assertEquals(await page.textContent("#steps"), "0");
   });
 
-  await step("keep the scale while a pointer draws", async () => {
-    // as in Firefox, where an element is not active if the page takes what the pointer does
-    await page.evaluate(`{
-      const { matches } = Element.prototype;
-      Element.prototype.matches = function (selector) {
-        return selector !== ":active" && matches.call(this, selector);
-      };
-    }`);
-    await page.selectOption("[name=rate]", "0.1");
-    await page.click("[data-steps='10']"); // too far: the weights grow
-    await page.waitForSelector("#steps:text-is('10')");
-    const bars = await page.locator("#w-plot .track").all();
-    for (const [i, bar] of bars.entries()) {
-      const { x, y, width, height } = (await bar.boundingBox())!;
-      await page.mouse.move(x + width / 2, y + height / 4); // more than the limit
-      if (i === 0) await page.mouse.down();
-      await settle(page);
-      await page.mouse.move(x + width / 2 + 1, y + height / 4);
-    }
-    await page.mouse.up();
-    await settle(page);
-    await assertShown(page, { "#w-plot .number": [3, 3, 3, 3, 3] });
-  });
-
   await step("work offline, and have the headers for threads", async () => {
     await page.waitForFunction("navigator.serviceWorker.controller !== null");
     await until(

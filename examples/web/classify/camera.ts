@@ -24,11 +24,15 @@ export interface Camera {
   close(): void;
 }
 
+const noCamera = "There is no camera: connect one, or choose a file.";
+
 /** Why the camera cannot be used, and what to do, by the name of the browser's error. */
 const problems: Readonly<Record<string, string>> = {
   NotAllowedError: "The camera is blocked: allow it in the browser's settings for this page.",
-  NotFoundError: "There is no camera: connect one, or choose a file.",
+  NotFoundError: noCamera,
+  OverconstrainedError: noCamera, // Safari's name for it: the page demands nothing of a camera
   NotReadableError: "Another program uses the camera: close it, and try again.",
+  hidden: "The browser hides the picture from the page: let it read canvas data, or choose a file.",
   insecure: "The browser gives the camera only to pages over HTTPS: choose a file.",
 };
 
@@ -74,6 +78,7 @@ export async function openCamera(
   try {
     const { mediaDevices } = navigator as { readonly mediaDevices?: MediaDevices };
     if (!mediaDevices) throw new DOMException("", "insecure");
+    if (hidesPixels()) throw new DOMException("", "hidden");
     stream = await mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     if (!isOpen) return undefined;
@@ -152,6 +157,12 @@ function button(text: string, onClick: () => void): HTMLButtonElement {
   button.textContent = text;
   button.addEventListener("click", onClick);
   return button;
+}
+
+/** Whether Firefox gives the page random pixels, even of an empty canvas, against fingerprinting. */
+function hidesPixels(): boolean {
+  const context = document.createElement("canvas").getContext("2d")!;
+  return context.getImageData(0, 0, 2, 2).data.some((value) => value > 9);
 }
 
 /** The pixels of the video's frame. */
