@@ -5,7 +5,6 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
-import { recognise } from "./deep_compression/networks.ts";
 import { RelatedFiles } from "./io/related_files.ts";
 import { type ByteSource, isSource, readBytes } from "./io/source.ts";
 import type { TensorFile, WeightsFile } from "./tensor_file.ts";
@@ -103,9 +102,13 @@ async function detectFormat(
   { name: file, size }: ByteSource,
 ): Promise<Reader> {
   if (start.length === 0) throw new FileError(file, "is empty");
-  if (recognise(start, size)) {
-    const { openDeepCompression } = await import("./deep_compression/reader.ts");
-    return openDeepCompression;
+  const isSmall = start.subarray(4, 8).every((b) => !b);
+  if (!isSmall) { // compressed weights begin with counts, none of which is 0
+    const { recognise } = await import("./deep_compression/networks.ts");
+    if (recognise(start, size)) {
+      const { openDeepCompression } = await import("./deep_compression/reader.ts");
+      return openDeepCompression;
+    }
   }
   const isArchive = start[0] === 0x50 && start[1] === 0x4b && start[2] < 9; // "PK", a record type
   const isPth = isArchive || start[0] === 0x80 && start[1] >= 2 && start[1] <= 5; // PROTO
@@ -113,8 +116,7 @@ async function detectFormat(
   const isOnnx = start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2]);
   // Eight bytes of length come first: text has no zero bytes, and every valid length has one. A length
   // may begin like the other formats, but they have no four zeros before a brace.
-  const isLength = start.subarray(0, 8).includes(0),
-    isSmall = start.subarray(4, 8).every((b) => !b);
+  const isLength = start.subarray(0, 8).includes(0);
   if (start[8] === 0x7b && isLength && (isSmall || !isOnnx && !isPth)) {
     const { openSafetensors } = await import("./safetensors/reader.ts");
     return openSafetensors;
