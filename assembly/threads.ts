@@ -53,7 +53,7 @@ export const PRODUCT: usize = 1408;
  * How often a waiting thread checks before it starts to sleep: for a third of a millisecond. It then sleeps for a
  * tenth of a millisecond at a time, and may wake too late for the next kernel.
  */
-const SPINS: i32 = 6250;
+const SPINS: i32 = 16_000;
 /**
  * Plain loads before each check. In Safari and Bun, an atomic load takes the cache line away from all other threads,
  * and twenty times as long.
