@@ -17,7 +17,9 @@ import {
   type Fold,
   fromAll,
   integers,
+  maxLarge,
   pairs,
+  sizeWithoutZeros,
   spread,
 } from "./fold_elements.ts";
 import { concat, gather, permute, slice, split } from "./fold_shapes.ts";
@@ -118,6 +120,11 @@ export function isFolded(op: string): boolean {
 export function fold(node: NodeReader, inputs: readonly NumberArray[]): readonly NumberArray[] {
   const [count, compute] = folds.get(node.op)!;
   for (let i = 0; i < count; i++) if (!inputs[i]) throw node.bad("it lacks an input: damaged");
+  for (const input of inputs) {
+    if (input && sizeWithoutZeros(input.shape) > maxLarge) {
+      throw node.bad(`its input ${formatShape(input.shape)} is too large: damaged`);
+    }
+  }
   const result = compute(node, inputs);
   const outputs = ("shape" in result ? [result] : result).map(rounding(node, inputs));
   for (const { shape, numbers } of outputs) {
@@ -251,6 +258,7 @@ function splitAt(node: NodeReader, [x, sizes]: readonly NumberArray[]): readonly
 }
 
 function tile(node: NodeReader, [x, { numbers: repeats }]: readonly NumberArray[]): NumberArray {
+  checkSize(node, repeats);
   checkSize(node, x.shape.map((size, axis) => size * (repeats[axis] ?? NaN)));
   return x.shape.reduce<NumberArray>(
     (tiled, _, axis) => repeats[axis] ? concat(Array(repeats[axis]).fill(tiled), axis) : tiled,

@@ -78,13 +78,18 @@ export function spread(node: NodeReader, x: NumberArray, shape: Shape): NumberAr
   return expand(x, shape);
 }
 
+/** The product of the sizes that are not 0. Loops may run over the other axes of an empty array. */
+export function sizeWithoutZeros(shape: Shape): number {
+  return shape.reduce((product, size) => product * (size || 1), 1);
+}
+
 /** Checks the size of an output before it is made, and returns it. */
 export function checkSize(node: NodeReader, shape: Shape): number {
   const count = elements(shape), text = formatShape(shape);
   const isShape = shape.every((n) => Number.isInteger(n) && n >= 0) && shape.length <= maxRank;
   if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
   const limit = node.numbersLeft === undefined ? maxFolded : maxLarge;
-  if (count > limit) {
+  if (sizeWithoutZeros(shape) > limit) {
     throw node.bad(`its output ${text} has more than ${limit} numbers: fold it with onnxsim first`);
   }
   node.spend(count);

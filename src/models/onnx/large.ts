@@ -4,6 +4,7 @@
  * @module
  */
 
+import { elements } from "../../tensor.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { type OnnxTensor, tensorFromNumbers } from "../../weights/onnx/tensor.ts";
 import { fold } from "./fold.ts";
@@ -54,11 +55,12 @@ export class LargeFolder {
     if (!isFloatTensor(tensor)) {
       throw node.bad("it computes a large constant from integers: fold it with onnxsim first");
     }
-    if (tensor.count > maxLarge) {
+    const count = elements(shape); // Expand and Tile repeat elements
+    if (Math.max(count, tensor.count) > maxLarge) {
       throw node.bad(`it computes more than ${maxLarge} numbers: fold it with onnxsim first`);
     }
+    node.spend(count);
     const values = await this.file.readFloats(tensor, stored!);
-    node.spend(values.length);
     return { shape, numbers: [...values], isFloat: true, isDouble: tensor.dtype === "F64" };
   }
 }

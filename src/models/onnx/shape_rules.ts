@@ -52,6 +52,9 @@ export function sliceIndices(
   });
 }
 
+/** The most parts of a tensor. */
+const maxParts = 1 << 16;
+
 /** Returns the sizes of the parts of Split: as given, or as equal as possible. */
 export function splitSizes(
   node: NodeReader,
@@ -59,9 +62,9 @@ export function splitSizes(
   input: readonly number[] | undefined,
 ): readonly number[] {
   const given = node.list("split") ?? input, count = node.number("num_outputs", node.outputCount);
-  const part = Math.ceil(size / count);
+  const part = Math.ceil(size / count), most = Math.min(count, size, maxParts);
   const sizes = given ??
-    Array.from({ length: Math.min(count, size) }, (_, i) => Math.min(part, size - i * part));
+    Array.from({ length: most }, (_, i) => Math.min(part, size - i * part));
   const sum = sizes.reduce((a, b) => a + b, 0);
   const isValid = sum === size && sizes.every((part) => Number.isInteger(part) && part >= 0);
   if (isValid && sizes.length >= node.outputCount) return sizes;
