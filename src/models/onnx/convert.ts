@@ -29,7 +29,7 @@ import { classesOf, type ClassOptions } from "../network_classes.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
 import { FakeQuantize } from "./fake_quantize_layer.ts";
-import { GraphImport } from "./importer.ts";
+import { GraphImport, stepsOf } from "./importer.ts";
 import { readInput } from "./input.ts";
 import { LayerNames } from "./names.ts";
 import { nodeError } from "./node.ts";
@@ -196,13 +196,6 @@ function neededSteps(
   steps: readonly LayerStep[],
   outputs: ReadonlyMap<string, Activation>,
 ): readonly LayerStep[] {
-  const needed = new Set<LayerStep>();
-  const stack = [...outputs.values()].map(({ step }) => step);
-  while (stack.length > 0) {
-    const step = stack.pop();
-    if (!step || needed.has(step)) continue;
-    needed.add(step);
-    for (const { step: before } of step.inputs) stack.push(before);
-  }
+  const needed = stepsOf([...outputs.values()]);
   return steps.filter((step) => needed.has(step));
 }

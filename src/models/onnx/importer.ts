@@ -112,7 +112,10 @@ export class GraphImport implements Scope {
     const outputs = new Map<string, Activation>();
     if (this.#file.graph.outputs.length === 0) throw this.#file.bad("has no outputs: damaged");
     const all = this.#file.graph.outputs, others = all.filter(({ name }) => !this.#scores(name));
-    for (const { name } of others.length > 0 ? others : all) {
+    const needed = stepsOf(others.map(({ name }) => this.value(name)));
+    for (const { name } of all) {
+      const step = this.#scores(name)?.step;
+      if (step && needed.has(step)) continue; // another output has the scores
       const value = this.#scores(name) ?? this.value(name);
       if (value?.kind === "activation") {
         if (value.isInteger) {
@@ -301,4 +304,16 @@ export class GraphImport implements Scope {
     const value = node.attempt(() => create(node, this.#builder));
     return "kind" in value ? [value] : value;
   }
+}
+
+/** The layers that values depend on. */
+export function stepsOf(values: readonly (Value | undefined)[]): ReadonlySet<LayerStep> {
+  const needed = new Set<LayerStep>(), stack = [...values];
+  while (stack.length > 0) {
+    const value = stack.pop();
+    if (value?.kind !== "activation" || !value.step || needed.has(value.step)) continue;
+    needed.add(value.step);
+    stack.push(...value.step.inputs);
+  }
+  return needed;
 }

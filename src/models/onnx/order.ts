@@ -63,7 +63,8 @@ function findProducers(file: OnnxFile, input: string): Producers {
   for (const node of nodes) {
     for (const name of node.outputs) {
       if (name === "") continue;
-      if (producers.has(name) || name === input || tensors.has(name)) {
+      const tensor = tensors.get(name); // an import before this one may have computed it
+      if (producers.has(name) || name === input || tensor && !tensor.isComputed) {
         throw file.bad(`has two tensors named ${escapeText(name)}: damaged`);
       }
       producers.set(name, node);

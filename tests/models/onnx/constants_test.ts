@@ -3,7 +3,11 @@
 import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { FileError } from "../../../src/errors.ts";
 import { loadModel, loadWeights } from "../../../src/models/mod.ts";
+import { onnxNetwork } from "../../../src/models/onnx/convert.ts";
 import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
+import { bytesSource } from "../../../src/weights/io/source.ts";
+import { OnnxFile } from "../../../src/weights/onnx/reader.ts";
+import { openWeights } from "../../../src/weights/open.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertRejects } from "../../assert.ts";
 import { floats, integers, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
 import { formula, run } from "./models.ts";
@@ -171,4 +175,51 @@ Deno.test("a weight may be computed from few numbers", async () => {
     [1, 2],
   );
   assertAllClose(y.values, [11, -95 / 13], { abs: 1e-5 });
+});
+
+Deno.test("constants that are small in the file take no unbounded work or memory", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const hostile: [string, Uint8Array<ArrayBuffer>[], string][] = [
+    [
+      "Expand",
+      [node("Expand", ["a", "large"], ["b"]), node("Exp", ["b"], ["c"])],
+      "node c (Exp): it computes more than 16777216 numbers: fold it with onnxsim first",
+    ],
+    [
+      "ReduceSum",
+      [node("ReduceSum", ["empty", "one"], ["c"])],
+      "node c (ReduceSum): its input [300000000, 0] is too large: damaged",
+    ],
+    [
+      "Tile",
+      [node("Tile", ["none", "below"], ["c"])],
+      "node c (Tile): its output [-5] is not a shape of up to 16 axes",
+    ],
+  ];
+  const tensors = [
+    ...[floats("a", [1], 1), floats("empty", [3e8, 0]), floats("none", [0])],
+    ...[integers("large", 2 ** 36), integers("one", 1), integers("below", -5)],
+  ];
+  for (const [op, nodes, message] of hostile) {
+    const sum = [node("ReduceSum", ["c"], ["d"], { keepdims: 0 }), node("Add", ["x", "d"], ["y"])];
+    const weights = onnx({
+      inputs: [port("x", "N", 3)],
+      outputs: [port("y")],
+      nodes: [...nodes, ...sum],
+      tensors,
+    });
+    const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
+    assertEquals(error.message, `weights: ${message}`, op);
+  }
+});
+
+Deno.test("a graph that computes weights can be converted twice", async () => {
+  using file = await openWeights(bytesSource(onnx({
+    inputs: [port("x", "N", 2)],
+    outputs: [port("y")],
+    nodes: [node("Exp", ["w"], ["e"]), node("MatMul", ["x", "e"], ["y"])],
+    tensors: [floats("w", [2, 2], 0, 0, 0, 0)],
+  })));
+  assert(file instanceof OnnxFile);
+  for (let i = 0; i < 2; i++) await onnxNetwork(file);
 });

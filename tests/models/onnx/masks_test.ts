@@ -1,10 +1,10 @@
 /** Comparisons of ONNX graphs, and what chooses by them. */
 
 import { createBackend } from "../../../src/backend/mod.ts";
-import { FileError } from "../../../src/errors.ts";
+import { ArgumentError, FileError } from "../../../src/errors.ts";
 import { loadModel } from "../../../src/models/mod.ts";
-import { assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
-import { type Attribute, floats, node, onnx, port } from "../../weights/onnx/helpers.ts";
+import { assertAllClose, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
+import { type Attribute, floats, integers, node, onnx, port } from "../../weights/onnx/helpers.ts";
 import { formula, run } from "./models.ts";
 
 const shape = [2, 3, 2, 3], x = [...formula(shape, 2)];
@@ -77,6 +77,49 @@ Deno.test("Where, Not, And, Or and Cast of ONNX graphs take comparisons", async 
     node("Cast", [from], [name], { to: type });
   await check([cast("c", 1, "d"), to("Mul", "d", "x")], (v) => v > 0.5 ? v : 0);
   await check([cast("x", 9, "d"), cast("d", 1, "y")], (v) => Number(v !== 0));
+});
+
+Deno.test("Where of ONNX graphs ignores infinite numbers that it does not choose", async () => {
+  const large = [-2, 89, 100, 3e38],
+    nodes = [
+      ...[node("Greater", ["x", "zero"], ["c"]), node("Exp", ["x"], ["e"])],
+      ...[node("Sub", ["e", "one"], ["d"]), to("Where", "c", "x", "d")],
+    ];
+  const { values } = await run({ nodes, tensors }, large, [1, 4]);
+  assertAllClose(values, [Math.exp(-2) - 1, 89, 100, 3e38], { rel: 1e-6 });
+  const limited = await run(
+    {
+      nodes: [
+        node("Greater", ["x", "half"], ["c"]),
+        node("Where", ["c", "zero", "infinite"], ["d"]),
+        to("Greater", "d", "one"),
+      ],
+      tensors: [...tensors, floats("infinite", [], Infinity)],
+    },
+    [1, 0],
+    [1, 2],
+  );
+  assertEquals(limited.values, [0, 1]);
+});
+
+Deno.test("a size of the image that Where chooses fixes the size", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const nodes = [
+    ...[node("Shape", ["x"], ["s"]), node("Gather", ["s", "last"], ["i"])],
+    ...[node("Cast", ["i"], ["w"], { to: 1 }), node("Greater", ["x", "zero"], ["c"])],
+    to("Where", "c", "x", "w"),
+  ];
+  using network = await loadModel({
+    backend,
+    weights: onnx({
+      inputs: [port("x", "N", 3, "H", "W")],
+      outputs: [port("y")],
+      nodes,
+      tensors: [...tensors, integers("last", 3)],
+    }),
+  });
+  using image = backend.upload(new Float32Array(192), [1, 3, 8, 8]);
+  assertThrows(() => network.forward(image), ArgumentError, "must be [N, 3, 224, 224]");
 });
 
 Deno.test("infinite constants for each channel cannot be chosen", async () => {

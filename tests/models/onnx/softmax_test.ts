@@ -122,6 +122,13 @@ Deno.test("the index of the largest score is left out at the end", async () => {
     const [best] = await network.classify(Float32Array.from({ length: 48 }, (_, i) => i));
     assertEquals(best.index, 3);
   }
+  const apart = [node("Neg", ["s"], ["n"]), largest("n", "y"), node("Relu", ["s"], ["z"])];
+  using both = await loadModel({
+    backend,
+    weights: smallModel({ nodes: [...scores, ...apart], tensors, outputs: [port("y"), port("z")] }),
+  });
+  assert(both instanceof OnnxNetwork); // "y" has other scores than "z"
+  assertEquals([...both.outputs.keys()], ["y", "z"]);
   const pixels = smallModel({
     nodes: [node("Conv", ["x", "w"], ["c"]), largest("c", "y")],
     tensors,

@@ -17,11 +17,15 @@ import { scalar } from "./parameters.ts";
 /** A power of 2: the product with any larger difference of two numbers is at least 1. */
 const steepness = 2 ** 90;
 
+/** Infinite numbers become these, because 0 · ∞ is no number. */
+const largest = 3e38;
+
 /** The sign of x: −1, 0 or 1. Or, from `low` 0 on, whether x is positive. */
 function signOf(node: NodeReader, build: LayerBuilder, x: Activation, low: -1 | 0): Activation {
   const { of, scale, shift } = scaledOf(x);
-  // Not a factor of the layer before, which would become infinite.
-  const steep = build.apply(node, new Affine(steepness * scale, steepness * shift), [of]);
+  // Not a factor of the layer before, whose results would become infinite.
+  const factor = Math.min(steepness, largest / Math.max(Math.abs(scale), Math.abs(shift)));
+  const steep = build.apply(node, new Affine(factor * scale, factor * shift), [of]);
   return build.apply(node, new Hardtanh(low, 1), [steep]);
 }
 
@@ -77,14 +81,12 @@ function times(node: NodeReader, build: LayerBuilder, a: Value, b: Value): Activ
     : merge(node, build, new Mul(), [a, b]);
 }
 
-/** Infinite numbers become these: 0 · ∞ is no number. */
-const largest = 3e38;
-
 /** condition · a + (1 − condition) · b */
 export const where: Operation = (node, build) => {
   const condition = node.activation(0, "condition");
   const parts = [condition, opposite(node, build, condition)].flatMap((mask, i) => {
     const value = node.value(1 + i), [number] = scalar(value);
+    if (value.kind === "constant" && value.isSized) node.scope.bindSize();
     if (number === 0) return [];
     if (number !== undefined) {
       const finite = Math.min(Math.max(number, -largest), largest);
@@ -94,7 +96,10 @@ export const where: Operation = (node, build) => {
     if (numbers?.every(Number.isFinite) === false) {
       throw node.bad("infinite constants are not supported");
     }
-    return [times(node, build, mask, value)];
+    const finite = value.kind === "activation"
+      ? build.apply(node, new Hardtanh(-largest, largest), [value])
+      : value;
+    return [times(node, build, mask, finite)];
   });
   if (parts.length === 0) return build.scale(node, condition, 0, 0);
   return parts.length === 1 ? parts[0] : merge(node, build, new Add(), parts);
@@ -113,8 +118,10 @@ export const round: Operation = (node, build) => rounded(node, build, node.activ
 
 /** The index of the largest score, which is left out at the end of a graph. */
 export const argMax: Operation = (node, build) => {
-  for (const name of ["axis", "keepdims", "select_last_index"]) node.number(name, 0);
-  return build.pattern(node, node.activation(0), "at the end of a graph");
+  for (const name of ["keepdims", "select_last_index"]) node.number(name, 0);
+  const x = node.activation(0), axis = node.axis("axis", x.shape.length, 0);
+  if (axis !== 1) throw node.bad("only the index of the largest class is supported (axis 1)");
+  return build.pattern(node, x, "at the end of a graph");
 };
 
 /** The next integer below x, or above it. */
