@@ -17,10 +17,10 @@ const prefixes = /^((model|net|network|backbone|_orig_mod|module)\.){0,8}/;
 const wrappedLayer = /(?<=\.)_orig_mod\.|(?<=^features\.)module\./g;
 
 /** The weights of losses and metrics beside a network, such as `criterion.weight`. */
-const measure = /^(\w+_)?(criterion|loss(es)?|metrics?)(_\w+)?\./;
+const measure = /^(criterion|(\w+_)?(loss|loss_fn|losses|metrics))\./;
 
 /** The averages of a network's weights beside it, such as `ema_model.fc.bias`. */
-const average = /^(\w+_)?ema(_\w+)?\./;
+const average = /^(ema|ema_model|model_ema)\./;
 
 /**
  * Removes the prefixes that all weights of a file share, in any combination, such as
@@ -54,13 +54,12 @@ export function shortNames<T>(
     : new Map(full.map((name) => [name, name]));
 }
 
-/** Whether one of some averages ends with the name of a weight. A layer may be called `ema`, too. */
+/** Whether all averages end with names of weights. A layer may be called `ema`, too. */
 function areCopies(averages: readonly string[], own: readonly string[]): boolean {
   const known = new Set(own);
-  return averages.length === 0 ||
-    averages.some((name) =>
-      name.split(".").some((_, i, parts) => known.has(parts.slice(i).join(".")))
-    );
+  return averages.every((name) =>
+    name.split(".").some((_, i, parts) => known.has(parts.slice(i).join(".")))
+  );
 }
 
 /** The longest sequence of prefixes that all names start with, followed by something. */

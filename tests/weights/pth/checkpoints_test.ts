@@ -99,6 +99,9 @@ Deno.test("losses, metrics and averages beside a network are left out", async ()
       ["model.0.weight", "head.weight", "criterion.weight"],
       ["model.0.weight", "cinema.0.weight"],
       ["backbone.0.weight", "ema.conv.weight"], // a layer
+      ["backbone.0.weight", "metric_fc.weight"], // that of ArcFace
+      ["backbone.0.weight", "loss_net.0.weight"],
+      ["backbone.0.weight", "ema_head.0.weight"],
       ["criterion.0.weight", "ema.0.weight"],
     ]
   ) assertEquals(await namesIn(named(...names)), names);
