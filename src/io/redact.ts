@@ -16,9 +16,18 @@ export function redactUrl(url: string): string {
   const end = url.slice(scheme.length).search(/[/?#]/);
   const authority = end < 0 ? url : url.slice(0, scheme.length + end);
   // A password with a slash makes the URL invalid, but must not be shown either.
-  const secret = URL.canParse(url) ? authority : url;
+  const secret = isUrl(url) ? authority : url;
   const at = secret.lastIndexOf("@");
   return at < scheme.length ? url : `${scheme}***@${url.slice(at + 1)}`;
+}
+
+/** As `URL.canParse()`, which Chrome 119 and Safari 16 lack. */
+function isUrl(text: string): boolean {
+  try {
+    return Boolean(new URL(text));
+  } catch {
+    return false;
+  }
 }
 
 /** Replaces the user name and password in every URL of a text by `***`. */

@@ -1,6 +1,6 @@
 import { FileError } from "../../src/errors.ts";
 import { download } from "../../src/io/download.ts";
-import { redactUrls } from "../../src/io/redact.ts";
+import { redactUrl, redactUrls } from "../../src/io/redact.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 Deno.test("redactUrls() hides user names and passwords", () => {
@@ -21,6 +21,16 @@ Deno.test("redactUrls() hides user names and passwords", () => {
     ["no URL", "no URL"],
   ];
   for (const [text, expected] of cases) assertEquals(redactUrls(text), expected);
+});
+
+Deno.test("redactUrl() works in browsers without URL.canParse()", () => {
+  const { canParse } = URL;
+  Object.assign(URL, { canParse: undefined });
+  try {
+    assertEquals(redactUrl("https://ada:a@x.test/b@1.png"), "https://***@x.test/b@1.png");
+  } finally {
+    Object.assign(URL, { canParse });
+  }
 });
 
 Deno.test("redactUrls() takes linear time", () => {
