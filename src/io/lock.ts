@@ -63,7 +63,7 @@ export class Lock implements Disposable {
   [Symbol.dispose](): void {
     try {
       // Delete before others can lock the file.
-      const isOurs = isFileAt(this.#path, this.#file);
+      const isOurs = hasExactId(this.#file) && isFileAt(this.#path, this.#file);
       if (isOurs && isUnchanged(this.#file)) Deno.removeSync(this.#path);
     } catch {
       // A leftover file is harmless.
@@ -117,6 +117,11 @@ function mark(file: Deno.FsFile): void {
 
 function notOurs(path: string): FileError {
   return new FileError(path, "is not a lock file of pembroke; rename or move it");
+}
+
+/** Whether the file's number distinguishes it from all others: on Windows, Deno may round it or not know it. */
+function hasExactId(file: Deno.FsFile): boolean {
+  return Number.isSafeInteger(file.statSync().ino);
 }
 
 /** Whether the path still leads to this open file. */

@@ -76,6 +76,32 @@ Deno.test("Lock keeps a lock file that somebody changed meanwhile", async () => 
   }
 });
 
+Deno.test("Lock keeps a lock file whose number the system does not give", async () => {
+  const folder = await Deno.makeTempDir(),
+    path = `${folder}/a`,
+    { statSync } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.statSync = function () {
+    return { ...statSync.call(this), ino: 2 ** 60 };
+  };
+  try {
+    {
+      await Deno.writeTextFile(path, "");
+      const { lstatSync } = Deno;
+      Deno.lstatSync = (file) => ({ ...lstatSync(file), ino: 2 ** 60 });
+      try {
+        using lock = await Lock.tryAcquire(path);
+        assertEquals(lock === undefined, false);
+      } finally {
+        Deno.lstatSync = lstatSync;
+      }
+    }
+    await Deno.lstat(path);
+  } finally {
+    Deno.FsFile.prototype.statSync = statSync;
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("lockPathOf() is a hidden file in the same folder", () => {
   assertEquals(lockPathOf("/a/out.jsonl"), "/a/.out.jsonl.pembroke-lock");
   assertEquals(lockPathOf("deno"), ".deno.pembroke-lock");
