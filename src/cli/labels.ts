@@ -30,7 +30,7 @@ export async function readLabels(file: string): Promise<ClassName[]> {
     if (empty >= 0) throw new FileError(file, `line ${empty + 1} is empty, must be a class name`);
     return lines.map((label) => ({ wnid: "", label }));
   } catch (error) {
-    if (error instanceof TypeError) throw new FileError(file, "is not UTF-8 text");
+    if (error instanceof TypeError) throw new FileError(file, "is not UTF-8 or UTF-16 text");
     throw asFileError(file, error);
   }
 }

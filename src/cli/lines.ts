@@ -27,9 +27,16 @@ export async function* linesOf(
   bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
   name: string,
 ): AsyncGenerator<Line> {
-  let rest = "", decoder: TextDecoder | undefined;
-  for await (const chunk of bytes) {
-    decoder ??= new TextDecoder(encodingOf(chunk));
+  let rest = "", start = new Uint8Array(), decoder: TextDecoder | undefined;
+  for await (let chunk of bytes) {
+    if (!decoder) {
+      chunk = Uint8Array.from([...start, ...chunk]);
+      if (chunk.length < 2) {
+        start = chunk;
+        continue;
+      }
+      decoder = new TextDecoder(encodingOf(chunk));
+    }
     const text = decoder.decode(chunk, { stream: true });
     if (!text.includes("\n")) {
       rest += text;
@@ -40,6 +47,6 @@ export async function* linesOf(
     rest = lines.pop()!;
     for (const line of lines) yield { text: line.replace(/\r$/, ""), terminated: true };
   }
-  rest += decoder?.decode() ?? "";
+  rest += decoder ? decoder.decode() : new TextDecoder().decode(start);
   if (rest !== "") yield { text: rest, terminated: false };
 }

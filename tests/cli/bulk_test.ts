@@ -246,7 +246,14 @@ Deno.test("linesOf() reads UTF-8, and UTF-16 as PowerShell writes it, in any chu
       bytes.slice(0, 5),
       ...Array.from(bytes.slice(5), (byte) => Uint8Array.of(byte)),
     ];
-    for (const stream of [new Blob([bytes]).stream(), ReadableStream.from(chunks)]) {
+    const single = Array.from(bytes, (byte) => Uint8Array.of(byte));
+    for (
+      const stream of [
+        new Blob([bytes]).stream(),
+        ReadableStream.from(chunks),
+        ReadableStream.from([new Uint8Array(), ...single]),
+      ]
+    ) {
       const lines = await Array.fromAsync(linesOfText(stream, "a.txt"), ({ text }) => text);
       assertEquals(lines, ["é.png", "猫 😀.png", "", "a.png"]);
     }

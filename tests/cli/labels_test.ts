@@ -31,7 +31,7 @@ Deno.test("--classes rejects a file that does not fit the model", async () => {
     ["one", "has 1 name, but the model has 200 classes"],
     ["", "has no class names"],
     ["a\n\nb", "line 2 is empty, must be a class name"],
-    [Uint8Array.of(0xff, 0xfe, 0x00), "is not UTF-8 text"],
+    [Uint8Array.of(0xff, 0xfe, 0x00), "is not UTF-8 or UTF-16 text"],
   ];
   for (const [content, reason] of cases) {
     const file = await folder.write("labels.txt", content);
