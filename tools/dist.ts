@@ -31,7 +31,7 @@ import {
 } from "./builds.ts";
 import { bundleFiles } from "./bundle.ts";
 import { declarations } from "./declarations.ts";
-import { npmPackage } from "./npm/package.ts";
+import { npmPackage } from "./npm_package/package.ts";
 
 /** The limits for a page: compressed bytes, without weights and image codecs. */
 const maxBytes = 195_000, maxBytesWithoutNetworks = 155_000;

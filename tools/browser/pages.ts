@@ -12,8 +12,8 @@ import { assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
 import { StaticServer } from "../../tests/static_server.ts";
 import { runProgram } from "../../tests/tools.ts";
-import { testLearningInPage } from "../npm/learn.ts";
-import { examples, threads } from "../npm/suite.ts";
+import { testLearningInPage } from "../npm_package/learn.ts";
+import { examples, threads } from "../npm_package/suite.ts";
 import { launch } from "./chromium.ts";
 
 const html = (script: string) =>

@@ -40,7 +40,7 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
   // So that programs need not set "lib" in their TypeScript settings.
   const libraries = '/// <reference lib="esnext" />\n/// <reference lib="dom" />\n';
   await Deno.writeTextFile(new URL("pembroke.d.ts", folder), libraries + types);
-  await Deno.copyFile(new URL("tools/npm/README.md", root), new URL("README.md", folder));
+  await Deno.copyFile(new URL("tools/npm_package/README.md", root), new URL("README.md", folder));
   const description = JSON.stringify(packageJson(), null, 2);
   await Deno.writeTextFile(new URL("package.json", folder), `${description}\n`);
   return await pack(folder);
