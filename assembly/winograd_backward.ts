@@ -18,6 +18,9 @@ import {
 /** Floats of both transforms together: 12 MB. */
 const BOX_FLOATS: i32 = 3 << 20;
 
+/** Floats of V and of products that a thread uses together: 512 KB, which stay in the second-level cache. */
+const CACHED_FLOATS: i32 = 1 << 17;
+
 /** Bytes from one position to the next, when each has a matrix of `rows` × `columns` floats. */
 // @ts-ignore: decorator
 @inline
@@ -26,17 +29,24 @@ function positionStep(rows: i32, columns: i32): usize {
 }
 
 /**
- * Whether each thread computes all positions of a few outputs at a time, and transforms them back while they are
- * in a cache: if one box holds all tiles, and there are enough outputs for the threads. After plan().
+ * Whether each thread computes all positions of a few outputs and channels at a time, and transforms them back
+ * while they are in a cache: if one box holds all tiles, and there are enough outputs for the threads. After plan().
  */
 function isBlocked(g: Conv2dGeometry): bool {
   return boxes == 1 && g.groupOutC >= 4 * threads * TALL;
 }
 
-/** Bytes of products: of a few outputs for each thread, or of all. */
+/** The most channels in such a block, which has TALL outputs. */
+function blockChannels(columns: i32): i32 {
+  const most = max(NR, CACHED_FLOATS / positions / (maxTiles + TALL) & ~(NR - 1));
+  return packedColumns(ceilDiv(columns, ceilDiv(columns, most)));
+}
+
+/** Bytes of products: of a block for each thread, or of all. */
 function productBytes(g: Conv2dGeometry, columns: i32): f64 {
-  const rows = isBlocked(g) ? TALL : packedRows(g.groupOutC);
-  return (positions as f64) * ((rows as f64) * (columns as f64) * 4 + STAGGER);
+  const blocked = isBlocked(g), rows = blocked ? TALL : packedRows(g.groupOutC);
+  const width = blocked ? blockChannels(columns) : columns;
+  return (positions as f64) * ((rows as f64) * (width as f64) * 4 + STAGGER);
 }
 
 /** Bytes of scratch memory that winogradBackwardWeight needs, in float64. */
@@ -49,9 +59,9 @@ export function winogradBackwardScratchSize(g: Conv2dGeometry): f64 {
   return transforms + others + 64;
 }
 
-/** Bytes for each thread: the inputs of four channels, and the offsets of tiles. */
+/** Bytes for each thread: the inputs of a panel of channels, and the offsets of tiles. */
 function threadBytes(): f64 {
-  return (maxInputSize() as f64) * 16 + ((maxTiles + 4) as f64) * 8;
+  return (maxInputSize() as f64) * (NR * 4) + ((maxTiles + 4) as f64) * 8;
 }
 
 /**
@@ -107,14 +117,13 @@ function transformBox(
   const inputItems = columns / NR, items = inputItems + ceilDiv(rows, 2 * MR);
   for (let item = claim(items); item >= 0; item = claim(items)) {
     if (item < inputItems) {
-      for (let i = item * NR; i < min(c, (item + 1) * NR); i += 4) {
-        for (let l = 0; l < 4; l++) {
-          const channel = min(i + l, c - 1), plane = group * g.groupInC + channel / phases;
-          const to = inputs + ((l * boxInputSize()) << 2);
-          gatherInput(to, x + ((plane * g.h * g.w) << 2), channel % phases, g);
-        }
-        inputChannels(v + ((i / NR * NR * tiles + i % NR) << 2), stepV, inputs, offsets);
+      const first = item * NR, count = c - first > NR / 2 ? NR : NR / 2;
+      for (let l = 0; l < count; l++) {
+        const channel = min(first + l, c - 1), plane = group * g.groupInC + channel / phases;
+        const to = inputs + ((l * boxInputSize()) << 2);
+        gatherInput(to, x + ((plane * g.h * g.w) << 2), channel % phases, g);
       }
+      inputChannels(v + ((first * tiles) << 2), stepV, inputs, offsets, count);
       continue;
     }
     const first = (item - inputItems) * 2 * MR;
@@ -130,9 +139,9 @@ function transformBox(
 }
 
 /**
- * dw += Gᵀ [E · V] G, when one box holds all tiles. A thread computes all positions of a few outputs, and
- * transforms them back while they are in a cache.
- * @param products all positions of TALL outputs, of this thread
+ * dw += Gᵀ [E · V] G, when one box holds all tiles. A thread computes all positions of a few outputs and channels,
+ * and transforms them back while they are in a cache.
+ * @param products all positions of a block, of this thread
  * @param product filled in but for m
  */
 function multiplyOutputs(
@@ -140,14 +149,20 @@ function multiplyOutputs(
 ): void {
   const m = g.groupOutC, columns = product.n, kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
   const stepV = positionStep(columns, tiles), stepE = positionStep(packedRows(m), tiles);
-  const step = positionStep(TALL, columns), items = ceilDiv(m, TALL);
+  const most = blockChannels(columns), step = positionStep(TALL, most), blocks = ceilDiv(m, TALL);
+  const items = blocks * ceilDiv(columns, most), channels = g.groupInC * g.strideH * g.strideH;
+  product.ldc = most;
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const first = item * TALL, count = min(TALL, m - first);
+    const first = item % blocks * TALL, count = min(TALL, m - first), i = item / blocks * most;
     product.m = packedRows(count);
-    let a = e + ((first * tiles) << 2), b = v, to = products;
+    product.n = min(most, columns - i);
+    let a = e + ((first * tiles) << 2), b = v + ((i * tiles) << 2), to = products;
     for (let p = 0; p < positions; p++, a += stepE, b += stepV, to += step) gemmPanels(to, a, b, product);
     for (let o = 0; o < count; o++) {
-      addWeightGradient(dw + ((first + o) as usize) * kernels, products + ((o * columns) << 2), step, g);
+      addWeightGradient(
+        dw + ((first + o) as usize) * kernels, products + ((o * most) << 2), step, i,
+        min(channels, i + most), g,
+      );
     }
   }
   join(items);
@@ -155,10 +170,10 @@ function multiplyOutputs(
 
 /** dw += Gᵀ M G for all output channels. */
 function addWeightGradients(dw: usize, products: usize, step: usize, g: Conv2dGeometry): void {
-  const m = g.groupOutC, columns = packedColumns(g.groupInC * g.strideH * g.strideH);
+  const m = g.groupOutC, c = g.groupInC * g.strideH * g.strideH, columns = packedColumns(c);
   const kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
   for (let o = claim(m); o >= 0; o = claim(m)) {
-    addWeightGradient(dw + (o as usize) * kernels, products + ((o * columns) << 2), step, g);
+    addWeightGradient(dw + (o as usize) * kernels, products + ((o * columns) << 2), step, 0, c, g);
   }
   join(m);
 }
@@ -171,11 +186,11 @@ function multiplyPositions(c: usize, a: usize, b: usize, rows: i32, product: Pro
   const columns = product.n, depth = product.k;
   const stepC = positionStep(rows, columns), stepA = positionStep(rows, depth), stepB = positionStep(depth, columns);
   // an item is a part of a position, because positions would be too few for many threads
-  const shares = min(rows / MR, ceilDiv(40 * threads, positions));
-  const shareRows = ceilDiv(rows / MR, shares) * MR;
-  const items = positions * shares;
+  const shares = threads == 1 ? 1 : min(ceilDiv(rows, TALL), ceilDiv(40 * threads, positions));
+  const shareRows = ceilDiv(rows, shares * TALL) * TALL;
+  const parts = ceilDiv(rows, shareRows), items = positions * parts;
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const p = (item / shares) as usize, row = item % shares * shareRows;
+    const p = (item / parts) as usize, row = item % parts * shareRows;
     product.m = min(shareRows, rows - row);
     gemmPanels(
       c + p * stepC + ((row * columns) << 2), a + p * stepA + ((row * depth) << 2), b + p * stepB, product,
@@ -184,12 +199,18 @@ function multiplyPositions(c: usize, a: usize, b: usize, rows: i32, product: Pro
   join(items);
 }
 
-/** Transforms four channels to columns of a panel of V, whose rows are tiles. */
-function inputChannels(v: usize, step: usize, inputs: usize, offsets: usize): void {
+/**
+ * Transforms channels to a panel of V, whose rows are tiles.
+ * @param count four channels, or eight: they share the cache lines of a row
+ */
+function inputChannels(v: usize, step: usize, inputs: usize, offsets: usize, count: i32): void {
   const row = inputRowBytes(), plane = boxInputSize() << 2;
   for (let j = 0; j < tiles; j++, v += NR << 2, offsets += 4) {
-    const d = inputs + load<i32>(offsets);
+    let d = inputs + load<i32>(offsets);
     transformInput(v, step, d, d + plane, d + 2 * plane, d + 3 * plane, row);
+    if (count == 4) continue;
+    d += 4 * plane;
+    transformInput(v + 16, step, d, d + plane, d + 2 * plane, d + 3 * plane, row);
   }
 }
 
@@ -202,19 +223,21 @@ function gradientChannels(e: usize, step: usize, inputs: usize, offsets: usize):
   }
 }
 
-/** dw[c, k, k] += Gᵀ M G for one output channel. The lanes are four input channels. */
-function addWeightGradient(dw: usize, products: usize, step: usize, g: Conv2dGeometry): void {
-  const k = g.kh, stride = g.strideH, phases = stride * stride, c = g.groupInC * phases;
+/** dw[c, k, k] += Gᵀ M G for one output channel. The lanes are four of the input channels first … last − 1. */
+function addWeightGradient(
+  dw: usize, products: usize, step: usize, first: i32, last: i32, g: Conv2dGeometry,
+): void {
+  const k = g.kh, stride = g.strideH, phases = stride * stride;
   const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4;
   const gradients = half + (taps as usize) * line;
-  for (let i = 0; i < c; i += 4, products += 16) {
+  for (let i = first; i < last; i += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
       weightGradientPoints(h, line, q, (inputSide as usize) * step);
     }
     for (let h = half, to = gradients; h < gradients; h += line, to += (taps as usize) << 4) {
       weightGradientPoints(to, 16, h, 16);
     }
-    const lanes = min(4, c - i);
+    const lanes = min(4, last - i);
     if (stride == 1 && lanes == 4) {
       addKernels(dw + ((i * k * k) << 2), gradients, (k * k) as usize);
       continue;

@@ -145,6 +145,14 @@ testOnWasm("gradients of many outputs are correct around the edges of twenty", a
   await check(backend, { x: [2, 4, 6, 6], w: [486, 2, 3, 3], groups: 2 });
 });
 
+testOnWasm("gradients of many outputs are correct in blocks of channels", async (backend) => {
+  for (const inC of [12, 17, 24]) { // with 240 tiles, a block has eight
+    await check(backend, { x: [1, inC, 33, 121], w: [81, inC, 3, 3] });
+  }
+  await check(backend, { x: [1, 3, 62, 240], w: [81, 3, 7, 7], stride: 2, padding: [3, 3, 3, 3] });
+  await check(backend, { x: [1, 12, 33, 121], w: [241, 12, 3, 3] }); // on three threads, too
+});
+
 testOnWasm("winograd works with more tiles than fit into a box", async (backend) => {
   // 4 MB hold 36 matrices of 693 tiles of 2 channels and 40 outputs, or 32 of 900; in gradients 8738
   const padding: Sides = [1, 1, 1, 1];
