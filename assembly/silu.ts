@@ -1,7 +1,7 @@
 // SiLU, x · sigmoid(x), and hard swish of results that a kernel has just stored (inline/activate.ts).
 
 import { activate4, HARDSWISH } from "./inline/activate";
-import { sigmoid4 } from "./inline/exp";
+import { silu4 } from "./inline/exp";
 import { loadPart, storePart } from "./inline/part";
 import { ceilDiv, CHUNK, claim, join } from "./threads";
 
@@ -45,11 +45,4 @@ export function siluPhase(y: usize, n: i32, fuses: bool): void {
     else exactSilu(at, size);
   }
   join(items);
-}
-
-/** x · sigmoid(x) of four lanes. */
-// @ts-ignore: decorator
-@inline
-function silu4(x: v128, fuses: bool = true): v128 {
-  return f32x4.mul(x, sigmoid4(x, fuses));
 }
