@@ -10,6 +10,10 @@ export const RELU6: i32 = 2; // min(max(x, 0), 6)
 export const HARDSWISH: i32 = 3; // x · min(max(x + 3, 0), 6) / 6
 export const SILU: i32 = 4; // x / (1 + e⁻ˣ)
 
+// The factors lie in memory, as in winograd.ts.
+const THREE: usize = memory.data<f32>([3]), SIX: usize = memory.data<f32>([6]);
+const SIXTH: usize = memory.data<f32>([1 / 6]);
+
 /** The code of what is inlined for an activation. */
 // @ts-ignore: decorator
 @inline
@@ -38,7 +42,8 @@ export function activate4(x: v128, activation: i32): v128 {
   if (activation == NONE) return x;
   if (activation == RELU) return relu4(x);
   if (activation == RELU6) return clamp4(x);
-  return f32x4.mul(x, f32x4.mul(clamp4(f32x4.add(x, f32x4.splat(3))), f32x4.splat(<f32>1 / 6)));
+  const between = clamp4(f32x4.add(x, v128.load32_splat(THREE)));
+  return f32x4.mul(x, f32x4.mul(between, v128.load32_splat(SIXTH)));
 }
 
 /** The activation of one number. */
@@ -54,7 +59,7 @@ export function activate(x: f32, activation: i32): f32 {
 // @ts-ignore: decorator
 @inline
 function clamp4(x: v128): v128 {
-  return f32x4.pmin(relu4(x), f32x4.splat(6));
+  return f32x4.pmin(relu4(x), v128.load32_splat(SIX));
 }
 
 // @ts-ignore: decorator

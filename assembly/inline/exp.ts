@@ -18,7 +18,10 @@ const ONE: usize = EXP + 24;
 /** The polynomial of remainder4, from its constant up. */
 const POLYNOMIAL: usize = EXP + 28;
 
-/** Of normal4: the factor of |x|, and the polynomial. */
+const TWO: usize = memory.data<f32>([2]), MINUS_TWO: usize = memory.data<f32>([-2]);
+/** The polynomial of log1p4. */
+const LOG: usize = memory.data<f32>([0.2801219, 0.28001767, 0.40021529, 0.66666416]);
+/** The numbers of normal4: the factor of |x|, and the polynomial. */
 const NORMAL: usize = memory.data<f32>([
   0.3, 0.03567630323, -0.15720925183, 0.20636382228, -0.05369288136, 0.12856639306, 0.09991207977,
   0.12075417781, 0.11962928463,
@@ -85,11 +88,11 @@ function remainder4(x: v128, shifted: v128, fuses: bool = true): v128 {
 // @ts-ignore: decorator
 @inline
 export function log1p4(e: v128): v128 {
-  const two = f32x4.splat(2), s = f32x4.div(e, f32x4.add(two, e)), square = f32x4.mul(s, s);
-  let p = f32x4.splat(0.2801219);
-  p = madd(f32x4.splat(0.28001767), p, square);
-  p = madd(f32x4.splat(0.40021529), p, square);
-  p = madd(f32x4.splat(0.66666416), p, square);
+  const two = v128.load32_splat(TWO), s = f32x4.div(e, f32x4.add(two, e)), square = f32x4.mul(s, s);
+  let p = v128.load32_splat(LOG);
+  p = madd(v128.load32_splat(LOG + 4), p, square);
+  p = madd(v128.load32_splat(LOG + 8), p, square);
+  p = madd(v128.load32_splat(LOG + 12), p, square);
   return f32x4.mul(s, madd(two, p, square));
 }
 
@@ -112,8 +115,8 @@ export function silu4(x: v128, fuses: bool = true): v128 {
 // @ts-ignore: decorator
 @inline
 export function tanh4(x: v128): v128 {
-  const m = expm14(f32x4.mul(f32x4.abs(x), f32x4.splat(-2)));
-  const t = f32x4.div(m, f32x4.add(f32x4.splat(2), m));
+  const m = expm14(f32x4.mul(f32x4.abs(x), v128.load32_splat(MINUS_TWO)));
+  const t = f32x4.div(m, f32x4.add(v128.load32_splat(TWO), m));
   return v128.bitselect(x, t, f32x4.splat(-0.0));
 }
 
