@@ -61,7 +61,7 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   checkOptions(op, options, ["device", "threads", "module", "onFallback"]);
   const { device = "auto", module, threads = "auto", onFallback } = options;
   if (!devices.includes(device)) {
-    throw new ArgumentError(op, "device", device, devices.map((d) => `"${d}"`).join(" or "));
+    throw new ArgumentError(op, "device", device, '"auto", "wasm" or "webgpu"');
   }
   const isCount = (n: number) => Number.isInteger(n) && n >= 1 && n <= MAX_THREADS;
   if (threads !== "auto" && !isCount(threads)) {

@@ -171,13 +171,13 @@ export function checkFloats(op: string, tensor: Tensor<Values>, value: unknown =
 }
 
 function checkShape(op: string, shape: unknown): void {
-  if (!isShape(shape)) throw new ArgumentError(op, "shape", shape, "positive integers");
+  if (!isShape(shape)) throw new ArgumentError(op, "shape", shape, "a list of positive integers");
 }
 
 /** Checks values to copy: an array of the type or, for float32, a list of numbers. */
 function checkValues(op: string, { name }: ArrayType<Values>, values: unknown): void {
   if (kindOf(values) === name) return;
-  const takes = name === "Float32Array" ? "a Float32Array or numbers" : `an ${name}`;
+  const takes = name === "Float32Array" ? "a Float32Array or a list of numbers" : `an ${name}`;
   if (name !== "Float32Array" || !Array.isArray(values)) {
     throw new ArgumentError(op, "values", values, takes);
   }

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkInteger, checkObject } from "../ops/checks.ts";
+import { checkInteger } from "../ops/checks.ts";
 import { kindOf } from "../kinds.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, isShape, type Shape } from "../tensor.ts";
@@ -83,7 +83,12 @@ export function arrayDataset(
   sampleShape: Shape,
 ): Dataset {
   if (!isShape(sampleShape)) {
-    throw new ArgumentError("arrayDataset", "sampleShape", sampleShape, "positive integers");
+    throw new ArgumentError(
+      "arrayDataset",
+      "sampleShape",
+      sampleShape,
+      "a list of positive integers",
+    );
   }
   if (kindOf(values) !== "Float32Array") {
     throw new ArgumentError("arrayDataset", "values", values, "a Float32Array");
@@ -108,10 +113,13 @@ export function arrayDataset(
 
 /** Checks a dataset: its length, the shape of its samples, and that it can be read. */
 export function checkDataset(op: string, dataset: Dataset): void {
-  checkObject(op, "dataset", dataset);
+  if (typeof dataset !== "object" || dataset === null || Array.isArray(dataset)) {
+    const expected = "an object with length, sampleShape and read(), as arrayDataset() returns";
+    throw new ArgumentError(op, "dataset", dataset, expected);
+  }
   checkInteger(op, "the length of the dataset", dataset.length, 1);
   if (!isShape(dataset.sampleShape)) {
-    throw new ArgumentError(op, "sampleShape", dataset.sampleShape, "positive integers");
+    throw new ArgumentError(op, "sampleShape", dataset.sampleShape, "a list of positive integers");
   }
   if (typeof dataset.read !== "function") {
     throw new ArgumentError(op, "read", dataset.read, "a function");

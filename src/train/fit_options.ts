@@ -117,7 +117,12 @@ export function checkFit(model: Classifier, dataset: NamedDataset, options: FitO
   const { classes: given = dataset.classes, validation, mirror = true } = options;
   const { folds = 5, weightDecays = defaultWeightDecays, steps = defaultSteps, seed = 0 } = options;
   if (!Array.isArray(given) || given.length < 2) {
-    throw new ArgumentError(op, "classes", given, "a list of at least two names");
+    throw new ArgumentError(
+      op,
+      "classes",
+      given,
+      "a list of at least two names, here or in the dataset",
+    );
   }
   const classes = toClassNames(op, given);
   if (validation !== undefined) checkDataset(op, validation);

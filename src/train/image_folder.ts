@@ -194,7 +194,10 @@ export async function readImageFolder(
   const followed = new FollowedLinks(`${root}/`, (path) => readable(path, fs.realpath(path)));
   const list = async (folder: string) => {
     const from = `${root}/${folder}`;
-    const entries = await readable(from, fs.readdir(from, { withFileTypes: true }));
+    const entries = await readable(
+      folder === "" ? path : from,
+      fs.readdir(from, { withFileTypes: true }),
+    );
     entries.sort((a, b) => a.name < b.name ? -1 : 1);
     for (const entry of entries) {
       const { name } = entry, inside = folder === "" ? name : `${folder}/${name}`;
@@ -245,6 +248,9 @@ async function readable<T>(name: string, result: Promise<T>): Promise<T> {
   } catch (cause) {
     // Let the caller ask for the missing permission.
     if ((cause as Error)?.name === "NotCapable") throw cause;
+    const code = (cause as { readonly code?: string } | null)?.code;
+    if (code === "ENOENT") throw new FileError(name, "no such file or folder", { cause });
+    if (code === "ENOTDIR") throw new FileError(name, "is not a folder", { cause });
     const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     throw new FileError(name, `cannot be read: ${reason}`, { cause });
   }

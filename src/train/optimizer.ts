@@ -28,7 +28,12 @@ export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<stri
   if (kindOf(trainable) === "Map" && [...trainable.values()].every((p) => p instanceof Parameter)) {
     return trainable;
   }
-  throw new ArgumentError(op, "trainable", trainable, "a model or a map of parameters");
+  throw new ArgumentError(
+    op,
+    "trainable",
+    trainable,
+    "a model, or a map of parameters as stateDict() returns",
+  );
 }
 
 /**

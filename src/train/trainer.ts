@@ -255,10 +255,10 @@ export class Trainer implements Disposable {
     optimizer.zeroGrad();
     const result = await this.#computeGradients(batch), { loss } = result;
     if (!Number.isFinite(loss)) {
-      throw new PembrokeError(
-        `Trainer: the loss is ${loss} in step ${optimizer.steps}; lower the learning rate or set ` +
-          "clipNorm",
-      );
+      const advice = batch.values.every(Number.isFinite)
+        ? "lower the learning rate or set clipNorm"
+        : "its samples have values that are NaN or infinite";
+      throw new PembrokeError(`Trainer: the loss is ${loss} in step ${optimizer.steps}; ${advice}`);
     }
     if (clipNorm !== undefined) {
       const norm = await clipGradNorm(optimizer.parameters, clipNorm);

@@ -31,7 +31,7 @@ Deno.test("createBackend() refuses an unknown device", async () => {
   const error = await assertRejects(() => createBackend({ device: "cuda" as any }), ArgumentError);
   assertEquals(
     error.message,
-    'createBackend: device is "cuda", must be "auto" or "wasm" or "webgpu"',
+    'createBackend: device is "cuda", must be "auto", "wasm" or "webgpu"',
   );
 });
 

@@ -76,9 +76,11 @@ Deno.test("errorLine() returns expected errors as one line, and unexpected ones 
 Deno.test("errorLine() says what to do in the command, where the library names its own options", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using linear = new Linear(1, 2).init(backend, { seed: 1 });
-  using optimizer = new SGD(linear, { lr: 1 });
-  const data = arrayDataset(Float32Array.of(NaN), [0], [1]);
-  const trainer = new Trainer(linear, data, { optimizer, batchSize: 1, epochs: 1 });
+  using diverged = new Linear(1, 2).init(backend);
+  backend.fill(diverged.parameters.weight.tensor!, NaN);
+  using optimizer = new SGD(diverged, { lr: 1 });
+  const data = arrayDataset(Float32Array.of(1), [0], [1]);
+  const trainer = new Trainer(diverged, data, { optimizer, batchSize: 1, epochs: 1 });
   const statistics = { mean: Float64Array.of(0), std: Float64Array.of(1e-320) };
   const tensor = { name: "a", dtype: "F32", shape: [1], data: Float32Array.of(1) } as const;
   const source = bytesSource(writeSafetensors([tensor]), "x");

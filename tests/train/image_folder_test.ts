@@ -96,12 +96,16 @@ Deno.test("readImageFolder() finds the images in subfolders", async () => {
       "bees/deep/2.PNG",
     ]);
     assertEquals(await dataset.read(2, new Float32Array(192)), 1);
-    const error = await assertRejects(() => readImageFolder(`${root}/empty`), FileError);
-    assertEquals(
-      error.message,
-      `${root}/empty: has no folders with images (JPEG, PNG, WebP, GIF, BMP)`,
-    );
-    await assertRejects(() => readImageFolder(`${root}/missing`), FileError);
+    for (
+      const [name, reason] of [
+        ["empty", "has no folders with images (JPEG, PNG, WebP, GIF, BMP)"],
+        ["missing", "no such file or folder"],
+        ["4.png", "is not a folder"],
+      ]
+    ) {
+      const error = await assertRejects(() => readImageFolder(`${root}/${name}`), FileError);
+      assertEquals(error.message, `${root}/${name}: ${reason}`);
+    }
   } finally {
     await Deno.remove(root, { recursive: true });
   }
