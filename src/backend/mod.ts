@@ -112,8 +112,8 @@ async function loadWebGpu() {
 }
 
 /**
- * Whether there is certainly no GPU: Deno on Linux can look for its device files. Requesting an adapter
- * would take time, and tens of megabytes for a software driver.
+ * Whether there is certainly no GPU: Deno on Linux can look for its device files, if it has all
+ * permissions. Requesting an adapter would take time, and tens of megabytes for a software driver.
  */
 function lacksGpu(): boolean {
   if (!("Deno" in globalThis) || Deno.build?.os !== "linux") return false;
