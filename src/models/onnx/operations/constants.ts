@@ -24,12 +24,14 @@ export function combineConstant(
   const { constant, factor = 1, isReciprocal } = operand, { shape } = x, rank = shape.length;
   const own = shapeOf(constant), [number] = scalar(constant);
   if (constant.isSized) node.scope.bindSize();
+  if (number === undefined || shape[rank - 1] === 1) { // the bias of one feature is one number
+    const absorbed = x.step?.absorb?.(kind, operand);
+    if (absorbed) return absorbed;
+  }
   if (number !== undefined && own.length <= rank) {
     const value = isReciprocal ? factor / number : factor * number;
     return kind === "mul" ? build.scale(node, x, value, 0) : build.scale(node, x, 1, value);
   }
-  const absorbed = x.step?.absorb?.(kind, operand);
-  if (absorbed) return absorbed;
   if (isAlong(1, own, shape)) return channels(node, build, x, kind, operand);
   if (rank > 1 && isAlong(rank - 1, own, shape)) { // such as the channels of [N, H, W, C]
     const axes = shape.map((_, axis) => axis), last = axes.pop()!;
