@@ -100,6 +100,7 @@ const advice: readonly (readonly [RegExp, string])[] = [
   [/: pass `model`, /, "; name the network with --model, in learn use other weights, "],
   [/: pass it as files: \{ .* \}$/, "; download both into one folder, and pass the path"],
   [/: use forward\(\) or outputsOf\(\)$/, "; use another network"],
+  [/; pass the names of two classes$/, "; pass --classes FILE with the names of two classes"],
   [/; use saliency$/, "; use --method saliency"],
 ];
 

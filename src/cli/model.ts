@@ -68,7 +68,8 @@ async function withOverrides<M extends Classifier>(
 ): Promise<M> {
   const model = await make({});
   if (!labels && !preprocessing) return model;
-  const { numClasses } = model, own = model.preprocessing;
+  const own = model.preprocessing;
+  const numClasses = model.numClasses === 1 ? 2 : model.numClasses; // one score decides between two
   model.dispose();
   if (labels && file !== undefined && labels.length !== numClasses) {
     const names = plural(labels.length, "name");

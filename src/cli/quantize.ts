@@ -6,6 +6,7 @@ import { prepareImage } from "../image/prepare.ts";
 import { release } from "../image/release.ts";
 import { RangeRecorder } from "../models/calibrate.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { classScores, sigmoidIndex } from "../models/classify.ts";
 import { describe } from "../models/description.ts";
 import { describeRanges } from "../models/input_ranges.ts";
 import { isOnnx, loadTensors, openInput } from "../models/load.ts";
@@ -103,6 +104,7 @@ async function measure(
   const recorder = new RangeRecorder(model), readable: Input[] = [], expected: number[] = [];
   const prepare = async ({ name, read }: Input): Promise<Float32Array<ArrayBuffer>> =>
     (await prepareImage(await read(), model.preprocessing, { name })).values;
+  const isSigmoid = sigmoidIndex(model) >= 0;
   let steps = 0;
   for (const photo of photos) {
     progress.update(steps++, 2 * photos.length, "photos");
@@ -115,7 +117,7 @@ async function measure(
         const line = `${photo.name}: ${model.type} computes an output that is not finite`;
         throw new PembrokeError(`${line}; quantize other weights`);
       }
-      expected.push(top(output));
+      expected.push(top(output, isSigmoid));
       readable.push(photo);
     } catch (error) {
       if (isPermissionError(error) || !(error instanceof FileError)) throw error;
@@ -133,12 +135,13 @@ async function measure(
     using x = model.backend.upload(values, model.inputShape());
     release(values);
     using y = model.forward(x);
-    if (top(await y.read()) === expected[i]) same++;
+    if (top(await y.read(), isSigmoid) === expected[i]) same++;
   }
   return { photos: readable.length, same };
 }
 
-/** The index of the largest value. */
-function top(values: Float32Array): number {
-  return values.reduce((best, value, i) => value > values[best] ? i : best, 0);
+/** The index of the class with the largest score. */
+function top(output: Float32Array, isSigmoid: boolean): number {
+  const scores = classScores(output, 1, isSigmoid);
+  return scores.reduce((best, score, i) => score > scores[best] ? i : best, 0);
 }

@@ -14,12 +14,13 @@ import { LogSoftmax, Softmax } from "../layers/softmax.ts";
 import { Dropout } from "../layers/shape.ts";
 import { View } from "../layers/view.ts";
 import type { Classifier } from "../models/classifier.ts";
+import { sigmoidIndex } from "../models/classify.ts";
 import { elements, sameShape, type Shape } from "../tensor.ts";
 
-/** The index of the value that holds the scores: the output, before a softmax. */
+/** The index of the value that holds the scores: the output, before a softmax or a sigmoid. */
 export function scoresIndex(model: Classifier): number {
-  const { nodes, output } = model.expand();
-  let index = output;
+  const { nodes, output } = model.expand(), sigmoid = sigmoidIndex(model);
+  let index = sigmoid < 0 ? output : nodes[sigmoid].inputs[0];
   while (index >= 0 && isSoftmax(nodes[index].layer)) [index] = nodes[index].inputs;
   return index;
 }

@@ -107,10 +107,11 @@ export class GradientGraph implements Disposable {
   }
 
   /**
-   * Computes the gradient of an output with respect to the input.
+   * Computes the gradient of a class's score with respect to the input. A single score is that of the
+   * second of two classes, and minus that of the first.
    *
    * @param x The input of one sample.
-   * @param index The index of the output.
+   * @param index The index of the class.
    * @returns The gradient, in the shape of x. The caller disposes of it.
    */
   gradient(x: Tensor, index: number): Tensor {
@@ -119,7 +120,8 @@ export class GradientGraph implements Disposable {
       // Layers without parameters are the network's own: nothing may run between train() and eval().
       using y = graph.train().forward(x);
       const dy = new Float32Array(elements(y.shape));
-      dy[index] = 1;
+      if (dy.length > 1) dy[index] = 1;
+      else dy[0] = index > 0 ? 1 : -1;
       using upstream = x.backend.upload(dy, y.shape);
       return graph.backward(upstream);
     } finally {

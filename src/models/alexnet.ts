@@ -92,6 +92,7 @@ export class AlexNet extends Classifier {
     }
     const [c1, c2, c3, c4, c5] = channels;
     const classes = classesOf("AlexNet", options, 1000, classNames);
+    const { numClasses = classes.length } = options;
     checkInteger("AlexNet", "hiddenFeatures", hiddenFeatures, 1);
     super({
       features: new Sequential([
@@ -118,7 +119,7 @@ export class AlexNet extends Classifier {
         new Dropout(dropout),
         new Linear(hiddenFeatures, hiddenFeatures, { precision }),
         new ReLU(),
-        new Linear(hiddenFeatures, classes.length, { precision }),
+        new Linear(hiddenFeatures, numClasses, { precision }),
       ]),
     }, { preprocessing, classes });
   }

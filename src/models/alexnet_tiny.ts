@@ -91,11 +91,12 @@ export class AlexNetTiny extends Classifier {
     const { preprocessing = tinyImagenetPreprocessing } = options;
     checkBoolean("AlexNetTiny", "batchNorm", batchNorm);
     const classes = classesOf("AlexNetTiny", options, 200);
+    const { numClasses = classes.length } = options;
     const features = new Sequential(
       convolutions(batchNorm, { algorithm, keepPacked, precision }),
     );
     const inFeatures = elements(features.outputShape([1, 3, side, side]));
-    const sizes = [inFeatures, ...hiddenFeatures, classes.length];
+    const sizes = [inFeatures, ...hiddenFeatures, numClasses];
     super({
       features,
       flatten: new Flatten(),

@@ -64,6 +64,7 @@ export class BvlcAlexNet extends Classifier {
     const { dropout = 0.5, algorithm, keepPacked, precision } = options;
     const { preprocessing = caffe227Preprocessing } = options;
     const classes = classesOf("BvlcAlexNet", options, 1000, classNames);
+    const { numClasses = classes.length } = options;
     const packing = { algorithm, keepPacked, precision }, pairs = { groups: 2, ...packing };
     const pool = () => new MaxPool2d(3, { stride: 2, ceilMode: true });
     const norm = () => new LocalResponseNorm(5, { alpha: 1e-4, beta: 0.75, k: 1 });
@@ -90,7 +91,7 @@ export class BvlcAlexNet extends Classifier {
       fc7: new Linear(4096, 4096, { precision }),
       relu7: new ReLU(),
       drop7: new Dropout(dropout),
-      fc8: new Linear(4096, classes.length, { precision }),
+      fc8: new Linear(4096, numClasses, { precision }),
     }, { preprocessing, classes });
   }
 }

@@ -35,7 +35,7 @@ import { checkClasses } from "./network_classes.ts";
 export interface ClassifierOptions {
   /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
-  /** The names of the classes, one for each output of the last layer. */
+  /** The names of the classes: one for each output of the last layer, or two for a single output. */
   readonly classes: readonly ClassName[];
   /** The name of the node that computes the logits. Default: the last one. */
   readonly output?: string;
@@ -282,8 +282,8 @@ export class Classifier extends Graph {
    * aborted, it rejects with the reason.
    * @returns The most probable classes, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
-   * @throws {PembrokeError} When the model has no weights or is in training mode, has one class or not as
-   * many as scores, or its output is not a number.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, has not as many classes
+   * as scores, or not two for a single score, or its output is not a number.
    */
   async classify(
     image: RgbImage | Float32Array,
@@ -300,8 +300,8 @@ export class Classifier extends Graph {
    * @param options As for {@linkcode Classifier.classify}.
    * @returns The most probable classes of each image, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.
-   * @throws {PembrokeError} When the model has no weights or is in training mode, has one class or not as
-   * many as scores, or its output is not a number.
+   * @throws {PembrokeError} When the model has no weights or is in training mode, has not as many classes
+   * as scores, or not two for a single score, or its output is not a number.
    */
   async classifyBatch(
     images: readonly (RgbImage | Float32Array)[],

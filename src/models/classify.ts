@@ -29,7 +29,7 @@ export interface Prediction extends ClassName {
   /**
    * The softmax of the logits, divided by the temperature of the model: from 0 to 1, and the sum over all
    * classes is 1. If the model ends in a `Sigmoid`, what that computes: each class has a probability of
-   * its own.
+   * its own. A single score decides between two classes: its sigmoid is the probability of the second.
    */
   readonly probability: number;
 }
@@ -64,8 +64,8 @@ export function toClassNames(
  * @param topK The number of classes to return.
  * @throws {ArgumentError} When `topK` is not a positive integer.
  * @throws {PembrokeError} When the model is in training mode, weights are being loaded into it, it has
- * one class, or not as many as scores, or an output is not finite. The message names the parameter that is
- * not finite.
+ * not as many classes as scores, or not two for a single score, or an output is not finite. The message
+ * names the parameter that is not finite.
  */
 export async function topClasses(
   model: ImageClassifier,
@@ -89,23 +89,25 @@ export async function topClasses(
     throw new PembrokeError(`${model.type}: cannot classify in training mode; call eval() first`);
   }
   checkLoaded(model);
-  const { classes, temperature } = model;
-  if (classes.length === 1) { // softmax would make any score 100 %
-    throw new PembrokeError(`${model.type}: cannot classify with one class; use forward()`);
-  }
+  const { classes, temperature } = model, areProbabilities = sigmoidIndex(model) >= 0;
   using logits = model.forward(x);
   const { shape: [count], size } = logits;
-  if (size !== count * classes.length) {
+  if (size === count && classes.length !== 2) {
+    const remedy = "pass the names of two classes";
+    throw new PembrokeError(`${model.type}: its output has one score for an image; ${remedy}`);
+  }
+  if (size !== count && size !== count * classes.length) {
     const counts = `${size / count} scores for an image, but ${classes.length} classes`;
     throw new PembrokeError(`${model.type}: its output has ${counts}; pass a name for each score`);
   }
-  const scores = await logits.read();
-  if (!scores.every(Number.isFinite)) {
+  const values = await logits.read();
+  if (!values.every(Number.isFinite)) {
     throw new PembrokeError(
       `the output of ${model.type} is not finite: its input is not, or its values overflow float32`,
     );
   }
-  const probabilities = endsInSigmoid(model) ? scores : softmax(scores, count, temperature);
+  const scores = classScores(values, count, areProbabilities);
+  const probabilities = areProbabilities ? scores : softmax(scores, count, temperature);
   return Array.from({ length: count }, (_, n) => {
     const row = probabilities.subarray(n * classes.length, (n + 1) * classes.length);
     return largestIndices(row, topK).map((index) => {
@@ -115,16 +117,43 @@ export async function topClasses(
   });
 }
 
-/** Whether a network computes the probability of each class by itself, perhaps rounded to 8 bits. */
-function endsInSigmoid(model: Graph): boolean {
-  const { nodes, output } = model.expand();
-  for (let i = output; i >= 0; [i] = nodes[i].inputs) {
-    const { layer } = nodes[i];
-    if (layer instanceof Sigmoid) return true;
-    const isRounding = layer instanceof Hardtanh || layer.type === "FakeQuantize";
-    if (!(isRounding || layer instanceof View || layer instanceof Dropout)) return false;
+/**
+ * The scores of the classes: the outputs of a network, or two for each if there is one for an image. That
+ * one is the score of the second class. The first has the rest of a probability, or the logit 0.
+ *
+ * @param count The number of images.
+ * @param areProbabilities Whether the network ends in a sigmoid.
+ */
+export function classScores(
+  outputs: Float32Array,
+  count: number,
+  areProbabilities: boolean,
+): Float32Array {
+  if (outputs.length !== count) return outputs;
+  const scores = new Float32Array(2 * count);
+  for (const [n, output] of outputs.entries()) {
+    scores.set([areProbabilities ? 1 - output : 0, output], 2 * n);
   }
-  return false;
+  return scores;
+}
+
+/**
+ * The index of the `Sigmoid` by which a network computes probabilities, perhaps rounded to 8 bits. −1 if
+ * there is none.
+ */
+export function sigmoidIndex(model: Graph): number {
+  const { nodes, output } = model.expand();
+  let i = output;
+  while (i >= 0 && !(nodes[i].layer instanceof Sigmoid)) {
+    i = keepsValues(nodes[i].layer) ? nodes[i].inputs[0] : -1;
+  }
+  return i;
+}
+
+/** Whether a layer passes its input on, in evaluation mode, perhaps rounded to 8 bits. */
+export function keepsValues(layer: Layer): boolean {
+  const isRounding = layer instanceof Hardtanh || layer.type === "FakeQuantize";
+  return isRounding || layer instanceof View || layer instanceof Dropout;
 }
 
 /**

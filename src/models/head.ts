@@ -13,10 +13,9 @@ import { ReLU, Sigmoid } from "../layers/activation.ts";
 import { Linear } from "../layers/linear.ts";
 import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
-import { Dropout, Flatten } from "../layers/shape.ts";
-import { View } from "../layers/view.ts";
+import { Flatten } from "../layers/shape.ts";
 import { elements, type Shape } from "../tensor.ts";
-import { checkLoaded } from "./classify.ts";
+import { checkLoaded, keepsValues } from "./classify.ts";
 
 /** The head of a classifier. */
 export interface Head {
@@ -50,7 +49,7 @@ export function findHead(model: Graph, inputShape: Shape): Head {
     }
     const averages = layer instanceof AdaptiveAvgPool2d || layer instanceof AvgPool2d;
     if (averages && isPoint) isAveraged = true;
-    else if (!passes(layer) && !(layer instanceof ReLU && isAveraged)) break;
+    else if (!keepsValues(layer) && !isActivation(layer, isAveraged)) break;
     i = input;
   }
   throw new PembrokeError(
@@ -95,9 +94,9 @@ function dependents(nodes: readonly LeafNode[], first: number): ReadonlySet<numb
   return found;
 }
 
-/** Whether a layer passes its input on, in evaluation mode, or makes probabilities of it. */
-function passes(layer: LeafNode["layer"]): boolean {
-  return layer instanceof View || layer instanceof Dropout || layer instanceof Sigmoid;
+/** Whether a layer makes probabilities of its input, or follows a convolution as in SqueezeNet. */
+function isActivation(layer: LeafNode["layer"], isAveraged: boolean): boolean {
+  return layer instanceof Sigmoid || layer instanceof ReLU && isAveraged;
 }
 
 /** Whether a convolution computes each pixel from the same pixel of its input, as a `Linear` does. */

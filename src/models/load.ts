@@ -17,7 +17,7 @@ import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Graph } from "../layers/graph.ts";
 import { checkBackend } from "../ops/checks.ts";
 import { checkFunction, checkObject, checkOptions, checkSignal } from "../options.ts";
-import { elements } from "../tensor.ts";
+import { elements, type Shape } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
 import { streamSource } from "../weights/io/stream_source.ts";
@@ -182,13 +182,21 @@ export function checkInputSize(model: Classifier, file: WeightsFile): void {
 
 /** Replaces the last convolution of a model by a `Linear` if the file has one in its place. */
 export function matchHead(model: Classifier, file: WeightsFile): void {
-  const [name, layer] = model.leaves().findLast(([, { parameters }]) => "weight" in parameters) ??
-    [];
-  if (!(layer instanceof Conv2d)) return;
-  const named = matchNames(model.mapWeights(file), model.stateDict().keys());
-  if (named.entries.get(`${name}.weight`)?.shape.length !== 2) return;
+  if (!(lastLayer(model)?.[1] instanceof Conv2d)) return;
+  if (headShape(model, file)?.length !== 2) return;
   checkInputSize(model, file);
   model.useLinearHead(model.classes);
+}
+
+/** The shape of the last layer's weights in a file. */
+export function headShape(model: Classifier, file: WeightsFile): Shape | undefined {
+  const named = matchNames(model.mapWeights(file), model.stateDict().keys());
+  return named.entries.get(`${lastLayer(model)?.[0]}.weight`)?.shape;
+}
+
+/** The last layer with weights, and its name. */
+function lastLayer(model: Classifier): readonly [name: string, layer: Layer] | undefined {
+  return model.leaves().findLast(([, { parameters }]) => "weight" in parameters);
 }
 
 /** Loads weights into a new model, on the given backend or on a new one that the model owns. */

@@ -13,6 +13,7 @@ import { readDescription } from "./description.ts";
 import {
   checkInputSize,
   checkLoadOptions,
+  headShape,
   isOnnx,
   loadInto,
   type LoadOptions,
@@ -60,7 +61,8 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * An ONNX model can be any graph of supported operations with one input; see
  * {@linkcode OnnxNetwork}. If it has local response normalisation, it is assumed to come from Caffe
  * and uses {@linkcode caffePreprocessing}. A network whose output is not one value for each class
- * loads, but cannot classify: use `forward()` or `outputsOf()`.
+ * loads, but cannot classify: use `forward()` or `outputsOf()`. A single value decides between two
+ * classes, whose names are needed if it is no probability, but a logit.
  *
  * @param options `classes`, `preprocessing` and `precision` override those of the file.
  * @throws {FileError} When the file cannot be read, or its network is not known or not supported.
@@ -125,10 +127,7 @@ export async function modelFor(
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
     const { preprocessing = preprocessingOf(file) } = options;
-    const all = { ...options, numClasses, preprocessing, precision };
-    const model = await createNetwork(network, all);
-    matchHead(model, file);
-    return model;
+    return await networkFor(file, network, { ...options, numClasses, preprocessing, precision });
   }
   const { architecture, base } = description;
   if (base !== undefined) {
@@ -141,10 +140,24 @@ export async function modelFor(
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
   const all = { ...options, classes, preprocessing, precision };
-  const model = await createNetwork(architecture as NetworkName, all);
+  const model = await networkFor(file, architecture as NetworkName, all);
   checkInputSize(model, file);
-  matchHead(model, file);
   model.temperature = description.temperature ?? 1;
+  return model;
+}
+
+/** Creates a network whose last layer is like that in the file. */
+async function networkFor(
+  file: WeightsFile,
+  name: NetworkName,
+  options: NetworkOptions,
+): Promise<Classifier> {
+  let model = await createNetwork(name, options);
+  const { classes } = model;
+  if (classes.length === 2 && headShape(model, file)?.[0] === 1) { // one score for both
+    model = await createNetwork(name, { ...options, classes, numClasses: 1 });
+  }
+  matchHead(model, file);
   return model;
 }
 

@@ -53,7 +53,7 @@ export class Network extends Classifier {
     const classes = classesOf(network, options, 1000, classNames);
     const { dropout = definition.dropout ?? 0 } = options;
     const { preprocessing = definition.preprocessing ?? imagenetPreprocessing } = options;
-    const { norm } = definition, numClasses = classes.length;
+    const { norm } = definition, { numClasses = classes.length } = options;
     const builder = new NetworkBuilder({ ...options, dropout, numClasses, norm });
     definition.build(builder);
     super(builder.nodes, { preprocessing, classes });

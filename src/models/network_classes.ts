@@ -36,7 +36,10 @@ export function numberedClasses(numClasses: number): readonly ClassName[] {
  * @internal
  */
 export interface ClassOptions {
-  /** Number of classes. Default: that of `classes`, or of the network's usual data. */
+  /**
+   * Number of classes: of the outputs of the last layer. Default: that of `classes`, or of the network's
+   * usual data. 1 with two `classes` makes a network with one score, the logit of the second class.
+   */
   readonly numClasses?: number;
   /**
    * The names of the classes. Default: "class 0", "class 1", …; for networks of ImageNet with 1000
@@ -46,7 +49,7 @@ export interface ClassOptions {
 }
 
 /**
- * Returns the names of a network's classes.
+ * Returns the names of a network's classes: as many as it has outputs, or two for a single one.
  *
  * @param op The name of the network in error messages.
  * @param count The default number of classes.
@@ -62,7 +65,8 @@ export function classesOf(
   const names = classes ?? namesOf(checkInteger(op, "numClasses", numClasses ?? count, 1));
   checkClasses(op, names);
   if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");
-  if (names.length !== (numClasses ?? names.length)) {
+  const isPair = numClasses === 1 && names.length === 2;
+  if (!isPair && names.length !== (numClasses ?? names.length)) {
     throw new ArgumentError(op, "numClasses", numClasses, `${names.length}, the number of classes`);
   }
   return names;

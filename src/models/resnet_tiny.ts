@@ -56,6 +56,7 @@ export class ResNetTiny extends Classifier {
   constructor(options: NetworkOptions = {}) {
     const { dropout = 0, precision, preprocessing = tinyImagenetPreprocessing } = options;
     const classes = classesOf("ResNetTiny", options, 200);
+    const { numClasses = classes.length } = options;
     const builder = new GraphBuilder();
     const norm = (name: string, channels: number) => builder.add(name, new BatchNorm2d(channels));
     builder.add("conv1", conv([3, stemChannels], 5, options, 2));
@@ -72,7 +73,7 @@ export class ResNetTiny extends Classifier {
     builder.add("avgpool", new AdaptiveAvgPool2d(1));
     builder.add("flatten", new Flatten());
     builder.add("dropout", new Dropout(dropout));
-    builder.add("fc", new Linear(input, classes.length, { precision }));
+    builder.add("fc", new Linear(input, numClasses, { precision }));
     super(builder.nodes, { preprocessing, classes });
   }
 

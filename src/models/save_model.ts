@@ -5,11 +5,12 @@
  */
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { Linear } from "../layers/linear.ts";
 import { checkBoolean, checkObject, checkOptions } from "../ops/checks.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
 import { writeSafetensors } from "../weights/safetensors/writer.ts";
 import { Classifier } from "./classifier.ts";
-import { checkLoaded } from "./classify.ts";
+import { checkLoaded, sigmoidIndex } from "./classify.ts";
 import { describe, invalidField, onnxArchitecture, withDescription } from "./description.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { describeRanges } from "./input_ranges.ts";
@@ -48,7 +49,8 @@ export interface SaveModelOptions {
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
  * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.
- * Also when a weight is too large for the `dtype`, or the weights change before the file is complete.
+ * Also when the last layer is saved alone, but does not compute a logit for each class by a `Linear`, when
+ * a weight is too large for the `dtype`, or the weights change before the file is complete.
  * @throws {ArgumentError} When `model` is no classifier, its preprocessing cannot be stored, or a weight
  * to store as "I8" is not finite.
  *
@@ -103,6 +105,7 @@ export async function saveModel(
   if (architecture === undefined) {
     throw new PembrokeError(`saveModel: cannot save ${model.type}, only networks of createModel()`);
   }
+  if (headOnly) checkHead(model);
   const head = headOnly ? `${model.head.name}.` : "", before = stateOf(model);
   const tensors: TensorToWrite[] = [];
   for (const [name, { shape, tensor }] of model.stateDict()) {
@@ -131,6 +134,17 @@ export async function saveModel(
     throw new PembrokeError("saveModel: the weights changed meanwhile; await it before you go on");
   }
   return writeSafetensors(tensors, withDescription(Object.entries(metadata), description));
+}
+
+/** Throws if the last layer is not like those that {@linkcode loadModel} joins with other layers. */
+function checkHead(model: Classifier): void {
+  const { head: { name, layer }, numClasses } = model;
+  const isHead = layer instanceof Linear && layer.outFeatures === numClasses;
+  if (isHead && sigmoidIndex(model) < 0) return;
+  throw new PembrokeError(
+    `saveModel: ${name} is no Linear with a logit for each class, so it cannot be saved alone; call ` +
+      "replaceHead() first",
+  );
 }
 
 /** The tensors of a model, and their versions. */

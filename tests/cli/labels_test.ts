@@ -24,6 +24,27 @@ Deno.test("--classes names the classes", async () => {
   assertMatch((await run([...random, photo])).stdout, /class \d+\n/);
 });
 
+Deno.test("--classes names both classes of a network with one score", async () => {
+  await using folder = await TempFolder.make();
+  const weights = fixture("onnx/binary/logit.onnx");
+  const file = await folder.write("labels.txt", "cat\ndog\n");
+  const args = ["-q", "--json", "--weights", weights, "--classes", file, photo];
+  const [{ predictions }] = JSON.parse((await run(args)).stdout).results;
+  const labels = predictions.map(({ label }: { readonly label: string }) => label);
+  assertEquals(labels.sort(), ["cat", "dog"]);
+  for (const [count, names] of [[1, "1 name"], [3, "3 names"]] as const) {
+    const other = await folder.write(
+      "others.txt",
+      ["cat", "dog", "bird"].slice(0, count).join("\n"),
+    );
+    const line = theError(await run(["--weights", weights, "--classes", other, photo]), 1);
+    assertEquals(line, `${other}: has ${names}, but the model has 2 classes`);
+  }
+  const { code, stderr } = await run(["-q", "--weights", weights, photo]);
+  const reason = "its output has one score for an image; pass --classes FILE with the names of two";
+  assertEquals([code, stderr], [1, `error: ${photo}: OnnxNetwork: ${reason} classes\n`]);
+});
+
 Deno.test("--classes rejects a file that does not fit the model", async () => {
   await using folder = await TempFolder.make();
   const cases: [string | Uint8Array, string][] = [

@@ -89,6 +89,10 @@ Deno.test("errorLine() says what to do in the command, where the library names i
   const preprocessing = { resize: 1, crop: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
   const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
   using flat = new Classifier([new Flatten(), new Linear(3, 2)], { preprocessing, classes });
+  using one = new Classifier([new Flatten(), new Linear(3, 1)], {
+    preprocessing,
+    classes: classes.slice(1),
+  }).init(backend);
   const score = { loss: NaN, correct: 0, confusion: [] };
   const from = "start from other weights with --from";
   const errors: [fails: () => unknown, line: string][] = [
@@ -114,6 +118,11 @@ Deno.test("errorLine() says what to do in the command, where the library names i
     [
       () => signal.classify(new Float32Array(40)),
       "OnnxNetwork: cannot classify images, because it takes [N, 2, 20]; use another network",
+    ],
+    [
+      () => one.classify(new Float32Array(3)),
+      "Classifier: its output has one score for an image; pass --classes FILE with the names of " +
+      "two classes",
     ],
     [
       () => featureMapIndex(flat),

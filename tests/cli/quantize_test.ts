@@ -57,6 +57,25 @@ Deno.test("quantize --calibrate stores the ranges of the photos that can be read
   assertEquals((await metadataOf(to)).input_ranges, input_ranges);
 });
 
+Deno.test("quantize --calibrate compares the classes that one score decides between", async () => {
+  await using folder = await TempFolder.make();
+  const from = `${folder.path}/one.safetensors`, to = `${folder.path}/out.safetensors`;
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const classes = [{ wnid: "", label: "cat" }, { wnid: "", label: "dog" }];
+  using model = createModel("alexnet-tiny", { numClasses: 1, classes }).init(backend);
+  const { weight, bias } = model.head.layer.parameters, count = model.featureCount;
+  // the first feature is always 0, but its weight is so large that the others become 0 in 8 bits
+  model.stateDict().get("classifier.1.bias")!.write(Float32Array.of(-1e6));
+  weight.write(Float32Array.from({ length: count }, (_, i) => i > 0 ? 0.001 : 1));
+  bias.write(Float32Array.of(0));
+  await Deno.writeFile(from, await saveModel(model));
+  const args = ["quantize", "--calibrate", photos, from, "-o", to];
+  assertMatch((await run(args)).stdout, /the top class is the same for 0 of them\n$/);
+  using loaded = await loadModel({ backend, weights: to });
+  assertEquals(loaded.classes, classes);
+  assertEquals(loaded.outputShape(loaded.inputShape()), [1, 1]);
+});
+
 Deno.test("quantize --model keeps a linear head", async () => {
   await using folder = await TempFolder.make();
   using backend = await createBackend({ device: "wasm", threads: 1 });
@@ -92,7 +111,7 @@ Deno.test("quantize says that outputs are not finite, and that a file cannot be 
   await using folder = await TempFolder.make();
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
-  model.stateDict().get("classifier.4.bias")!.write(Float32Array.of(NaN));
+  model.stateDict().get("classifier.1.bias")!.write(Float32Array.of(NaN));
   const from = await folder.write("from.safetensors", await saveModel(model));
   await Deno.mkdir(`${folder.path}/photos`);
   await Deno.copyFile(`${photos}/rocket.jpg`, `${folder.path}/photos/rocket.jpg`);

@@ -8,6 +8,7 @@ import { AlexNet, type Classifier, loadModel } from "../../src/models/mod.ts";
 import { assert, assertAllClose, assertEquals } from "../assert.ts";
 import { testWithThreads } from "../backends.ts";
 import expected from "../fixtures/explain/expected.json" with { type: "json" };
+import single from "../fixtures/onnx/binary/expected.json" with { type: "json" };
 import { images, loadNarrow, type NarrowName } from "../models/narrow.ts";
 
 type Name = keyof typeof expected.networks;
@@ -81,6 +82,29 @@ testWithThreads(
       const [{ heat: actual, width, height }] = await gradCam(model, x, [index]);
       assertEquals({ width, height }, size, name);
       assertAllClose(actual, heat, { abs: 1e-3, name });
+    }
+  },
+);
+
+testWithThreads(
+  "a single score raises the second of two classes, and lowers the first, also before a sigmoid",
+  async (backend) => {
+    for (const name of ["logit", "sigmoid", "squeezed"]) {
+      const weights = new URL(`../fixtures/onnx/binary/${name}.onnx`, import.meta.url);
+      using model = await loadModel({ backend, weights, numClasses: 2 });
+      const compare = async (maps: readonly (readonly number[])[]) => {
+        using x = backend.upload(images(1, 16), [1, 3, 16, 16]);
+        for (const [index, map] of (await gradCam(model, x, [0, 1])).entries()) {
+          assertEquals([map.width, map.height], [5, 5]);
+          assertAllClose(map.heat, maps[index], { abs: 1e-3, name: `${name}, class ${index}` });
+        }
+      };
+      await compare(single.gradCam);
+      const [first, second] = await saliency(model, images(1, 16), [0, 1], { samples: 2 });
+      assertEquals(first.heat, second.heat); // how much a pixel changes the score, up or down
+      const { bias } = model.head.layer.parameters; // a sigmoid of 1 has no gradient
+      bias.write(Float32Array.of(100));
+      await compare(single.gradCam);
     }
   },
 );

@@ -13,22 +13,21 @@ import {
 import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
 import { parameterCount } from "../../layers/parameter.ts";
 import {
-  Flatten,
-  Hardtanh,
   Identity,
   LocalResponseNorm,
   LogSoftmax,
   Reshape,
+  Sigmoid,
   Softmax,
 } from "../../layers/mod.ts";
-import { elements, sameShape, type Shape } from "../../tensor.ts";
+import { elements, sameShape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxFile, ParameterMapping } from "../../weights/onnx/reader.ts";
 import { classNames } from "../class_names.ts";
+import { keepsValues } from "../classify.ts";
 import { classesOf, type ClassOptions } from "../network_classes.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
-import { FakeQuantize } from "./fake_quantize_layer.ts";
 import { GraphImport, stepsOf } from "./importer.ts";
 import { readInput } from "./input.ts";
 import { LayerNames } from "./names.ts";
@@ -55,9 +54,9 @@ export async function onnxNetwork(
   file: OnnxFile,
   options: OnnxOptions = {},
 ): Promise<OnnxNetwork> {
-  const layers = await importLayers(file, options), { image } = layers.input;
-  const [shape] = layers.shapes, [output] = layers.outputs.values();
-  const numClasses = image && isClassifier(layers.shapes) ? shape[1] : 0;
+  const layers = await importLayers(file, options), { scores, endsInSigmoid, input } = layers;
+  const [output] = layers.outputs.values(), { image } = input;
+  const numClasses = scores === 1 ? 2 : scores; // a single score decides between two
   const checkOption = (name: string, value: number | undefined, fileValue: number) => {
     if (value === undefined || value === fileValue) return;
     throw new ArgumentError("OnnxNetwork", name, value, `${fileValue}, as in ${file.name}`);
@@ -65,9 +64,8 @@ export async function onnxNetwork(
   checkOption("the number of classes", options.classes?.length ?? options.numClasses, numClasses);
   const names = options.numClasses === undefined && readClassNames(file.metadata, numClasses);
   const classOptions = { ...(names && { classes: names }), ...options };
-  const classes = numClasses > 0
-    ? classesOf("OnnxNetwork", classOptions, numClasses, classNames)
-    : [];
+  const unnamed = endsInSigmoid ? numClasses : scores; // another single score may be no logit
+  const classes = scores > 0 ? classesOf("OnnxNetwork", classOptions, unnamed, classNames) : [];
   let { preprocessing = defaultPreprocessing(layers) } = options;
   if (image) {
     const { channels, isLast } = image;
@@ -83,9 +81,13 @@ export async function onnxNetwork(
   return new OnnxNetwork(layers, { preprocessing, classes, output });
 }
 
-/** Whether the only output has one value for each of several classes. Softmax makes 1 of a single one. */
-function isClassifier([shape, second]: readonly Shape[]): boolean {
-  return !second && shape[1] > 1 && shape[1] === elements(shape.slice(1));
+/**
+ * The number of scores for each image: the size of the only output, [N, scores] or [N]. 0 if the outputs
+ * are others, or if a softmax makes 1 of a single score.
+ */
+function scoreCount([output, second]: readonly Activation[]): number {
+  const [, axis = 1, ...others] = output.shape, isClassifier = !second && elements(others) === 1;
+  return isClassifier && !(axis === 1 && isSoftmax(lastStep(output))) ? axis : 0;
 }
 
 /** The means of ImageNet's statistics, for networks of one channel. */
@@ -132,8 +134,9 @@ const elementsPerByte = 2, maxExtraElements = 1 << 24;
 async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxLayers> {
   const { crop, cropWidth } = options.preprocessing ?? {};
   const input = readInput(file, crop, cropWidth), graph = new GraphImport(file, input, options);
-  const all = await graph.run(), shapes = [...all.values()].map(({ shape }) => shape);
-  const outputs = input.image && isClassifier(shapes)
+  const all = await graph.run(), activations = [...all.values()];
+  const scores = input.image ? scoreCount(activations) : 0;
+  const outputs = scores > 0
     ? new Map([...all].map(([name, output]) => [name, withoutSoftmax(graph, output)]))
     : all;
   const nodes: GraphNode[] = [], names = new Map<LayerStep, string>(), unique = new LayerNames();
@@ -166,7 +169,12 @@ async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxL
     return [output, name];
   });
   const isSizeBound = !input.isSizeOpen || graph.isSizeBound || steps.some(isBound);
-  return { input, nodes, parameters, outputs: new Map(outputNames), shapes, isSizeBound };
+  const endsInSigmoid = lastStep(activations[0])?.layer instanceof Sigmoid;
+  return {
+    ...{ input, nodes, parameters, outputs: new Map(outputNames), scores, endsInSigmoid },
+    shapes: activations.map(({ shape }) => shape),
+    isSizeBound,
+  };
 }
 
 /** Whether a layer fixes the sizes of images. */
@@ -174,21 +182,23 @@ function isBound({ layer, inputs: [x], isBound }: LayerStep): boolean {
   return isBound || layer instanceof Reshape && !sameShape(x.shape, x.other);
 }
 
-/** Layers that may follow a softmax: they give it another shape, or round it to 8 bits. */
-const afterSoftmax = [FakeQuantize, Flatten, Hardtanh, Reshape];
-
 /** A classifier returns logits, in the shape of its output. */
 function withoutSoftmax(graph: GraphImport, output: Activation): Activation {
-  let { step } = output;
-  while (step && isAfterSoftmax(step)) [{ step }] = step.inputs;
-  if (!(step?.layer instanceof Softmax || step?.layer instanceof LogSoftmax)) return output;
+  const step = lastStep(output);
+  if (!isSoftmax(step)) return output;
   const { layer, inputs: [logits] } = step;
   const isAll = logits.shape.at(layer.dim) === elements(logits.shape.slice(1));
   return isAll ? graph.view(logits, output) : output;
 }
 
-function isAfterSoftmax({ layer }: LayerStep): boolean {
-  return afterSoftmax.some((type) => layer instanceof type);
+/** The layer that computes an output, which others may give another shape, or round to 8 bits. */
+function lastStep({ step }: Activation): LayerStep | undefined {
+  while (step && keepsValues(step.layer)) [{ step }] = step.inputs;
+  return step;
+}
+
+function isSoftmax(step?: LayerStep): step is LayerStep & { readonly layer: Softmax | LogSoftmax } {
+  return step?.layer instanceof Softmax || step?.layer instanceof LogSoftmax;
 }
 
 /** The layers that the outputs depend on. Others were parts of patterns. */

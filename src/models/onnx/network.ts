@@ -30,6 +30,10 @@ export interface OnnxLayers {
   readonly parameters: ReadonlyMap<string, ParameterMapping>;
   /** The nodes that compute the graph's outputs, by the names of the outputs. */
   readonly outputs: ReadonlyMap<string, string>;
+  /** The number of scores for each image; 0 if the graph is no classifier. */
+  readonly scores: number;
+  /** Whether the first output has the probabilities that a `Sigmoid` computes. */
+  readonly endsInSigmoid: boolean;
   /** The shapes of the outputs, in order. */
   readonly shapes: readonly Shape[];
   /** Whether the sizes of the input are fixed. */

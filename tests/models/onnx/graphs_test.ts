@@ -8,7 +8,7 @@ import { OnnxNetwork } from "../../../src/models/onnx/network.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
 import expected from "../../fixtures/onnx/graphs/expected.json" with { type: "json" };
-import { halves, node, typedPort } from "../../weights/onnx/helpers.ts";
+import { node, typedPort } from "../../weights/onnx/helpers.ts";
 import { fixture, formula, smallModel } from "./models.ts";
 
 /** Loads a fixture. */
@@ -141,22 +141,6 @@ testOnEveryBackend("networks that take bytes get the levels of photos", async (b
   using x = backend.upload(values, network.inputShape());
   using y = network.forward(x);
   assertAllClose(await y.read(), [200, 7, 255], { rel: 1e-6 });
-});
-
-testOnEveryBackend("one score of an image is not the probability of a class", async (backend) => {
-  const nodes = [node("Conv", ["x", "w"], ["z"]), node("Sigmoid", ["z"], ["y"])];
-  const weights = smallModel({ tensors: [halves("w", 1, 3, 4, 4)], nodes });
-  using network = await loadModel({ backend, weights });
-  assertEquals(network.numClasses, 0);
-  using x = backend.upload(new Float32Array(48).fill(1 / 24), [1, 3, 4, 4]);
-  using y = network.forward(x);
-  assertAllClose(await y.read(), [1 / (1 + Math.exp(-1))], { abs: 1e-6 });
-  const error = await assertRejects(() => network.classify(gray), PembrokeError);
-  assertEquals(
-    error.message,
-    "OnnxNetwork: cannot classify images, because it outputs y [N, 1, 1, 1]: " +
-      "use forward() or outputsOf()",
-  );
 });
 
 Deno.test("other sizes of images are refused where the graph depends on them", async () => {
