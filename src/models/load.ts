@@ -21,7 +21,7 @@ import { elements, type Shape } from "../tensor.ts";
 import { checkWeights } from "../weights/check.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
 import { streamSource } from "../weights/io/stream_source.ts";
-import { matchNames } from "../weights/match_names.ts";
+import { matchNames, withoutWeightNorm } from "../weights/match_names.ts";
 import type { OnnxFile } from "../weights/onnx/reader.ts";
 import { openWeights } from "../weights/open.ts";
 import type { IntegerSink, WeightsFile, WeightSink } from "../weights/tensor_file.ts";
@@ -132,7 +132,8 @@ export async function openInput(
     for (const [name, input] of Object.entries(files)) {
       sources[name] = await toSource(`${op}: files`, input, signal);
     }
-    return await openWeights(await toSource(op, weights, signal), { files: sources });
+    const file = await openWeights(await toSource(op, weights, signal), { files: sources });
+    return withoutWeightNorm(file);
   } catch (error) {
     for (const source of Object.values(sources)) source.close();
     throw error;

@@ -1,0 +1,122 @@
+/** Weights that PyTorch computes by weight normalisation. */
+
+import { createBackend } from "../../src/backend/mod.ts";
+import { FileError } from "../../src/errors.ts";
+import { Conv2d, Linear, Sequential } from "../../src/layers/mod.ts";
+import { loadWeights, openInput } from "../../src/models/load.ts";
+import { loadModel } from "../../src/models/load_model.ts";
+import { createModel } from "../../src/models/registry.ts";
+import { convertWeights } from "../../src/weights/convert.ts";
+import type { TensorToWrite } from "../../src/weights/io/file_writer.ts";
+import { withoutWeightNorm } from "../../src/weights/match_names.ts";
+import { bytesSource, openWeights, writePth, writeSafetensors } from "../../src/weights/mod.ts";
+import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
+import { fixture, readAll } from "./helpers.ts";
+
+interface Expected {
+  readonly shape: number[];
+  readonly values: number[];
+}
+
+const { weight_norm: expected }: { readonly weight_norm: Readonly<Record<string, Expected>> } = JSON
+  .parse(new TextDecoder().decode(await fixture("expected.json")));
+
+Deno.test("weights are those that PyTorch computes by weight normalisation", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const zip = await fixture("weight_norm.pth");
+  const inputs = [zip, await fixture("weight_norm_legacy.pth"), new Response(zip)];
+  for (const input of inputs) {
+    using model = new Sequential([new Conv2d(3, 4, 3), new Linear(6, 3), new Linear(3, 2)]);
+    await loadWeights(model, backend, input);
+    assertEquals([...model.stateDict().keys()], Object.keys(expected));
+    for (const [name, { shape, tensor }] of model.stateDict()) {
+      assertEquals(shape, expected[name].shape);
+      assertAllClose(await tensor!.read(), expected[name].values, { rel: 1e-6, abs: 1e-7, name });
+    }
+  }
+  // the tensors of the file itself stay visible
+  using file = await openWeights(bytesSource(zip));
+  assert(file.entries.has("0.weight_g") && !file.entries.has("0.weight"));
+});
+
+/** A network's tensors, with norms and directions in place of the weight of one layer. */
+async function normalised(prefix: string) {
+  using backend = await createBackend({ threads: 1 });
+  using model = createModel("alexnet-tiny").init(backend, { seed: 1 });
+  const tensors: TensorToWrite[] = [];
+  const add = (name: string, shape: readonly number[], data: Float32Array) =>
+    tensors.push({ name: `${prefix}${name}`, dtype: "F32", shape, data });
+  for (const [name, { shape, tensor }] of model.stateDict()) {
+    const values = await tensor!.read();
+    if (!/^classifier.*weight$/.test(name)) add(name, shape, values);
+    else { // directions half as long as the weights
+      const [count] = shape, size = values.length / count;
+      const norms = Float32Array.from(
+        { length: count },
+        (_, i) => Math.hypot(...values.subarray(i * size, (i + 1) * size)),
+      );
+      add(`${name}_g`, shape.map((size, axis) => axis === 0 ? size : 1), norms);
+      add(`${name}_v`, shape, values.map((value) => value / 2));
+    }
+  }
+  const state = new Map<string, Float32Array>();
+  for (const [name, { tensor }] of model.stateDict()) state.set(name, await tensor!.read());
+  return { tensors, state };
+}
+
+Deno.test("networks with weight normalisation are recognised, in chunks and under prefixes", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const { tensors, state } = await normalised("module.");
+  for (const weights of [writePth(tensors), writeSafetensors(tensors)]) {
+    using model = await loadModel({ backend, weights });
+    assertEquals([model.network, model.numClasses], ["alexnet-tiny", 200]);
+    for (const [name, { tensor }] of model.stateDict()) {
+      assertAllClose(await tensor!.read(), state.get(name)!, { rel: 1e-5, name });
+    }
+  }
+  // as `convert` does
+  using file = await openInput(writePth(tensors));
+  assertEquals(new Set(file.entries.keys()), new Set(state.keys()));
+  let largest = 0;
+  await file.read("classifier.1.weight", ({ length }) => largest = Math.max(largest, length));
+  assertEquals(largest, 1 << 16);
+  const written = new Uint8Array(1 << 25);
+  const sink = { write: (at: number, bytes: Uint8Array) => written.set(bytes, at) };
+  const size = await convertWeights(file, sink, { precision: "f32" });
+  using same = await openWeights(bytesSource(written.subarray(0, size)));
+  for (const [name, values] of state) {
+    assertAllClose(await readAll(same, name), values, { rel: 1e-5, name });
+  }
+});
+
+Deno.test("other tensors with such names are left as they are", async () => {
+  const tensor = (name: string, ...shape: number[]) => ({
+    ...{ name, shape, dtype: "F32" as const },
+    data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1),
+  });
+  const cases = [
+    [tensor("fc.weight_g", 1, 3), tensor("fc.weight_v", 2, 3)], // norms of columns
+    [tensor("fc.weight_g"), tensor("fc.weight_v", 2, 3)], // one norm of all
+    [tensor("fc.weight_g", 2, 1)],
+    [tensor("fc.weight_v", 2, 3)],
+    [tensor("fc.weight_g", 2, 1), tensor("fc.weight_v", 2, 3), tensor("fc.weight", 2, 3)],
+    [tensor("fc.parametrizations.weight.original0", 2, 3)],
+    [tensor("some_weight_g", 2, 1), tensor("some_weight_v", 2, 3)],
+  ];
+  for (const tensors of cases) {
+    using file = await openWeights(bytesSource(writePth(tensors)));
+    assert(withoutWeightNorm(file) === file);
+  }
+  using backend = await createBackend({ threads: 1 });
+  using model = new Sequential({ fc: new Linear(3, 2, { bias: false }) });
+  const error = await assertRejects(
+    () => loadWeights(model, backend, writePth(cases[0])),
+    FileError,
+  );
+  assertEquals(
+    error.message,
+    "weights: its first tensor is fc.weight_g, Sequential starts with fc.weight: fc.weight_g is not " +
+      "the weight itself: before you save it in PyTorch, remove pruning, weight_norm and " +
+      "spectral_norm, or export the network as ONNX",
+  );
+});
