@@ -40,10 +40,13 @@ export async function convertFile(
     throw asFileError(from, error);
   });
   const description = own ?? networkDescription(file);
-  if (!description && isOnnx(file) && file.graph.nodes.length > 0) {
-    const reason = "its network is not one of the known networks, and the output would have its " +
-      "weights only: use the ONNX file itself";
-    throw new FileError(file.name, reason);
+  const { nodes = [], outputs: [output] = [] } = isOnnx(file) ? file.graph : {};
+  const isSigmoid = nodes.some(({ op, outputs: [y] }) => op === "Sigmoid" && y === output?.name);
+  if (nodes.length > 0 && (isSigmoid || !description)) {
+    const reason = isSigmoid
+      ? "its network ends in a sigmoid, which the output would not have"
+      : "its network is not one of the known networks, and the output would have its weights only";
+    throw new FileError(file.name, `${reason}: use the ONNX file itself`);
   }
   const metadata = description && withDescription(file.metadata, description);
   const progress = new Progress(label, !quiet);

@@ -1,11 +1,13 @@
 /** `convert`: conversion between all formats, complete or not at all. */
 
 import { readDescription } from "../../src/models/description.ts";
+import { createModel } from "../../src/models/registry.ts";
 import { bundledWeights } from "../../src/models/bundled.ts";
 import { fileSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { serveFile } from "../hub/server.ts";
 import { readAll } from "../weights/helpers.ts";
+import { field, node, onnx, port, tensor } from "../weights/onnx/helpers.ts";
 import { cli, fixture, run, runSeveral, shell, TempFolder, theError } from "./run.ts";
 
 const narrow = fixture("models/narrow_alexnet.pth");
@@ -213,4 +215,24 @@ Deno.test({
       await Deno.remove(`${folder.path}/a b.onnx`);
     }
   },
+});
+
+Deno.test("convert refuses an ONNX file whose network ends in a sigmoid, as other files have none", async () => {
+  await using folder = await TempFolder.make();
+  using model = createModel("squeezenet1_1", { numClasses: 3 });
+  const tensors = [...model.stateDict()].map(([name, { shape }]) => {
+    const size = 4 * shape.reduce((a, b) => a * b);
+    return tensor(name, shape, 1, field(9, new Uint8Array(size)));
+  });
+  const ports = { inputs: [port("x", 1, 3, 8, 8)], outputs: [port("y", 1, 3)] };
+  for (const op of ["Sigmoid", "Relu"]) {
+    const file = onnx({ ...ports, tensors, nodes: [node(op, ["x"], ["y"])] });
+    const from = await folder.write(`${op}.onnx`, file), to = `${folder.path}/${op}.safetensors`;
+    const result = await run(["convert", from, to]);
+    if (op === "Relu") assertEquals([result.code, result.stderr], [0, ""]);
+    else {
+      const reason = "its network ends in a sigmoid, which the output would not have";
+      assertEquals(theError(result, 1), `${from}: ${reason}: use the ONNX file itself`);
+    }
+  }
 });
