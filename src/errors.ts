@@ -45,7 +45,8 @@ export class ArgumentError extends PembrokeError {
     readonly value: unknown,
     readonly expected: string,
   ) {
-    super(`${op}: ${parameter} is ${format(value)}, must be ${expected}`);
+    const hint = kindOf(value) === "Promise" ? "; await it first" : "";
+    super(`${op}: ${parameter} is ${format(value)}, must be ${expected}${hint}`);
   }
 }
 
@@ -157,14 +158,26 @@ export class DeviceLostError extends PembrokeError {
 /** Formats a value for an error message: short and on one line. */
 function format(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(shorten(value));
-  if (typeof value === "function") return `the function ${shorten(value.name)}`.trimEnd();
+  if (typeof value === "function") {
+    return value.name === "" ? "a function" : `the function ${shorten(value.name)}`;
+  }
   if (Array.isArray(value)) {
     const first = value.slice(0, maxItems).map(format);
     return `[${[...first, ...value.length > maxItems ? ["…"] : []].join(", ")}]`;
   }
   if (kindOf(value) === "URL") return shorten(String(value));
   // An object's own toString() may return anything, even a million numbers.
-  return typeof value === "object" && value !== null ? `[object ${kindOf(value)}]` : String(value);
+  return typeof value === "object" && value !== null
+    ? `[object ${className(value)}]`
+    : String(value);
+}
+
+/** The name of an object's class, such as "Tensor" or "Uint8Array". */
+function className(value: object): string {
+  const kind = kindOf(value);
+  if (kind !== "Object") return kind;
+  const { name } = Object.getPrototypeOf(value)?.constructor ?? {};
+  return typeof name === "string" && name !== "" ? shorten(name) : kind;
 }
 
 /** The number of list items in a message: no shape has more. */

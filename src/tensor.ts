@@ -16,6 +16,13 @@ export type Shape = readonly number[];
 export type Values = Float32Array | Int32Array | Int8Array | Uint16Array;
 
 /**
+ * The method that `console.log()` calls in Deno, Node and Bun.
+ *
+ * @internal
+ */
+export const inspect: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
+/**
  * A block of a backend's memory, shared by a tensor and its views.
  *
  * @internal
@@ -117,6 +124,12 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
   /** Calls {@linkcode Tensor.dispose}. `using` calls it at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** What `console.log()` prints: the shape and the backend. */
+  [inspect](): string {
+    const place = this.storage.freed ? ", disposed" : ` on ${this.backend.name}`;
+    return `Tensor [${this.shape.join(", ")}]${place}`;
   }
 
   /**

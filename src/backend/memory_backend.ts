@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Shape, Tensor, TensorStorage, Values } from "../tensor.ts";
+import { inspect, type Shape, type Tensor, type TensorStorage, type Values } from "../tensor.ts";
 import type { ComputeBackend } from "./interface.ts";
 import type { Kernels } from "./kernels.ts";
 import type { TensorMemory } from "./tensor_memory.ts";
@@ -17,6 +17,11 @@ export abstract class MemoryBackend<M extends TensorMemory<TensorStorage>>
   abstract readonly threads: number;
   abstract readonly kernels: Kernels;
   protected abstract readonly memory: M;
+
+  /** What `console.log()` prints. */
+  [inspect](): string {
+    return `Backend ${this.name}, ${this.bytesInUse} bytes in use`;
+  }
 
   get bytesInUse(): number {
     return this.memory.bytesInUse;

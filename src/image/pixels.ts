@@ -70,7 +70,8 @@ export function lumaAt(data: RgbImage["data"], i: number): number {
 /** Throws unless the size is valid and the data has the length for it. */
 export function checkPixels(op: string, image: RgbImage | RgbaImage, channels: 3 | 4): void {
   if (!ArrayBuffer.isView(image?.data)) {
-    throw new ArgumentError(op, "image", image, "an object with width, height and data");
+    const expected = "an object with width, height and data, as decodeImage() returns";
+    throw new ArgumentError(op, "image", image, expected);
   }
   checkSize(op, "image.width", image.width);
   checkSize(op, "image.height", image.height);

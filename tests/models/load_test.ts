@@ -252,18 +252,19 @@ Deno.test("loadModel() and loadWeights() reject values that are no source of wei
     [Array(1000).fill(1), "[1, 1, 1, 1, 1, 1, 1, 1, …]"],
     [new Request("http://localhost/a.pth"), "[object Request]"],
     [new Float32Array(1000), "[object Float32Array]"],
-    [() => new Uint8Array(), "the function"],
+    [() => new Uint8Array(), "a function"],
     [Object.create(null), "[object Object]"],
     [{ size: 3, read() {} }, "[object Object]"],
   ];
   const expected = "must be a path, a URL, a Response, a Uint8Array, an ArrayBuffer, a Blob, " +
     "a ReadableStream or a ByteSource";
   for (const [value, text] of invalid) {
-    const weights = value as WeightsInput;
+    const weights = value as WeightsInput,
+      hint = value instanceof Promise ? "; await it first" : "";
     let error = await assertRejects(() => loadModel({ backend, weights }), ArgumentError);
-    assertEquals(error.message, `loadModel: weights is ${text}, ${expected}`);
+    assertEquals(error.message, `loadModel: weights is ${text}, ${expected}${hint}`);
     error = await assertRejects(() => loadWeights(model, backend, weights), ArgumentError);
-    assertEquals(error.message, `loadWeights: weights is ${text}, ${expected}`);
+    assertEquals(error.message, `loadWeights: weights is ${text}, ${expected}${hint}`);
     assertEquals([error.op, error.parameter, error.value], ["loadWeights", "weights", value]);
   }
   await assertRejects(

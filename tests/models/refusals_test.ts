@@ -23,7 +23,8 @@ Deno.test("wrong calls get a line that names the mistake", async () => {
     [() => model.outputShape(image.shape), `Conv2d: the shape of x is [1, 64, 64, 3], ${last}`],
     [
       () => crossEntropy(logits, any(Promise.resolve([1]))),
-      "crossEntropy: targets is [object Promise], must be a list of classes, one for each row of x",
+      "crossEntropy: targets is [object Promise], must be a list of classes, one for each row of x; " +
+      "await it first",
     ],
     [() => model.inputShape(0), "ResNetTiny: batch is 0, must be a positive integer"],
     [() => model.inputShape(any("1")), 'ResNetTiny: batch is "1", must be a positive integer'],

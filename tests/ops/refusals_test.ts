@@ -313,3 +313,23 @@ Deno.test("an output that overlaps an input is rejected", () => {
     assertEquals(error.parameter, "out");
   }
 });
+
+Deno.test("messages name the class of an argument, and say when to await it", () => {
+  const values: [unknown, string][] = [
+    [vector, "[object Tensor]"],
+    [{ shape: [4] }, "[object Object]"],
+    [new Float32Array(4), "[object Float32Array]"],
+    [() => vector, "a function"],
+    [assert, "the function assert"],
+  ];
+  for (const [value, text] of values) {
+    const message = `conv2d: stride is ${text}, must be `;
+    assertThrows(() => ops.conv2d(x, w, null, { stride: any(value) }), ArgumentError, message);
+  }
+  const later = any(Promise.resolve(1));
+  assertThrows(() => ops.conv2d(x, w, null, { stride: later }), ArgumentError, "; await it first");
+});
+
+Deno.test("a tensor is printed as its shape and its backend", () => {
+  assertEquals(Deno.inspect(x), "Tensor [2, 4, 6, 5] on fake");
+});
