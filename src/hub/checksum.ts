@@ -60,7 +60,7 @@ export interface CheckedSource extends ByteSource {
   /**
    * Reads what has not been read yet, and compares the checksum.
    *
-   * @throws {FileError} If the file is damaged.
+   * @throws {FileError} When the file is damaged.
    */
   finish(): Promise<void>;
 }

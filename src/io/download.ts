@@ -250,7 +250,7 @@ export async function download(url: string, maxBytes: number): Promise<Uint8Arra
  * Reads all chunks into memory.
  *
  * @param name The file name in errors.
- * @throws {FileError} As soon as there are more than `maxBytes`.
+ * @throws {FileError} When there are more than `maxBytes`. The rest is not read.
  */
 export async function collect(
   name: string,

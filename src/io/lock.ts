@@ -34,7 +34,7 @@ export class Lock implements Disposable {
    * Acquires the lock, or returns undefined if it is held elsewhere.
    *
    * @param path The lock file, created if necessary.
-   * @throws {FileError} If another file is at this path.
+   * @throws {FileError} When another file is at this path.
    */
   static async tryAcquire(path: string): Promise<Lock | undefined> {
     for (;;) {

@@ -23,7 +23,7 @@ export const temporaryFiles = new Set<string>();
  * @param write Writes the contents. If it throws, nothing is left behind.
  * @param onComplete Called once all bytes are on disk, before the file is replaced. If it throws, the
  * file stays as it was.
- * @throws {FileError} If the path is that of a folder.
+ * @throws {FileError} When the path is that of a folder.
  */
 export async function writeFile(
   path: string,
