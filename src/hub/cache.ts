@@ -37,6 +37,14 @@ export const cacheVariables = [
  *
  * @param env Reads an environment variable.
  * @param os The operating system.
+ *
+ * @example
+ * ```ts
+ * import { cacheFolder } from "./mod.ts";
+ *
+ * const folder = cacheFolder((name) => name === "HOME" ? "/home/ada" : undefined, "linux");
+ * console.log(folder); // /home/ada/.cache/pembroke
+ * ```
  */
 export function cacheFolder(
   env: (name: string) => string | undefined = Deno.env.get,
@@ -54,12 +62,40 @@ export function cacheFolder(
   return base ? [base, ...below].join(os === "windows" ? "\\" : "/") : undefined;
 }
 
-/** The path of a model in the cache, whether it exists or not. */
+/**
+ * The path of a model in the cache, whether the file exists or not.
+ *
+ * @param folder The cache.
+ * @param name The model's name in the catalogue.
+ * @param precision The precision of its weights.
+ *
+ * @example
+ * ```ts
+ * import { modelPath } from "./mod.ts";
+ *
+ * console.log(modelPath("/cache", "alexnet", "int8")); // /cache/alexnet-int8.safetensors
+ * ```
+ */
 export function modelPath(folder: string, name: string, precision: StoredPrecision): string {
   return `${folder}/${name}-${precision}.safetensors`;
 }
 
-/** Lists the models in a cache, newest first; only those of one name if it is given. */
+/**
+ * Lists the models in a cache, newest first.
+ *
+ * @param folder The cache. A folder that does not exist counts as empty.
+ * @param name The model to list, in all precisions. Default: all models.
+ *
+ * @example
+ * ```ts
+ * import { cachedModels, cacheFolder } from "./mod.ts";
+ *
+ * const folder = cacheFolder();
+ * for (const { name, precision, bytes } of folder ? await cachedModels(folder) : []) {
+ *   console.log(name, precision, bytes);
+ * }
+ * ```
+ */
 export async function cachedModels(folder: string, name?: string): Promise<CachedModel[]> {
   const models: CachedModel[] = [];
   for (const fileName of await fileNames(folder)) {
@@ -78,8 +114,20 @@ export async function cachedModels(folder: string, name?: string): Promise<Cache
 /**
  * Deletes all files of a model, including interrupted downloads.
  *
+ * @param folder The cache.
+ * @param name The model's name in the catalogue.
  * @returns The paths of the deleted files.
- * @throws {PembrokeError} While the model is being downloaded.
+ * @throws {PembrokeError} When another process is downloading the model.
+ *
+ * @example
+ * ```ts
+ * import { removeCached } from "./mod.ts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await Deno.writeTextFile(`${folder}/alexnet-f16.safetensors`, "");
+ * console.log(await removeCached(folder, "alexnet")); // [ "…/alexnet-f16.safetensors" ]
+ * await Deno.remove(folder);
+ * ```
  */
 export async function removeCached(folder: string, name: string): Promise<string[]> {
   const files = (await fileNames(folder)).filter((fileName) => belongsTo(name, fileName));
@@ -109,7 +157,7 @@ export function lockPath(folder: string, name: string): string {
   return lockPathOf(`${folder}/${name}`);
 }
 
-/** Whether a file is a model's: its weights, finished or temporary, or an interrupted download. */
+/** Whether a file belongs to a model: its weights, complete or temporary, or a partial download. */
 function belongsTo(name: string, fileName: string): boolean {
   if (!fileName.startsWith(`${name}-`)) return false;
   const weights = `(${storedPrecisions.join("|")})\\.safetensors(${temporarySuffix.source})?`;

@@ -8,7 +8,7 @@ import type { Preprocessing } from "../image/preprocess.ts";
 import { type ClassName, imagenetClasses } from "../models/imagenet_classes.ts";
 import type { NetworkName } from "../models/registry.ts";
 
-/** Published weights. They have a `sha256` or a `gitBlob`. */
+/** Published weights. Each entry has a `sha256` or a `gitBlob`, to verify the download. */
 export interface CatalogueEntry {
   /** The name for `pull`. */
   readonly name: string;
@@ -30,7 +30,7 @@ export interface CatalogueEntry {
   readonly terms: string;
   /** The names of the classes, by index. */
   readonly classes: readonly ClassName[];
-  /** The preprocessing of images. Default: that of the network, or of the file. */
+  /** The preprocessing of images. Default: the file's, or else the network's. */
   readonly preprocessing?: Preprocessing;
 }
 
@@ -73,7 +73,7 @@ const torchvision: readonly (readonly [NetworkName, file: string, accuracy: numb
   ["wide_resnet50_2", "wide_resnet50_2-95faca4d.pth", 78.468],
 ];
 
-/** What is known of a file beyond its name, which has the first digits of its SHA-256. */
+/** The size and whole SHA-256 of a file, whose name has only the first digits of the hash. */
 const known: Readonly<Record<string, Pick<CatalogueEntry, "bytes" | "sha256">>> = {
   alexnet: {
     bytes: 244_408_911,
@@ -131,7 +131,19 @@ function titleOf(what: string, accuracy: number): string {
   return `${what}: ${accuracy.toFixed(1)} % top-1 accuracy on ImageNet`;
 }
 
-/** Finds an entry by name. */
+/**
+ * Finds an entry of the {@linkcode catalogue}.
+ *
+ * @param name The name for `pull`.
+ * @returns The entry, or undefined if there is none of this name.
+ *
+ * @example
+ * ```ts
+ * import { findCatalogueEntry } from "./mod.ts";
+ *
+ * console.log(findCatalogueEntry("alexnet")?.accuracy); // 56.522
+ * ```
+ */
 export function findCatalogueEntry(name: string): CatalogueEntry | undefined {
   return catalogue.find((entry) => entry.name === name);
 }

@@ -49,7 +49,7 @@ const defaultMaxBytes = 2 ** 33;
  * end, and deleted if it is wrong. An incomplete one stays for the next call, whatever the server
  * answers.
  *
- * @returns The hash of the file, all digits of it.
+ * @returns The whole hash of the file, in hexadecimal digits.
  * @throws {FileError} When the server does not have the file, fails too often, or has another file.
  */
 export async function fetchFile(
@@ -62,8 +62,8 @@ export async function fetchFile(
     return await fetchInto(url, file, options);
   } catch (error) {
     const { size } = await file.stat();
-    // A server that refuses the rest says nothing about these bytes: the next call verifies them. But a
-    // full disk needs the space.
+    // Keep what has arrived: the next call resumes and verifies it, whatever the server answered.
+    // Other errors come from the disk, which may be full.
     const isKept = error instanceof FileError || error instanceof Deno.errors.NotCapable ||
       isAbort(error, options.signal);
     if (size === 0 || !isKept) await Deno.remove(path).catch(() => {});
