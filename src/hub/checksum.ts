@@ -1,53 +1,55 @@
 /**
- * The checksum of a safetensors file in the cache, which its metadata holds. It is computed while the
- * file is read, so that a flipped bit is found at almost no cost.
+ * The checksum of a safetensors file in the cache, which is part of the file's metadata. It is compared
+ * while the file is read, so that finding a flipped bit costs almost nothing.
  *
  * @module
  */
 
 import { FileError } from "../errors.ts";
-import type { ByteSource } from "../weights/io/source.ts";
+import { type ByteSource, readBytes } from "../weights/io/source.ts";
 import { checksumKey } from "../weights/stored.ts";
 
 /** Stands for the checksum until it is known. */
 export const emptyChecksum = "00000000";
 
-/** Headers above this are not searched. */
+/** Longer headers are not searched for a checksum. */
 const maxHeaderBytes = 2 ** 24;
+
+/** How much is read at a time. */
 const chunkBytes = 2 ** 20;
 
-/** A file's beginning, up to its tensors, and the checksum in it. */
+/** The beginning of a file, up to its tensors, and the checksum in it. */
 interface Header {
-  /** The bytes with an empty checksum. */
+  /** The bytes, with an empty checksum in place of the real one. */
   readonly bytes: Uint8Array;
-  /** The position of the checksum's eight digits. */
+  /** The offset of the checksum's eight digits. */
   readonly at: number;
   readonly checksum: string;
 }
 
 /** Computes the checksum of a complete file and writes it to its place. */
 export async function writeChecksum(file: Deno.FsFile): Promise<void> {
-  const read = (offset: number, into: Uint8Array) => {
-    file.seekSync(offset, Deno.SeekMode.Start);
-    for (let rest = into; rest.length > 0;) {
-      const count = file.readSync(rest);
-      if (count === null) throw new Error("the file became shorter");
-      rest = rest.subarray(count);
-    }
-  };
   const { size } = file.statSync();
-  const start = new Uint8Array(8);
-  read(0, start);
-  const length = headerLength(start, size);
-  const bytes = new Uint8Array(length ?? 0);
-  read(0, bytes);
-  const header = findChecksum(bytes);
+  const source: ByteSource = {
+    name: "the file",
+    size,
+    // deno-lint-ignore require-await -- async, so that an error rejects instead of being thrown
+    async read(offset, into) {
+      file.seekSync(offset, Deno.SeekMode.Start);
+      for (let rest = into; rest.length > 0;) {
+        const count = file.readSync(rest);
+        if (count === null) throw new Error("the file became shorter");
+        rest = rest.subarray(count);
+      }
+    },
+    close() {},
+  };
+  const header = await readHeader(source);
   if (!header) throw new Error("the file has no place for a checksum");
   const crc32 = await loadCrc32();
   let crc = crc32(header.bytes);
-  for (let at = bytes.length; at < size;) {
-    const chunk = new Uint8Array(Math.min(chunkBytes, size - at));
-    read(at, chunk);
+  for (let at = header.bytes.length; at < size;) {
+    const chunk = await readBytes(source, at, Math.min(chunkBytes, size - at));
     crc = crc32(chunk, crc);
     at += chunk.length;
   }
@@ -65,7 +67,7 @@ export interface CheckedSource extends ByteSource {
   finish(): Promise<void>;
 }
 
-/** Wraps a source. Files without a checksum are not checked. */
+/** Wraps a source, and checks what is read. Files without a checksum pass. */
 export async function checkedSource(source: ByteSource): Promise<CheckedSource> {
   const header = await readHeader(source);
   const crc32 = header ? await loadCrc32() : () => 0;
@@ -108,37 +110,24 @@ export async function verify(source: ByteSource): Promise<void> {
   await (await checkedSource(source)).finish();
 }
 
-/** Node's checksum. It is imported only when there is one, because that takes 40 ms. */
+/** Node's CRC-32. The import takes 40 ms, so only files with a checksum pay for it. */
 async function loadCrc32(): Promise<(bytes: Uint8Array, crc?: number) => number> {
   return (await import("node:zlib")).crc32;
 }
 
+/** Reads the header of a safetensors file; undefined for other files, and those without a checksum. */
 async function readHeader(source: ByteSource): Promise<Header | undefined> {
   if (source.size < 8) return undefined;
-  const start = new Uint8Array(8);
-  await source.read(0, start);
-  const length = headerLength(start, source.size);
-  if (length === undefined) return undefined;
-  const bytes = new Uint8Array(length);
-  await source.read(0, bytes);
-  return findChecksum(bytes);
-}
-
-/** The length of a safetensors header with its length field; undefined for other files. */
-function headerLength(start: Uint8Array, size: number): number | undefined {
-  const { buffer, byteOffset } = start;
-  const length = 8 + Number(new DataView(buffer, byteOffset).getBigUint64(0, true));
-  return length <= Math.min(size, maxHeaderBytes) ? length : undefined;
-}
-
-function findChecksum(bytes: Uint8Array): Header | undefined {
+  const lengthField = new DataView((await readBytes(source, 0, 8)).buffer);
+  const length = 8 + Number(lengthField.getBigUint64(0, true));
+  if (length > Math.min(source.size, maxHeaderBytes)) return undefined;
+  const bytes = await readBytes(source, 0, length);
   const text = new TextDecoder("latin1").decode(bytes);
   const match = new RegExp(`"${checksumKey}":"([\\da-f]{8})"`).exec(text);
   if (!match) return undefined;
-  const at = match.index + match[0].length - 1 - emptyChecksum.length;
-  const cleared = bytes.slice();
-  cleared.set(new TextEncoder().encode(emptyChecksum), at);
-  return { bytes: cleared, at, checksum: match[1] };
+  const [item, checksum] = match, at = match.index + item.length - 1 - checksum.length;
+  bytes.set(new TextEncoder().encode(emptyChecksum), at);
+  return { bytes, at, checksum };
 }
 
 function hex(crc: number): string {
