@@ -8,19 +8,19 @@ import { FileError, TooLargeError } from "../errors.ts";
 import { redactUrl, redactUrls } from "./redact.ts";
 
 /** Options of {@linkcode request}. */
-export interface RequestOptions {
+interface RequestOptions {
   /** Cancels the request and its body, which then reject with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
-   * Milliseconds without a byte before the request times out. Default 30 000. The rate of the body is
-   * measured over the same time.
+   * Milliseconds without a byte before the request times out. Default 30 000. The speed of the server
+   * is measured over the same time.
    */
   readonly stallMs?: number;
   /** Headers of the request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Slower bodies are refused. */
+/** Slower servers are refused. */
 const minBytesPerSecond = 1024;
 
 /** An HTTP response with an error status. */
@@ -128,63 +128,91 @@ export async function request(
   url: string,
   { signal, stallMs = 30_000, headers }: RequestOptions = {},
 ): Promise<{ readonly response: Response; readonly body: Chunks }> {
-  const name = redactUrl(url);
-  const abort = new AbortController();
-  const onAbort = () => abort.abort(signal?.reason);
-  const onTimeout = () =>
-    abort.abort(new FileError(name, `no data received for ${stallMs / 1000} s`));
-  signal?.throwIfAborted();
-  signal?.addEventListener("abort", onAbort);
-  const stopListening = () => signal?.removeEventListener("abort", onAbort);
-  const withTimeout = async <T>(run: () => Promise<T>): Promise<T> => {
-    const timer = setTimeout(onTimeout, stallMs);
-    try {
-      return await run();
-    } catch (error) {
-      stopListening();
-      if (signal?.aborted) throw signal.reason;
-      throw networkError(name, abort.signal.aborted ? abort.signal.reason : error);
-    } finally {
-      clearTimeout(timer);
-    }
-  };
-
-  const response = await withTimeout(() => fetch(url, { signal: abort.signal, headers }));
+  const name = redactUrl(url), watch = new RequestWatch(name, stallMs, signal);
+  const response = await watch.wait(() => fetch(url, { signal: watch.signal, headers }));
   if (!response.ok || !response.body) {
-    stopListening();
+    watch.end();
     await response.body?.cancel();
     throw new HttpError(name, response.status, response.statusText, response.headers);
   }
   const chunks = readChunks(response.body);
-  let waitedMs = 0, received = 0;
-  /** Counts only the time spent waiting: the caller may be slower than the server. */
-  const checkRate = (chunk: Uint8Array, ms: number) => {
-    waitedMs += ms;
-    received += chunk.length;
-    if (waitedMs < stallMs) return;
-    if (received * 1000 < minBytesPerSecond * waitedMs) {
-      const reason = `the server sends less than ${minBytesPerSecond} bytes per second`;
-      abort.abort(new FileError(name, reason));
-      throw abort.signal.reason;
-    }
-    waitedMs = received = 0;
-  };
   return {
     response,
     body: {
       async next() {
         const start = performance.now();
-        const chunk = await withTimeout(chunks.next);
-        if (chunk) checkRate(chunk, performance.now() - start);
-        else stopListening();
+        const chunk = await watch.wait(chunks.next);
+        if (chunk) watch.checkRate(chunk.length, performance.now() - start);
+        else watch.end();
         return chunk;
       },
       async cancel() {
-        stopListening();
+        watch.end();
         await chunks.cancel().catch(() => {}); // the connection may have failed before
       },
     },
   };
+}
+
+/** Aborts a request when the caller does, when no byte arrives, or when they arrive too slowly. */
+class RequestWatch {
+  readonly #abort = new AbortController();
+  readonly #onAbort = () => this.#abort.abort(this.caller?.reason);
+  #waitedMs = 0;
+  #received = 0;
+
+  constructor(
+    readonly name: string,
+    readonly stallMs: number,
+    /** The signal of the caller. */
+    readonly caller: AbortSignal | undefined,
+  ) {
+    caller?.throwIfAborted();
+    caller?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** The signal of the request. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Waits for the response, or the next bytes of its body. */
+  async wait<T>(run: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(
+      () => this.#stop(`no data received for ${this.stallMs / 1000} s`),
+      this.stallMs,
+    );
+    try {
+      return await run();
+    } catch (error) {
+      this.end();
+      if (this.caller?.aborted) throw this.caller.reason;
+      throw networkError(this.name, this.signal.aborted ? this.signal.reason : error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Refuses a slow server. Only the time spent waiting counts: the caller may be slower. */
+  checkRate(bytes: number, waitedMs: number): void {
+    this.#waitedMs += waitedMs;
+    this.#received += bytes;
+    if (this.#waitedMs < this.stallMs) return;
+    if (this.#received * 1000 < minBytesPerSecond * this.#waitedMs) {
+      this.#stop(`the server sends less than ${minBytesPerSecond} bytes per second`);
+      throw this.signal.reason;
+    }
+    this.#waitedMs = this.#received = 0;
+  }
+
+  /** Stops listening to the caller. */
+  end(): void {
+    this.caller?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #stop(reason: string): void {
+    this.#abort.abort(new FileError(this.name, reason));
+  }
 }
 
 /**
