@@ -6,13 +6,13 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import type { ByteSink } from "../io/byte_sink.ts";
-import { elements } from "../tensor.ts";
+import { elements, type Shape } from "../tensor.ts";
 import { FileWriter, type Part, requireFloats, type TensorOutline } from "./io/file_writer.ts";
 import { escapeText } from "./io/quote.ts";
 import { layOutOnnx } from "./onnx/writer.ts";
 import { layOutPth } from "./pth/writer.ts";
-import { quantize, scaleName } from "./quantized.ts";
-import { layOutSafetensors } from "./safetensors/writer.ts";
+import { scaleName } from "./quantized.ts";
+import { appendQuantized, layOutSafetensors } from "./safetensors/writer.ts";
 import {
   checksumKey,
   type OutputFormat,
@@ -36,7 +36,7 @@ export interface ConvertOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The number of elements that are quantised at a time, in whole rows. */
+/** The most elements that are quantised at a time, if several rows fit: 1 MiB of float32. */
 const batchElements = 1 << 18;
 
 /**
@@ -44,9 +44,11 @@ const batchElements = 1 << 18;
  * (`num_batches_tracked`) are left out. At most 1 MiB of weights, or one row, is in memory at a
  * time.
  *
+ * @param file The weights to convert, which stay open.
+ * @param sink The output.
  * @returns The size of the written file in bytes.
- * @throws {FileError} When the file cannot be read, has no weights, or has a tensor with the name that the
- * scales of another one take in int8.
+ * @throws {FileError} When the file cannot be read, has no weights, or has a tensor whose name int8
+ * needs for the scales of another one.
  * @throws {ArgumentError} When the precision is unknown, the format does not support it, or a value to
  * quantise is not finite.
  * @throws {PembrokeError} When a value is too large for f16.
@@ -60,57 +62,57 @@ export async function convertWeights(
     const known = storedPrecisions.join(" or ");
     throw new ArgumentError("convertWeights", "precision", precision, known);
   }
-  const weights = new Map<string, TensorOutline>();
+  const outlines = outlinesOf(file, precision), all = [...outlines.values()];
+  const parts = layOutFile(format, all, metadata ?? copiedMetadata(file));
+  const writer = new FileWriter(parts, sink);
+  const total = all.reduce((sum, { shape }) => sum + elements(shape), 0);
+  let done = 0;
+  const onRead = (values: Float32Array) => {
+    signal?.throwIfAborted();
+    onProgress?.(done += values.length, total);
+  };
+  for (const name of file.order) {
+    const outline = outlines.get(name);
+    if (outline) await copyTensor(file, outline, writer, onRead);
+  }
+  writer.finish();
+  return writer.size;
+}
+
+/** The tensors to write, by name: all weights of a file. */
+function outlinesOf(file: WeightsFile, precision: StoredPrecision): Map<string, TensorOutline> {
+  const outlines = new Map<string, TensorOutline>();
   for (const [name, entry] of file.entries) {
     if (!isWeight(entry)) continue;
-    weights.set(name, { name, shape: entry.shape, dtype: storedType(entry.shape, precision) });
+    outlines.set(name, { name, shape: entry.shape, dtype: storedType(entry.shape, precision) });
   }
-  if (weights.size === 0) throw new FileError(file.name, "holds only integer tensors, no weights");
-  for (const { name, dtype } of weights.values()) {
+  if (outlines.size === 0) throw new FileError(file.name, "holds only integer tensors, no weights");
+  for (const { name, dtype } of outlines.values()) {
     const taken = scaleName(name);
-    if (dtype !== "I8" || !weights.has(taken)) continue;
+    if (dtype !== "I8" || !outlines.has(taken)) continue;
     const [own, of] = [escapeText(taken), escapeText(name)];
     throw new FileError(
       file.name,
       `holds ${own}, but int8 stores the scales of ${of} under that name: use f16, or rename it`,
     );
   }
-  const parts = layOutFile(
-    format,
-    [...weights.values()],
-    metadata ?? copiedMetadata(file),
-  );
-  const writer = new FileWriter(parts, sink);
-  const total = [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0);
-  let done = 0;
-  for (const name of file.order) {
-    const weight = weights.get(name);
-    if (!weight) continue;
-    const { shape, dtype } = weight;
-    const step = (values: Float32Array) => {
-      signal?.throwIfAborted();
-      onProgress?.(done += values.length, total);
-    };
-    if (dtype !== "I8") {
-      await file.read(name, (values) => {
-        step(values);
-        writer.appendFloats(name, dtype, values);
-      });
-      continue;
-    }
-    const count = elements(shape), batcher = new RowBatcher(count / shape[0]);
-    await file.read(name, (values) => {
-      step(values);
-      batcher.add(values, count, (batch) => {
-        const rows = batch.length / batcher.rowLength;
-        const { stored, scale } = quantize(name, batch, [rows, ...shape.slice(1)]);
-        writer.append(name, new Uint8Array(stored.buffer));
-        writer.appendFloats(scaleName(name), "F32", scale);
-      });
-    });
-  }
-  writer.finish();
-  return writer.size;
+  return outlines;
+}
+
+/** Reads a tensor, and writes it in its new type. */
+async function copyTensor(
+  file: WeightsFile,
+  { name, shape, dtype }: TensorOutline,
+  writer: FileWriter,
+  onRead: (values: Float32Array) => void,
+): Promise<void> {
+  const write = dtype === "I8"
+    ? batchRows(shape, (rows, shape) => appendQuantized(writer, name, rows, shape))
+    : (values: Float32Array) => writer.appendFloats(name, dtype, values);
+  await file.read(name, (values) => {
+    onRead(values);
+    write(values);
+  });
 }
 
 function copiedMetadata({ metadata }: WeightsFile): Record<string, string> {
@@ -133,29 +135,30 @@ function storedType(shape: readonly number[], precision: StoredPrecision): "F32"
   return shape.length < 2 || elements(shape) === 0 ? "F32" : storedTypes[precision];
 }
 
-/** Collects chunks of a tensor into batches of whole rows. */
-class RowBatcher {
-  readonly #batch: Float32Array;
-  #filled = 0;
-  #done = 0;
-
-  /** @param rowLength Elements in a row. */
-  constructor(readonly rowLength: number) {
-    const rows = Math.max(1, Math.floor(batchElements / rowLength));
-    this.#batch = new Float32Array(rowLength * rows);
-  }
-
-  /** Adds the next chunk of a tensor of `total` elements, and passes on every full batch. */
-  add(values: Float32Array, total: number, onBatch: (batch: Float32Array) => void) {
-    for (let at = 0; at < values.length;) {
-      const chunk = values.subarray(at, at + this.#batch.length - this.#filled);
-      this.#batch.set(chunk, this.#filled);
-      this.#filled += chunk.length;
-      at += chunk.length;
-      if (this.#filled < this.#batch.length && this.#done + this.#filled < total) continue;
-      onBatch(this.#batch.subarray(0, this.#filled));
-      this.#done += this.#filled;
-      this.#filled = 0;
+/**
+ * Collects the chunks of a tensor into batches of whole rows.
+ *
+ * @param shape The shape of the tensor, whose outermost indices are the rows.
+ * @param onBatch Receives the values of some rows, and their shape.
+ * @returns A function that takes the next chunk.
+ */
+function batchRows(
+  shape: Shape,
+  onBatch: (rows: Float32Array, shape: Shape) => void,
+): (chunk: Float32Array) => void {
+  const total = elements(shape), rowLength = total / shape[0];
+  const batch = new Float32Array(rowLength * Math.max(1, Math.floor(batchElements / rowLength)));
+  let filled = 0, done = 0;
+  return (chunk) => {
+    for (let rest = chunk; rest.length > 0;) {
+      const part = rest.subarray(0, batch.length - filled);
+      batch.set(part, filled);
+      filled += part.length;
+      rest = rest.subarray(part.length);
+      if (filled < batch.length && done + filled < total) continue;
+      onBatch(batch.subarray(0, filled), [filled / rowLength, ...shape.slice(1)]);
+      done += filled;
+      filled = 0;
     }
-  }
+  };
 }

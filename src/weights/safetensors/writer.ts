@@ -6,11 +6,13 @@
 
 import { ArgumentError } from "../../errors.ts";
 import { checkObject } from "../../options.ts";
+import type { Shape } from "../../tensor.ts";
 import { itemSize } from "../dtype.ts";
 import {
   checkData,
   checkNames,
   elementsPart,
+  type FileWriter,
   littleEndian,
   type Part,
   type TensorOutline,
@@ -50,13 +52,21 @@ export function writeSafetensors(
   return writeToMemory(layOutSafetensors(all, metadata), (writer) => {
     for (const { name, dtype, shape, data } of all) {
       if (dtype !== "I8") writer.appendFloats(name, dtype, data);
-      else {
-        const { stored, scale } = quantize(name, data, shape);
-        writer.append(name, new Uint8Array(stored.buffer));
-        writer.appendFloats(scaleName(name), "F32", scale);
-      }
+      else appendQuantized(writer, name, data, shape);
     }
   });
+}
+
+/** Quantises rows of a tensor, and appends them and their scales. */
+export function appendQuantized(
+  writer: FileWriter,
+  name: string,
+  rows: Float32Array,
+  shape: Shape,
+): void {
+  const { stored, scale } = quantize(name, rows, shape);
+  writer.append(name, new Uint8Array(stored.buffer));
+  writer.appendFloats(scaleName(name), "F32", scale);
 }
 
 /** Lays out a safetensors file, with the scales of I8 tensors. */
