@@ -12,6 +12,7 @@ import { DescriptionBudget } from "./description_budget.ts";
 import { type ByteRange, type ByteSource, readBytes } from "./source.ts";
 import { escapeText } from "./quote.ts";
 
+/** An entry, as the directory describes it. */
 interface Entry {
   readonly name: string;
   readonly flags: number;
@@ -19,7 +20,7 @@ interface Entry {
   readonly size: number;
   /** The offset of its local header. */
   readonly header: number;
-  /** The offset of whatever follows the entry. */
+  /** The offset of what follows the entry: the next one, or the directory. */
   limit: number;
 }
 
@@ -27,6 +28,7 @@ const endSignature = 0x06054b50;
 const zip64LocatorSignature = 0x07064b50;
 const zip64EndSignature = 0x06064b50;
 const entrySignature = 0x02014b50;
+/** The signature of an entry's own header, before its contents. */
 export const localSignature = 0x04034b50;
 
 /** Enough for 100 000 entries, and small enough to hold in memory. */
@@ -37,7 +39,7 @@ const entryBytes = 200;
 
 const text = new TextDecoder();
 
-/** A zip archive. */
+/** An archive whose directory has been read. */
 export class ZipArchive {
   constructor(readonly source: ByteSource, readonly entries: ReadonlyMap<string, Entry>) {}
 
@@ -77,9 +79,33 @@ export async function readZip(source: ByteSource): Promise<ZipArchive> {
   const { offset, size, end } = await findDirectory(source);
   if (size > maxDirectoryBytes) throw bad("has a zip directory of more than 8 MiB");
   if (!(offset + size <= end)) throw bad("has a zip directory outside the file: damaged");
-  const bytes = await readBytes(source, offset, size), directory = view(bytes);
+  const list = readEntries(await readBytes(source, offset, size), offset, source.name);
+  list.sort((a, b) => a.header - b.header);
+  const entries = new Map<string, Entry>();
+  for (const [i, entry] of list.entries()) {
+    entry.limit = list[i + 1]?.header ?? entry.limit;
+    if (entry.header + 30 + entry.size > entry.limit) {
+      throw bad(`its entry ${escapeText(entry.name)} overlaps another: damaged`);
+    }
+    if (entries.has(entry.name)) {
+      throw bad(`has two entries named ${escapeText(entry.name)}: damaged`);
+    }
+    entries.set(entry.name, entry);
+  }
+  return new ZipArchive(source, entries);
+}
 
-  const list: Entry[] = [], budget = new DescriptionBudget(source.name, "its zip directory");
+/**
+ * Reads the entries of a directory, in its order.
+ *
+ * @param bytes The directory.
+ * @param offset Its offset in the file, which must be behind all entries.
+ * @param file The file name in error messages.
+ */
+function readEntries(bytes: Uint8Array, offset: number, file: string): Entry[] {
+  const bad = (why: string) => new FileError(file, why);
+  const directory = view(bytes), size = bytes.length;
+  const entries: Entry[] = [], budget = new DescriptionBudget(file, "its zip directory");
   for (let at = 0; at < size;) {
     if (at + 46 > size || directory.getUint32(at, true) !== entrySignature) {
       throw bad("has a damaged zip directory");
@@ -97,30 +123,16 @@ export async function readZip(source: ByteSource): Promise<ZipArchive> {
       const value = directory.getUint32(at + place, true);
       return value === 0xffffffff ? wide.shift() ?? NaN : value;
     };
-    const size64 = field(24), packed = field(20), header = field(42);
+    const unpacked = field(24), packed = field(20), header = field(42); // in the order of the values
     const method = directory.getUint16(at + 10, true);
-    if (!(header + 30 + nameLength + packed <= offset) || (method === 0 && packed !== size64)) {
+    if (!(header + 30 + nameLength + packed <= offset) || (method === 0 && packed !== unpacked)) {
       throw bad(`its entry ${escapeText(name)} is outside the archive: damaged`);
     }
     const flags = directory.getUint16(at + 8, true);
-    list.push({ name, flags, method, size: packed, header, limit: offset });
+    entries.push({ name, flags, method, size: packed, header, limit: offset });
     at = next;
   }
-
-  list.sort((a, b) => a.header - b.header);
-  const entries = new Map<string, Entry>();
-  for (let i = 0; i < list.length; i++) {
-    const entry = list[i];
-    if (i + 1 < list.length) entry.limit = list[i + 1].header;
-    if (entry.header + 30 + entry.size > entry.limit) {
-      throw bad(`its entry ${escapeText(entry.name)} overlaps another: damaged`);
-    }
-    if (entries.has(entry.name)) {
-      throw bad(`has two entries named ${escapeText(entry.name)}: damaged`);
-    }
-    entries.set(entry.name, entry);
-  }
-  return new ZipArchive(source, entries);
+  return entries;
 }
 
 /** The reason why an entry cannot be read in place; undefined if it can. */
@@ -153,9 +165,9 @@ async function findDirectory(
   }
   const end = tailStart + at;
   const size = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true);
-  const full = size === 0xffffffff || offset === 0xffffffff ||
+  const mayBeZip64 = size === 0xffffffff || offset === 0xffffffff ||
     tail.getUint16(at + 10, true) === 0xffff;
-  if (!full || at < 20 || tail.getUint32(at - 20, true) !== zip64LocatorSignature) {
+  if (!mayBeZip64 || at < 20 || tail.getUint32(at - 20, true) !== zip64LocatorSignature) {
     return { offset, size, end };
   }
   const recordAt = Number(tail.getBigUint64(at - 12, true));
