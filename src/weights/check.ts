@@ -40,53 +40,73 @@ export function checkWeights(
   expected: ReadonlyMap<string, readonly number[]>,
   modelName: string,
 ): void {
-  const missing = [...expected.keys()].filter((name) => !file.entries.has(name));
-  const unexpected = [...file.entries.values()].filter((entry) =>
-    isWeight(entry) && !expected.has(entry.name)
-  );
-  const notWeights = parametrization(file) ??
+  const advice = parametrization(file) ??
     `not weights for ${modelName}; export other networks as ONNX`;
-  if (missing.length > 0 && missing.length === expected.size && file.entries.size > 0) {
-    const [first] = file.entries.keys();
-    throw new FileError(
-      file.name,
-      `its first tensor is ${escapeText(first)}, ${modelName} starts with ${
-        missing[0]
-      }: ${notWeights}`,
-    );
-  }
-  if (missing.length > 0) {
-    throw new FileError(file.name, `${missing[0]} is missing${andMore(missing)}: ${notWeights}`);
-  }
+  const reason = missingReason(file, expected, modelName, advice) ??
+    wrongReason(file, expected, modelName, advice) ??
+    unknownReason(file, expected, modelName, advice);
+  if (reason !== undefined) throw new FileError(file.name, reason);
+}
 
-  const wrong: string[] = [], last = [...expected.keys()].at(-1)?.replace(/[^.]+$/, "");
-  let advice = "";
+/** Says which tensors of the model the file lacks; undefined if it has all of them. */
+function missingReason(
+  { entries }: WeightsFile,
+  expected: ReadonlyMap<string, readonly number[]>,
+  modelName: string,
+  advice: string,
+): string | undefined {
+  const missing = [...expected.keys()].filter((name) => !entries.has(name));
+  if (missing.length === 0) return undefined;
+  if (missing.length < expected.size || entries.size === 0) {
+    return `${missing[0]} is missing${andMore(missing)}: ${advice}`;
+  }
+  const first = escapeText([...entries.keys()][0]);
+  return `its first tensor is ${first}, ${modelName} starts with ${missing[0]}: ${advice}`;
+}
+
+/** Says which tensors have another shape or type than the model's; undefined if none has. */
+function wrongReason(
+  { entries }: WeightsFile,
+  expected: ReadonlyMap<string, readonly number[]>,
+  modelName: string,
+  advice: string,
+): string | undefined {
+  const wrong: string[] = [], lastLayer = [...expected.keys()].at(-1)?.replace(/[^.]+$/, "");
+  let hint = "";
   for (const [name, shape] of expected) {
-    const entry = file.entries.get(name)!, [outputs] = entry.shape;
+    const entry = entries.get(name)!, [outputs] = entry.shape;
     if (!sameShape(entry.shape, shape)) {
       wrong.push(
         `${name} is ${formatShape(entry.shape)}, ${modelName} expects ${formatShape(shape)}`,
       );
-      const isLast = name.startsWith(`${last}`) && entry.shape.length === shape.length &&
-        sameShape(entry.shape.slice(1), shape.slice(1));
-      advice ||= `: ${isLast ? `its last layer has ${outputs} outputs` : notWeights}`;
+      const hasOtherOutputs = name.startsWith(`${lastLayer}`) &&
+        entry.shape.length === shape.length && sameShape(entry.shape.slice(1), shape.slice(1));
+      hint ||= `: ${hasOtherOutputs ? `its last layer has ${outputs} outputs` : advice}`;
     } else if (!isWeight(entry)) {
       wrong.push(`${name} is ${entry.dtype}, ${modelName} expects ${weightTypes}`);
     }
   }
-  if (wrong.length > 0) throw new FileError(file.name, `${wrong[0]}${andMore(wrong)}${advice}`);
-  if (unexpected.length > 0) {
-    const name = escapeText(unexpected[0].name);
-    throw new FileError(
-      file.name,
-      `${name} is not a parameter of ${modelName}${andMore(unexpected)}: ${notWeights}`,
-    );
-  }
+  return wrong.length > 0 ? `${wrong[0]}${andMore(wrong)}${hint}` : undefined;
+}
+
+/** Says which weights of the file the model does not have; undefined if it has all of them. */
+function unknownReason(
+  { entries }: WeightsFile,
+  expected: ReadonlyMap<string, readonly number[]>,
+  modelName: string,
+  advice: string,
+): string | undefined {
+  const unknown = [...entries.values()].filter((entry) =>
+    isWeight(entry) && !expected.has(entry.name)
+  );
+  if (unknown.length === 0) return undefined;
+  const name = escapeText(unknown[0].name);
+  return `${name} is not a parameter of ${modelName}${andMore(unknown)}: ${advice}`;
 }
 
 /**
- * Says what to do about weights that PyTorch computes from others: with normalisation or pruning.
- * Undefined if the file has none.
+ * Says what to do about weights that PyTorch computes from other tensors, for normalisation or pruning;
+ * undefined if the file has none.
  */
 export function parametrization({ entries }: WeightsFile): string | undefined {
   const name = [...entries.keys()].find((name) =>
@@ -96,6 +116,7 @@ export function parametrization({ entries }: WeightsFile): string | undefined {
       "remove pruning, weight_norm and spectral_norm, or export the network as ONNX";
 }
 
+/** " (and 2 more)" for a list of three. */
 function andMore(list: readonly unknown[]): string {
   return list.length > 1 ? ` (and ${list.length - 1} more)` : "";
 }
