@@ -11,7 +11,7 @@
 import { FileError } from "../../errors.ts";
 import { itemSize } from "../dtype.ts";
 import type { StorageRange } from "../layout.ts";
-import { unpickle } from "./pickle.ts";
+import { maxPickleBytes, unpickle } from "./pickle.ts";
 import { TruncatedPickle } from "./pickle_bytes.ts";
 import { Dict, List, type Value } from "./pickle_values.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
@@ -25,9 +25,6 @@ const version = 1001;
 
 /** Enough for most models; each further attempt reads 16 times as much. */
 const firstReadBytes = 64 << 10;
-
-/** Longer than any pickle of names and shapes. */
-const maxPickleBytes = 12 << 20;
 
 /** The contents of the five pickles. */
 interface Pickles {

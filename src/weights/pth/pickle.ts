@@ -42,6 +42,9 @@ export interface PickleHost {
   build(object: Value, state: Value): void;
 }
 
+/** The most bytes that a reader passes: longer than any pickle of names and shapes. */
+export const maxPickleBytes = 12 << 20;
+
 /** A tensor takes about 60 instructions, so this is enough for 16 000 tensors. */
 const maxInstructions = 1_000_000;
 

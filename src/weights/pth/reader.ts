@@ -12,7 +12,7 @@ import { unpickle } from "./pickle.ts";
 import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
 import { openLegacyPth } from "./legacy_format.ts";
-import { notLittle, openPthArchive, readByteOrder } from "./zip_format.ts";
+import { folderOf, notLittle, openPthArchive, readByteOrder } from "./zip_format.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
@@ -20,13 +20,11 @@ import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { ZipStream } from "../io/zip_stream.ts";
 
-const pickleName = /^([^/]*\/)?data\.pkl$/;
-
 /** `torch.save()` writes about five. */
 const maxOtherEntries = 100;
 
 /** The pickle must be within the first MiB, which a stream keeps in memory. */
-const maxPickleBytes = 1 << 19;
+const maxStreamedPickleBytes = 1 << 19;
 
 /**
  * Opens a file that `torch.save()` wrote.
@@ -42,55 +40,55 @@ export async function openPth(source: ByteSource, isArchive: boolean): Promise<T
 
 async function openPthStream(source: ByteSource): Promise<TensorFile> {
   const host = new TorchHost(source.name);
-  let folder = "", pickle: { value: Value; end: number } | undefined;
+  let folder: string | undefined, pickle: { value: Value; end: number } | undefined;
   const zip = new ZipStream(source, async (name, start) => {
     if (pickle) return host.storages.get(name.slice(`${folder}data/`.length))?.byteLength;
-    if (!pickleName.test(name)) return undefined;
+    folder = folderOf(name);
+    if (folder === undefined) return undefined;
     pickle = await readPickle(source, start, host);
     return pickle.end;
   });
-
-  const first = await zip.next();
-  if (!first || !pickle) {
+  if (!await zip.next() || folder === undefined || !pickle) {
     throw new FileError(
       source.name,
       "does not start with a pickle, as torch.save() writes it: " +
         "if PyTorch can load the file, download it first",
     );
   }
-  folder = first.name.slice(0, -"data.pkl".length);
-
-  const starts = new Map<string, number>();
-  let others = 0;
-  const locate = async (key: string): Promise<number> => {
-    for (;;) {
-      const start = starts.get(key);
-      if (start !== undefined) return start;
-      const entry = await zip.next();
-      if (!entry) {
-        throw new FileError(source.name, `needs storage ${escapeText(key)}, which is missing`);
-      }
-      if (entry.name === `${folder}byteorder`) {
-        if (await readByteOrder(source, entry) === "big") throw notLittle(source);
-      }
-      const prefix = `${folder}data/`, found = entry.name.slice(prefix.length);
-      if (entry.name.startsWith(prefix) && host.storages.has(found)) {
-        starts.set(found, entry.start);
-      } else if (++others > maxOtherEntries) {
-        throw new FileError(
-          source.name,
-          `has more than ${maxOtherEntries} entries that are not tensors`,
-        );
-      }
-    }
-  };
+  const findStorage = storageFinder(zip, folder, host);
   const ranks = new Map([...host.storages.keys()].sort().map((key, rank) => [key, rank]));
   const defer = ({ storage: { key, byteLength } }: StorageView) => ({
     start: 0,
     length: byteLength,
-    deferred: { rank: ranks.get(key)!, start: () => locate(key) },
+    deferred: { rank: ranks.get(key)!, start: () => findStorage(key) },
   });
   return new TensorFile(source, "pth", await locateStateDict(pickle.value, defer, source));
+}
+
+/** Returns a function that reads entries until it finds a storage, and returns the storage's offset. */
+function storageFinder(
+  zip: ZipStream,
+  folder: string,
+  { storages, file }: TorchHost,
+): (key: string) => Promise<number> {
+  const starts = new Map<string, number>(), prefix = `${folder}data/`;
+  let others = 0;
+  return async (key) => {
+    for (;;) {
+      const start = starts.get(key);
+      if (start !== undefined) return start;
+      const entry = await zip.next();
+      if (!entry) throw new FileError(file, `needs storage ${escapeText(key)}, which is missing`);
+      if (entry.name === `${folder}byteorder`) {
+        if (await readByteOrder(zip.source, entry) === "big") throw notLittle(zip.source);
+      }
+      const found = entry.name.slice(prefix.length);
+      if (entry.name.startsWith(prefix) && storages.has(found)) starts.set(found, entry.start);
+      else if (++others > maxOtherEntries) {
+        throw new FileError(file, `has more than ${maxOtherEntries} entries that are not tensors`);
+      }
+    }
+  };
 }
 
 /** Reads more and more bytes until the pickle ends, because its length is not stored. */
@@ -101,7 +99,7 @@ async function readPickle(source: ByteSource, start: number, host: TorchHost) {
       return unpickle(await readBytes(source, start, length), 0, host, source.name);
     } catch (error) {
       if (!(error instanceof TruncatedPickle)) throw error;
-      if (length === maxBytes && 4 * maxBytes <= maxPickleBytes) continue;
+      if (length === maxBytes && 4 * maxBytes <= maxStreamedPickleBytes) continue;
       const message = "its pickle is truncated, or too long for a stream: download it first";
       throw new FileError(source.name, message);
     }

@@ -8,7 +8,7 @@
  */
 
 import { FileError } from "../../errors.ts";
-import { unpickle } from "./pickle.ts";
+import { maxPickleBytes, unpickle } from "./pickle.ts";
 import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
 import { type ByteRange, type ByteSource, readBytes } from "../io/source.ts";
@@ -17,9 +17,6 @@ import { TensorFile } from "../tensor_file.ts";
 import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { readZip, type ZipArchive } from "../io/zip.ts";
-
-/** Longer than any pickle of names and shapes. */
-const maxPickleBytes = 12 << 20;
 
 /**
  * Opens a zip archive that `torch.save()` wrote.
@@ -73,9 +70,14 @@ function findFolder(zip: ZipArchive): string {
       );
     }
   }
-  const pickles = [...zip.entries.keys()].filter((name) => /^([^/]*\/)?data\.pkl$/.test(name));
-  if (pickles.length === 1) return pickles[0].slice(0, -"data.pkl".length);
+  const folders = [...zip.entries.keys()].flatMap((name) => folderOf(name) ?? []);
+  if (folders.length === 1) return folders[0];
   throw new FileError(file, "is a zip archive, but torch.save() did not write it");
+}
+
+/** The folder of the pickle, with a slash, from the name of its entry; undefined for other entries. */
+export function folderOf(name: string): string | undefined {
+  return /^((?:[^/]*\/)?)data\.pkl$/.exec(name)?.[1];
 }
 
 /** The order of the bytes in every element, which a file declares since PyTorch 2. */
