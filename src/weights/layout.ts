@@ -89,7 +89,7 @@ export function elementCount(shape: readonly unknown[], name: string, file: stri
   if (shape.length > maxDimensions) throw impossible();
   let count = 1, extent = 1;
   for (const size of shape) {
-    if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    if (!isCount(size)) {
       throw new FileError(file, `${escapeText(name)} has an invalid size: damaged`);
     }
     count *= size;
@@ -144,7 +144,8 @@ export function locateTensor(
   };
 }
 
-function isCount(value: unknown): value is number {
+/** Whether an unchecked value is a size, a stride or an offset. */
+export function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 

@@ -7,6 +7,7 @@
  */
 
 import { FileError } from "../../errors.ts";
+import { elements } from "../../tensor.ts";
 import { type DType, isFloat, itemSize, toFloat32 } from "../dtype.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { escapeText, formatShape } from "../io/quote.ts";
@@ -177,7 +178,7 @@ class ConvertedSource implements ByteSource {
     const to = this.#rounds ? this.#quantization.dtype : "F32", bytes = itemSize(dtype);
     const count = into.length / itemSize(to), first = (offset - start) / itemSize(to);
     const raw = await readBytes(this.#source, start + first * bytes, count * bytes);
-    const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+    const inner = elements(shape.slice(axis + 1));
     const channel = (i: number) =>
       scales.length === 1 ? 0 : Math.floor((first + i) / inner) % scales.length;
     if (!this.#rounds) {

@@ -136,7 +136,7 @@ function weightsOf({ tensors, parts, nodes, outputs }: OnnxGraph): Map<string, O
 /** Creates the tensor of a parameter that the graph computes. */
 function numberTensor(name: string, { shape, numbers }: NumberParameter): StoredTensor {
   if (numbers.length !== 1) return tensorFromNumbers(name, "F32", shape, numbers);
-  const count = shape.reduce((product, size) => product * size, 1), span = 4 * count;
+  const count = elements(shape), span = 4 * count;
   const source = repeatingSource(new Uint8Array(Float32Array.from(numbers).buffer), span);
   return { name, dtype: "F32", shape, count, start: 0, span, strides: undefined, source };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { littleEndian } from "../io/file_writer.ts";
+import { littleEndian, writeToMemory } from "../io/file_writer.ts";
 
 /** Instructions that push one value onto the stack. */
 export type PickleCode = readonly (string | Uint8Array<ArrayBuffer>)[];
@@ -17,13 +17,7 @@ export function pickle(value: PickleCode): Uint8Array<ArrayBuffer> {
   const parts = [Uint8Array.of(0x80, 2), ...value, "."].map((part) =>
     typeof part === "string" ? encoder.encode(part) : part
   );
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
+  return writeToMemory(parts, () => {});
 }
 
 /** A string: BINUNICODE. */

@@ -10,6 +10,7 @@
 import { FileError } from "../../errors.ts";
 import { type DType, itemSize } from "../dtype.ts";
 import { DescriptionBudget } from "../io/description_budget.ts";
+import { isCount } from "../layout.ts";
 import { dictClasses, opaqueClasses } from "./data_classes.ts";
 import type { PickleHost } from "./pickle.ts";
 import {
@@ -238,5 +239,5 @@ export class TorchHost implements PickleHost {
 
 /** A size from a pickle. Invalid ones become NaN, which fails every comparison. */
 function size(value: Value | undefined): number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : NaN;
+  return isCount(value) ? value : NaN;
 }
