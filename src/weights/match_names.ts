@@ -37,7 +37,9 @@ export function renameTensors(
     [name, { ...file.entries.get(old)!, name }] as const
   );
   return {
-    ...{ name: file.name, format: file.format, metadata: file.metadata },
+    name: file.name,
+    format: file.format,
+    metadata: file.metadata,
     entries: new Map(entries),
     order: [...oldNames.keys()],
     read: (name, ...sinks) => file.read(oldNames.get(name) ?? name, ...sinks),

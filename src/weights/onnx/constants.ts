@@ -7,7 +7,13 @@
 import { isFloat, itemSize } from "../dtype.ts";
 import { elementCount } from "../layout.ts";
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./graph.ts";
-import { type OnnxTensor, repeatingSource, tensorBytes, tensorFromNumbers } from "./tensor.ts";
+import {
+  type OnnxTensor,
+  readElements,
+  repeatingSource,
+  tensorBytes,
+  tensorFromNumbers,
+} from "./tensor.ts";
 import type { ProtoReader } from "./protobuf.ts";
 import { foldQuantization, quantizeOps } from "./quantization.ts";
 import { escapeText } from "../io/quote.ts";
@@ -36,22 +42,23 @@ export async function foldConstants(reader: ProtoReader, graph: OnnxGraph): Prom
   for (const node of graph.nodes) {
     const [output] = node.outputs;
     const isStandard = node.domain === "" && output !== undefined;
+    let tensor: OnnxTensor | undefined;
     if (isStandard && quantizeOps.includes(node.op)) {
       for (const [i, name] of node.inputs.entries()) {
         if (i > 0 || tensors.has(name)) graph.parts.add(name);
       }
+      tensor = await foldQuantization(reader, node, tensors, scales);
+    } else if (isStandard) tensor = await foldNode(reader, node, output, tensors);
+    if (!tensor) {
+      nodes.push(node);
+      continue;
     }
-    const tensor = !isStandard
-      ? undefined
-      : quantizeOps.includes(node.op)
-      ? await foldQuantization(reader, node, tensors, scales)
-      : await foldNode(reader, node, output, tensors);
-    if (tensor) reader.budget.spend(tensorBytes);
-    if (!tensor) nodes.push(node);
-    else if (tensors.has(output)) {
+    reader.budget.spend(tensorBytes);
+    if (tensors.has(output)) {
       throw reader.bad(`has two tensors named ${escapeText(output)}: damaged`);
-    } else tensors.set(output, tensor);
-    if (tensor && node.op === "ConstantOfShape") constantBytes += tensor.span;
+    }
+    tensors.set(output, tensor);
+    if (node.op === "ConstantOfShape") constantBytes += tensor.span;
     if (constantBytes > maxConstantBytes) {
       throw reader.bad(`creates more than ${maxConstantBytes} bytes of constants`);
     }
@@ -75,21 +82,34 @@ async function foldNode(
   if (op === "Constant" && first) return constantTensor(reader, name, ...first);
   if (op === "ConstantOfShape" && tensor?.numbers && tensor.dtype === "I64") {
     const value = attributes.get("value") ?? tensorFromNumbers(name, "F32", [1], [0]);
-    if (!isTensor(value) || value.count !== 1) return undefined;
-    const count = elementCount(tensor.numbers, name, reader.source.name);
-    const range = { start: value.start, length: value.span };
-    const element = new Uint8Array(value.span);
-    if (value.source) await value.source.read(value.start, element);
-    else element.set(await reader.bytes(range));
-    const span = count * itemSize(value.dtype), [number] = value.numbers ?? [];
-    const isShort = number !== undefined && count <= maxNumbers;
-    return {
-      ...(isShort && { numbers: Array<number>(count).fill(number) }),
-      ...{ name, dtype: value.dtype, shape: tensor.numbers, count, start: 0, span },
-      ...{ strides: undefined, source: repeatingSource(element, span) },
-    };
+    if (isTensor(value) && value.count === 1) {
+      return await filledTensor(reader, name, tensor.numbers, value);
+    }
   }
   return undefined;
+}
+
+/** The tensor of a ConstantOfShape node, whose elements all have one value. */
+async function filledTensor(
+  reader: ProtoReader,
+  name: string,
+  shape: readonly number[],
+  value: OnnxTensor,
+): Promise<OnnxTensor> {
+  const { dtype, numbers: [number] = [] } = value;
+  const count = elementCount(shape, name, reader.source.name), span = count * itemSize(dtype);
+  const isShort = number !== undefined && count <= maxNumbers;
+  return {
+    name,
+    dtype,
+    shape,
+    count,
+    start: 0,
+    span,
+    strides: undefined,
+    source: repeatingSource(await readElements(reader, value), span),
+    numbers: isShort ? Array<number>(count).fill(number) : undefined,
+  };
 }
 
 /** The tensor of a Constant node, from its attribute. */

@@ -67,8 +67,13 @@ const defaultOpset = 7;
  */
 export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
   const graph: OnnxGraph = {
-    ...{ nodes: [], tensors: new Map(), inputs: [], outputs: [] },
-    ...{ metadata: new Map(), opset: defaultOpset, parts: new Set() },
+    nodes: [],
+    tensors: new Map(),
+    inputs: [],
+    outputs: [],
+    metadata: new Map(),
+    opset: defaultOpset,
+    parts: new Set(),
   };
   let hasGraph = false, opset: number | undefined;
   for await (const field of reader.fields({ start: 0, length: reader.source.size })) {
@@ -146,10 +151,8 @@ async function readNode(
     } else if (field.number === 7) domain = await reader.text(field);
   }
   inputs.push(...branches.get("then_branch") ?? [], ...branches.get("else_branch") ?? []);
-  return {
-    ...{ op, name, domain: domain === "ai.onnx" ? "" : domain, inputs, outputs },
-    attributes: attributes ?? noAttributes,
-  };
+  if (domain === "ai.onnx") domain = ""; // another name of the standard operations
+  return { op, name, domain, inputs, outputs, attributes: attributes ?? noAttributes };
 }
 
 /** The default value, which a file may omit, by AttributeProto.AttributeType. */

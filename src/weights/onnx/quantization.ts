@@ -86,8 +86,13 @@ export async function foldQuantization(
   const source = x.source ?? reader.source, bytes = isQuantized ? itemSize(dtype) : 4;
   const { count, start, shape } = x, span = count * bytes;
   const made = {
-    ...{ name, shape, count, start, span, strides: undefined },
+    name,
     dtype: isQuantized ? dtype : "F32" as const,
+    shape,
+    count,
+    start,
+    span,
+    strides: undefined,
     source: new ConvertedSource(x, source, quantization, isQuantized),
     computedFrom: x.computedFrom ?? xName,
   };

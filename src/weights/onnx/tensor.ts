@@ -94,8 +94,12 @@ export async function readTensor(
 ): Promise<OnnxTensor> {
   reader.budget.spend(tensorBytes);
   const fields: TensorFields = {
-    ...{ name: "", type: 0, shape: [], varints: new IntegerList() },
-    ...{ external: new Map(), isExternal: false },
+    name: "",
+    type: 0,
+    shape: [],
+    varints: new IntegerList(),
+    external: new Map(),
+    isExternal: false,
   };
   for await (const field of reader.fields(range)) await readField(reader, field, fields);
   const tensor = await toStoredTensor(reader, fields);
@@ -128,15 +132,8 @@ async function locateExternal(
   const location = external.get("location");
   if (location === undefined) throw reader.bad(`${escapeText(name)} has no location: damaged`);
   const source = await reader.files.open(location);
-  const [start, length] = [["offset", 0], ["length", span]].map(([key, value]) => {
-    const text = external.get(String(key));
-    return text === undefined ? Number(value) : /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-  });
-  if (length !== span) {
-    throw reader.bad(
-      `${escapeText(name)} has ${length} bytes, but its shape and dtype need ${span}: damaged`,
-    );
-  }
+  const start = parseInteger(external.get("offset"), 0);
+  checkLength(reader, name, parseInteger(external.get("length"), span), span);
   if (!(start + span <= source.size)) {
     throw new FileError(
       source.name,
@@ -144,6 +141,20 @@ async function locateExternal(
     );
   }
   return { source, start };
+}
+
+/** Parses an integer of external_data, which may be missing. Returns NaN for other text. */
+function parseInteger(text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  return /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+}
+
+/** Checks the number of bytes that a tensor has in its file. */
+function checkLength(reader: ProtoReader, name: string, length: number, span: number): void {
+  if (length === span) return;
+  throw reader.bad(
+    `${escapeText(name)} has ${length} bytes, but its shape and dtype need ${span}: damaged`,
+  );
 }
 
 async function toStoredTensor(reader: ProtoReader, fields: TensorFields): Promise<StoredTensor> {
@@ -155,12 +166,7 @@ async function toStoredTensor(reader: ProtoReader, fields: TensorFields): Promis
     return { name, dtype, shape, count, span, strides: undefined, ...external };
   }
   const source = varints.length > 0 ? bytesSource(varints.bytes(itemSize(dtype))) : undefined;
-  const length = source?.size ?? data?.length ?? 0;
-  if (length !== span) {
-    throw reader.bad(
-      `${escapeText(name)} has ${length} bytes, but its shape and dtype need ${span}: damaged`,
-    );
-  }
+  checkLength(reader, name, source?.size ?? data?.length ?? 0, span);
   const start = source ? 0 : data?.start ?? 0;
   return { name, dtype, shape, count, start, span, strides: undefined, source };
 }
@@ -175,20 +181,37 @@ export function tensorFromNumbers(
   const bytes = dtype === "F32"
     ? new Uint8Array(Float32Array.from(numbers).buffer)
     : new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
-  const source = bytesSource(bytes), { length } = numbers;
-  const position = { count: length, start: 0, span: bytes.length, strides: undefined };
-  return { name, dtype, shape, ...position, source, numbers };
+  return {
+    name,
+    dtype,
+    shape,
+    count: numbers.length,
+    start: 0,
+    span: bytes.length,
+    strides: undefined,
+    source: bytesSource(bytes),
+    numbers,
+  };
 }
 
-/** The value of a tensor if it is short. */
+/** Reads all elements of a short tensor. */
+export async function readElements(
+  reader: ProtoReader,
+  { source, start, span }: StoredTensor,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (source) return await readBytes(source, start, span);
+  return await reader.bytes({ start, length: span });
+}
+
+/** The elements of a tensor as numbers; undefined if there are many. */
 export async function readNumbers(
   reader: ProtoReader,
-  { dtype, count, start, span, source }: StoredTensor,
+  tensor: StoredTensor,
 ): Promise<readonly number[] | undefined> {
+  const { dtype, count } = tensor;
   if (count > (isFloat(dtype) ? maxFloats : maxIntegers)) return undefined;
   reader.budget.spend(8 * count);
-  const range = { start, length: span };
-  const { buffer } = source ? await readBytes(source, start, span) : await reader.bytes(range);
+  const { buffer } = await readElements(reader, tensor);
   if (isFloat(dtype)) return [...toFloat32(dtype, buffer, count, new Float32Array(count))];
   return integersOf(dtype, buffer);
 }
