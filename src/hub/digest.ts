@@ -14,8 +14,8 @@ export interface FileDigest {
   readonly digits: string;
 }
 
-/** The names of both kinds, in error messages. */
-const names = { sha256: "SHA-256", gitBlob: "Git blob id" } as const;
+/** The names of both kinds, in messages. */
+export const digestNames = { sha256: "SHA-256", gitBlob: "Git blob id" } as const;
 
 /** Computes a hash of an open file. */
 export async function digestOf(
@@ -34,14 +34,9 @@ export async function digestOf(
   return hash.digest("hex");
 }
 
-/** What is wrong with a file that has another hash; undefined if it is the expected one. */
-export function difference({ kind, digits }: FileDigest, actual: string): string | undefined {
+/** Says how the actual hash of a file differs from the expected one; undefined if it does not. */
+export function mismatch({ kind, digits }: FileDigest, actual: string): string | undefined {
   if (digits.length > 0 && actual.startsWith(digits)) return undefined;
   const expected = digits.length < actual.length ? `${digits}…` : digits;
-  return `its ${names[kind]} is ${actual}, not ${expected}`;
-}
-
-/** "the resumed file has the wrong SHA-256" */
-export function wrongDigest({ kind }: FileDigest): string {
-  return `the resumed file has the wrong ${names[kind]}`;
+  return `its ${digestNames[kind]} is ${actual}, not ${expected}`;
 }

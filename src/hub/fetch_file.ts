@@ -8,7 +8,7 @@ import { FileError } from "../errors.ts";
 import { type Chunks, contentLength, HttpError, request } from "../io/download.ts";
 import { redactUrl } from "../io/redact.ts";
 import { wait } from "../io/wait.ts";
-import { difference, digestOf, type FileDigest, wrongDigest } from "./digest.ts";
+import { digestNames, digestOf, type FileDigest, mismatch } from "./digest.ts";
 
 /** Options of a download. */
 export interface FetchFileOptions {
@@ -57,7 +57,7 @@ export async function fetchFile(
   path: string,
   options: FetchFileOptions,
 ): Promise<string> {
-  using file = await openOwn(path);
+  using file = await openPart(path);
   try {
     return await fetchInto(url, file, options);
   } catch (error) {
@@ -71,11 +71,8 @@ export async function fetchFile(
   }
 }
 
-/**
- * Opens or creates a file that belongs to this library alone. A link to another file is replaced, not
- * followed.
- */
-async function openOwn(path: string): Promise<Deno.FsFile> {
+/** Opens an interrupted download, or creates the file. A link to another file is replaced. */
+async function openPart(path: string): Promise<Deno.FsFile> {
   const info = await Deno.lstat(path).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
@@ -101,14 +98,14 @@ async function fetchInto(
     if (startSize > (bytes ?? startSize)) await file.truncate(0);
     const attempts = await fetchAll(url, file, options);
     const actual = await digestOf(file, digest.kind, signal);
-    const wrong = difference(digest, actual);
+    const wrong = mismatch(digest, actual);
     if (!wrong) return actual;
     await file.truncate(0);
     // A resumed download may mix two versions of the file. A download in one piece cannot.
     if (isRetry || (startSize === 0 && attempts === 1)) {
       throw new WrongFileError(name, `is not the expected file: ${wrong}`);
     }
-    onRetry?.(wrongDigest(digest));
+    onRetry?.(`the resumed file has the wrong ${digestNames[digest.kind]}`);
   }
 }
 
@@ -145,7 +142,7 @@ async function fetchRest(
   offset: number,
   options: FetchFileOptions,
 ): Promise<void> {
-  const { bytes, maxBytes = defaultMaxBytes, signal, stallMs, onProgress } = options;
+  const { bytes, maxBytes = defaultMaxBytes, signal, stallMs } = options;
   const name = redactUrl(url);
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (offset > 0) headers.range = `bytes=${offset}-`;
@@ -178,21 +175,19 @@ async function fetchRest(
         throw new FileError(name, `the server ignored the request to start at byte ${offset}`);
       }
     }
-    await writeAll(name, file, body, start, total, maxBytes, onProgress);
+    await writeAll(name, file, body, { start, total }, options);
   } finally {
     await body.cancel();
   }
 }
 
-/** Writes a response body to the file, starting at an offset. */
+/** Writes a response body to the file: from the offset `start` on, of `total` bytes if that is known. */
 async function writeAll(
   name: string,
   file: Deno.FsFile,
   body: Chunks,
-  start: number,
-  total: number | undefined,
-  maxBytes: number,
-  onProgress: FetchFileOptions["onProgress"],
+  { start, total }: { readonly start: number; readonly total: number | undefined },
+  { maxBytes = defaultMaxBytes, onProgress }: FetchFileOptions,
 ): Promise<void> {
   let size = start;
   await file.seek(start, Deno.SeekMode.Start);

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { FileError } from "../../src/errors.ts";
 import { catalogue, findCatalogueEntry, modelPath, pull } from "../../src/hub/mod.ts";
 import { urlOf } from "../../src/hub/catalogue.ts";
-import { difference, digestOf } from "../../src/hub/digest.ts";
+import { digestOf, mismatch } from "../../src/hub/digest.ts";
 import { fetchFile } from "../../src/hub/fetch_file.ts";
 import { fileSource, openWeights } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
@@ -52,9 +52,9 @@ Deno.test("digestOf() computes SHA-256 and Git's id", async () => {
   assertEquals(await digestOf(file, "sha256"), sha256(new TextEncoder().encode("hello world\n")));
 });
 
-Deno.test("difference() compares all digits that are known", () => {
+Deno.test("mismatch() compares all digits that are known", () => {
   const actual = "7be5be79aa";
-  const of = (digits: string) => difference({ kind: "sha256", digits }, actual);
+  const of = (digits: string) => mismatch({ kind: "sha256", digits }, actual);
   assertEquals(of("7be5be79"), undefined);
   assertEquals(of(actual), undefined);
   assertEquals(of("7be5be78"), "its SHA-256 is 7be5be79aa, not 7be5be78…");
