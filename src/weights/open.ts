@@ -6,7 +6,7 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { RelatedFiles } from "./io/related_files.ts";
-import { type ByteSource, isSource, readBytes } from "./io/source.ts";
+import { type ByteSource, isSource, readStart } from "./io/source.ts";
 import type { TensorFile, WeightsFile } from "./tensor_file.ts";
 import { escapeText } from "./io/quote.ts";
 
@@ -63,8 +63,7 @@ export async function openWeights(
   }
   const files = new RelatedFiles(source, passed);
   try {
-    const start = await readBytes(source, 0, Math.min(source.size, 512));
-    if (isIndex(start)) {
+    if (isIndex(await readStart(source))) {
       const { openIndex } = await import("./safetensors/index_file.ts");
       return await openIndex(source, files, (shard) => openFile(shard, files));
     }
@@ -79,10 +78,9 @@ export async function openWeights(
   }
 }
 
-/** Opens one file, which is not an index. */
+/** Opens one file: weights that are not split, or a shard. */
 async function openFile(source: ByteSource, files: RelatedFiles): Promise<TensorFile> {
-  const start = await readBytes(source, 0, Math.min(source.size, 512));
-  const open = await detectFormat(start, source);
+  const open = await detectFormat(await readStart(source), source);
   return await open(source, files);
 }
 
@@ -94,30 +92,31 @@ function isIndex(start: Uint8Array): boolean {
 const latin1 = new TextDecoder("latin1");
 
 /** Opens a file of one format. */
-type Reader = (source: ByteSource, files: RelatedFiles) => Promise<TensorFile>;
+type OpenFormat = (source: ByteSource, files: RelatedFiles) => Promise<TensorFile>;
 
-/** Chooses the reader of a file, from its first bytes. Imports no other, for a fast start. */
+/** Detects the format of a file from its first bytes. Imports only that format, for a fast start. */
 async function detectFormat(
   start: Uint8Array,
   { name: file, size }: ByteSource,
-): Promise<Reader> {
+): Promise<OpenFormat> {
   if (start.length === 0) throw new FileError(file, "is empty");
-  const isSmall = start.subarray(4, 8).every((b) => !b);
-  if (!isSmall) { // compressed weights begin with counts, none of which is 0
-    const { recognise } = await import("./deep_compression/networks.ts");
-    if (recognise(start, size)) {
+  const hasShortHeader = start.subarray(4, 8).every((byte) => byte === 0); // if it is safetensors
+  if (!hasShortHeader) { // compressed weights begin with counts, none of which is 0
+    const { recognizeCompressed } = await import("./deep_compression/networks.ts");
+    if (recognizeCompressed(start, size)) {
       const { openDeepCompression } = await import("./deep_compression/reader.ts");
       return openDeepCompression;
     }
   }
   const isArchive = start[0] === 0x50 && start[1] === 0x4b && start[2] < 9; // "PK", a record type
   const isPth = isArchive || start[0] === 0x80 && start[1] >= 2 && start[1] <= 5; // PROTO
-  // ModelProto's first field, ir_version, and the key of a field that may follow.
+  // The first field of ModelProto, ir_version, and the key of a field that may follow.
   const isOnnx = start[0] === 0x08 && start[1] < 0x20 && onnxKeys.includes(start[2]);
-  // Eight bytes of length come first: text has no zero bytes, and every valid length has one. A length
-  // may begin like the other formats, but they have no four zeros before a brace.
+  // Safetensors begins with the length of its header in eight bytes, then a brace. Every valid length
+  // has a zero byte, and text has none. A length may begin like the other formats, but these have no
+  // four zeros before a brace.
   const isLength = start.subarray(0, 8).includes(0);
-  if (start[8] === 0x7b && isLength && (isSmall || !isOnnx && !isPth)) {
+  if (start[8] === 0x7b && isLength && (hasShortHeader || !isOnnx && !isPth)) {
     const { openSafetensors } = await import("./safetensors/reader.ts");
     return openSafetensors;
   }
@@ -139,10 +138,10 @@ async function detectFormat(
   );
 }
 
-/** producer_name, producer_version, domain, model_version, doc_string, graph, opset_import */
+/** Keys of producer_name, producer_version, domain, model_version, doc_string, graph, opset_import. */
 const onnxKeys = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
 
-/** The first line of a text, shortened; undefined if the bytes are not text. */
+/** The first line of a text, at most 48 characters of it; undefined if the bytes are not text. */
 function firstLine(start: Uint8Array): string | undefined {
   if (start.some((byte) => byte < 32 && byte !== 9 && byte !== 10 && byte !== 13)) return undefined;
   const line = new TextDecoder().decode(start).trim().split(/\r?\n/, 1)[0];

@@ -9,7 +9,7 @@ import { elements } from "../../tensor.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { type CompressedLayer, layerParts } from "./networks.ts";
 
-/** The parts of a layer while its weights are read. */
+/** The parts of a layer, in memory while its weights are read. */
 interface Parts {
   readonly codebook: Float32Array;
   readonly codes: Uint8Array;
@@ -24,22 +24,23 @@ export class DecodedWeights implements ByteSource {
   readonly size: number;
   readonly #count: number;
   #parts: Parts | undefined;
-  /** The next stored weight, and its index among all weights. */
-  #stored = 0;
+  /** How many stored weights have been decoded. */
+  #decoded = 0;
+  /** The index of the next stored one among all weights. */
   #index = 0;
-  /** The index of the first weight that has not been read. */
-  #next = 0;
+  /** How many weights have been read. */
+  #done = 0;
 
   /**
    * @param file The compressed file, which the caller closes.
    * @param layer The layer.
-   * @param stored The number of its stored weights.
+   * @param storedCount The number of its stored weights.
    * @param start The offset of the layer in the file.
    */
   constructor(
     readonly file: ByteSource,
     readonly layer: CompressedLayer,
-    readonly stored: number,
+    readonly storedCount: number,
     readonly start: number,
   ) {
     this.#count = elements(layer.shape);
@@ -53,15 +54,15 @@ export class DecodedWeights implements ByteSource {
   async read(offset: number, into: Uint8Array): Promise<void> {
     const first = (offset - this.start) / 4;
     const parts = this.#parts ?? await this.#load();
-    if (this.#parts !== parts || first < this.#next) {
+    if (this.#parts !== parts || first < this.#done) {
       this.#parts = parts;
-      this.#stored = 0;
+      this.#decoded = 0;
       this.#index = halfAt(parts.gaps, 0);
     }
     const out = new Float32Array(into.buffer, into.byteOffset, into.length / 4);
     this.#decode(parts, first, out);
-    this.#next = first + out.length;
-    if (this.#next === this.#count) this.#parts = undefined; // up to 38 MB
+    this.#done = first + out.length;
+    if (this.#done === this.#count) this.#parts = undefined; // up to 38 MB
   }
 
   close(): void {
@@ -69,7 +70,7 @@ export class DecodedWeights implements ByteSource {
   }
 
   async #load(): Promise<Parts> {
-    const { codebook, bias, codes, gaps } = layerParts(this.layer, this.stored);
+    const { codebook, bias, codes, gaps } = layerParts(this.layer, this.storedCount);
     const { buffer } = await readBytes(this.file, this.start, codebook);
     const codesAt = this.start + codebook + bias;
     return {
@@ -79,21 +80,19 @@ export class DecodedWeights implements ByteSource {
     };
   }
 
-  /** Decodes the weights from index `first` on. */
+  /** Decodes the weights from index `first` on, as many as `out` takes. */
   #decode({ codebook, codes, gaps }: Parts, first: number, out: Float32Array): void {
-    const { bits } = this.layer;
-    const count = this.stored, end = first + out.length;
+    const { storedCount, layer: { name, bits } } = this, end = first + out.length;
     out.fill(codebook[0]);
-    let stored = this.#stored, index = this.#index;
-    while (stored < count && index < end) {
-      const code = bits === 8 ? codes[stored] : halfAt(codes, stored);
+    let decoded = this.#decoded, index = this.#index;
+    while (decoded < storedCount && index < end) {
+      const code = bits === 8 ? codes[decoded] : halfAt(codes, decoded);
       if (index >= first) out[index - first] = codebook[code];
-      if (++stored < count) index += 1 + halfAt(gaps, stored);
+      if (++decoded < storedCount) index += 1 + halfAt(gaps, decoded);
     }
-    this.#stored = stored;
+    this.#decoded = decoded;
     this.#index = index;
-    if (end < this.#count || stored === count) return;
-    const { name } = this.layer;
+    if (end < this.#count || decoded === storedCount) return;
     throw new FileError(
       this.name,
       `${name}.weight has ${this.#count} elements, but its gaps lead to element ${index}: damaged`,
@@ -101,7 +100,7 @@ export class DecodedWeights implements ByteSource {
   }
 }
 
-/** The half bytes of a list, the lower half of a byte first. */
+/** The half byte at index `i` of a list. The lower half of a byte comes first. */
 function halfAt(bytes: Uint8Array, i: number): number {
   return bytes[i >> 1] >> 4 * (i & 1) & 15;
 }

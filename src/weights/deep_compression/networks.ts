@@ -61,26 +61,26 @@ function fire(name: string, inputs: number, squeeze: number, expand: number): Co
   ];
 }
 
-/** The parts of a layer in a file, in bytes and in their order. */
-export interface LayerParts {
+/** The sizes of a layer's parts in bytes, in the order of the file. */
+interface LayerParts {
   readonly codebook: number;
   readonly bias: number;
   readonly codes: number;
   readonly gaps: number;
 }
 
-/** The sizes of a layer's parts, for a number of stored weights. */
-export function layerParts({ shape, bits }: CompressedLayer, stored: number): LayerParts {
+/** The sizes of the parts of a layer that stores some of its weights. */
+export function layerParts({ shape, bits }: CompressedLayer, storedCount: number): LayerParts {
   return {
     codebook: 4 * 2 ** bits,
     bias: 4 * shape[0],
-    codes: Math.ceil(stored * bits / 8),
-    gaps: Math.ceil(stored / 2),
+    codes: Math.ceil(storedCount * bits / 8),
+    gaps: Math.ceil(storedCount / 2),
   };
 }
 
 /** The network of a file and the number of stored weights of each layer. */
-export interface CompressedFile {
+interface CompressedFile {
   readonly network: CompressedNetwork;
   readonly layers: readonly CompressedLayer[];
   readonly counts: Uint32Array;
@@ -89,13 +89,13 @@ export interface CompressedFile {
 }
 
 /**
- * Recognises a file by its first bytes: the counts of one of the networks, which no layer's weights
- * may exceed. No other format starts like this. A damaged file may have another size.
+ * Recognises a file by its first bytes, the counts of one of the networks: no layer can store more
+ * weights than it has. No other format starts like this. A damaged file may have another size.
  *
  * @param start The first bytes, 104 or more of them.
- * @param size The size of the file in bytes. It decides if the counts suit both networks.
+ * @param size The size of the file in bytes. It decides when the counts suit both networks.
  */
-export function recognise(start: Uint8Array, size: number): CompressedFile | undefined {
+export function recognizeCompressed(start: Uint8Array, size: number): CompressedFile | undefined {
   const suitable = [...compressedNetworks].flatMap(([network, layers]) => {
     const counts = readCounts(start, layers);
     if (!counts) return [];
@@ -105,7 +105,7 @@ export function recognise(start: Uint8Array, size: number): CompressedFile | und
     }, counts.byteLength);
     return [{ network, layers, counts, size: expected }];
   });
-  // SqueezeNet's counts come first: they are more, and so less likely to be a coincidence.
+  // SqueezeNet comes first. It has more counts, so they are less likely to fit by coincidence.
   return suitable.find((file) => file.size === size) ?? suitable[0];
 }
 

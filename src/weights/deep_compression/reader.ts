@@ -1,13 +1,13 @@
 /**
  * Opens weights that "Deep Compression" made small: most are pruned, and the others share a codebook.
- * All integers are little-endian, and there is no header:
+ * There is no header. All numbers are little-endian:
  *
  * - for each layer, the number of its stored weights as a uint32;
  * - then for each layer: the codebook (256 or 16 float32), the bias (float32), the codes of the
  *   stored weights (8 or 4 bits), and the gaps before them (4 bits, at most 15).
  *
- * The lower half of a byte comes first. A weight that is not stored has code 0, which is also what
- * bridges longer gaps.
+ * The lower half of a byte comes first. A weight that is not stored has code 0. Where a gap is longer
+ * than 15, weights with code 0 are stored in between.
  *
  * Source: Han, Mao, Dally, Deep Compression, ICLR 2016, https://arxiv.org/abs/1510.00149, and
  * `decode.py` in https://github.com/songhan/SqueezeNet-Deep-Compression.
@@ -18,10 +18,10 @@
 import { FileError } from "../../errors.ts";
 import { elements } from "../../tensor.ts";
 import type { StoredTensor } from "../layout.ts";
-import { type ByteSource, readBytes, unknownSize } from "../io/source.ts";
+import { type ByteSource, readStart, unknownSize } from "../io/source.ts";
 import { TensorFile } from "../tensor_file.ts";
 import { DecodedWeights } from "./decoded_weights.ts";
-import { type CompressedNetwork, layerParts, recognise } from "./networks.ts";
+import { type CompressedNetwork, layerParts, recognizeCompressed } from "./networks.ts";
 
 /** An open file of compressed weights. */
 export class DeepCompressedFile extends TensorFile {
@@ -41,7 +41,7 @@ export class DeepCompressedFile extends TensorFile {
  * @throws {FileError} When the file has another size than its counts say.
  */
 export async function openDeepCompression(source: ByteSource): Promise<DeepCompressedFile> {
-  const file = recognise(await readBytes(source, 0, Math.min(source.size, 512)), source.size);
+  const file = recognizeCompressed(await readStart(source), source.size);
   if (!file) throw new FileError(source.name, "is not a file of compressed weights");
   const { network, layers, counts, size } = file;
   if (source.size !== size && source.size !== unknownSize) {
@@ -55,13 +55,21 @@ export async function openDeepCompression(source: ByteSource): Promise<DeepCompr
   let at = counts.byteLength;
   for (const [i, layer] of layers.entries()) {
     const { codebook, bias, codes, gaps } = layerParts(layer, counts[i]);
-    const add = (name: string, shape: readonly number[], start: number, from?: ByteSource) => {
-      const count = elements(shape), span = 4 * count;
-      const place = { count, start, span, strides: undefined, source: from };
-      tensors.set(name, { name, dtype: "F32", shape, ...place });
+    const add = (key: string, shape: readonly number[], start: number, source?: ByteSource) => {
+      const name = `${layer.name}.${key}`, count = elements(shape), span = 4 * count;
+      tensors.set(name, {
+        name,
+        dtype: "F32",
+        shape,
+        count,
+        start,
+        span,
+        strides: undefined,
+        source,
+      });
     };
-    add(`${layer.name}.weight`, layer.shape, at, new DecodedWeights(source, layer, counts[i], at));
-    add(`${layer.name}.bias`, [layer.shape[0]], at + codebook);
+    add("weight", layer.shape, at, new DecodedWeights(source, layer, counts[i], at));
+    add("bias", [layer.shape[0]], at + codebook);
     at += codebook + bias + codes + gaps;
   }
   return new DeepCompressedFile(source, tensors, network);

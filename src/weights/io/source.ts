@@ -143,6 +143,11 @@ export async function readBytes(
   return bytes;
 }
 
+/** Reads the first 512 bytes, or fewer of a shorter file: enough to detect its format. */
+export async function readStart(source: ByteSource): Promise<Uint8Array<ArrayBuffer>> {
+  return await readBytes(source, 0, Math.min(source.size, 512));
+}
+
 /** The error for a read that a stream cannot serve. */
 export function needsRandomAccess(file: string): FileError {
   return new FileError(
