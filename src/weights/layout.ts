@@ -37,8 +37,8 @@ export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly deferred?: DeferredStorage;
   /** Bytes from the start of the first element to the end of the last. */
   readonly span: number;
-  /** Strides in elements, outermost first; undefined for contiguous row-major order. */
-  readonly strides: readonly number[] | undefined;
+  /** Strides in elements, outermost first. Default: contiguous row-major order. */
+  readonly strides?: readonly number[];
   /** Whether the bytes of every element are in big-endian order. */
   readonly isBig?: boolean;
   /** The scales of a quantised tensor's rows. */
@@ -121,7 +121,7 @@ export function locateTensor(
   const bad = (why: string) => new FileError(file.name, `${escapeText(name)} ${why}: damaged`);
   if (strides.length !== shape.length) throw bad("has the wrong number of strides for its shape");
   if (!isCount(offset) || !strides.every(isCount)) throw bad("has an invalid stride or offset");
-  if (count === 0) return { name, dtype, shape, count, start: 0, span: 0, strides: undefined };
+  if (count === 0) return { name, dtype, shape, count, start: 0, span: 0 };
 
   let last = 0, rowMajor = true;
   for (let i = shape.length - 1, dense = 1; i >= 0; dense *= shape[i--]) {

@@ -57,16 +57,7 @@ export async function openDeepCompression(source: ByteSource): Promise<DeepCompr
     const { codebook, bias, codes, gaps } = layerParts(layer, counts[i]);
     const add = (key: string, shape: readonly number[], start: number, source?: ByteSource) => {
       const name = `${layer.name}.${key}`, count = elements(shape), span = 4 * count;
-      tensors.set(name, {
-        name,
-        dtype: "F32",
-        shape,
-        count,
-        start,
-        span,
-        strides: undefined,
-        source,
-      });
+      tensors.set(name, { name, dtype: "F32", shape, count, start, span, source });
     };
     add("weight", layer.shape, at, new DecodedWeights(source, layer, counts[i], at));
     add("bias", [layer.shape[0]], at + codebook);

@@ -106,7 +106,6 @@ async function filledTensor(
     count,
     start: 0,
     span,
-    strides: undefined,
     source: repeatingSource(await readElements(reader, value), span),
     numbers: isShort ? Array<number>(count).fill(number) : undefined,
   };

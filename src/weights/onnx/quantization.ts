@@ -92,7 +92,6 @@ export async function foldQuantization(
     count,
     start,
     span,
-    strides: undefined,
     source: new ConvertedSource(x, source, quantization, isQuantized),
     computedFrom: x.computedFrom ?? xName,
   };

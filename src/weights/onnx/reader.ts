@@ -138,7 +138,7 @@ function numberTensor(name: string, { shape, numbers }: NumberParameter): Stored
   if (numbers.length !== 1) return tensorFromNumbers(name, "F32", shape, numbers);
   const count = elements(shape), span = 4 * count;
   const source = repeatingSource(new Uint8Array(Float32Array.from(numbers).buffer), span);
-  return { name, dtype: "F32", shape, count, start: 0, span, strides: undefined, source };
+  return { name, dtype: "F32", shape, count, start: 0, span, source };
 }
 
 /**

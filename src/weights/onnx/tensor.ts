@@ -163,12 +163,12 @@ async function toStoredTensor(reader: ProtoReader, fields: TensorFields): Promis
   const count = elementCount(shape, name, reader.source.name), span = count * itemSize(dtype);
   if (fields.isExternal || fields.external.size > 0) {
     const external = await locateExternal(reader, fields, span);
-    return { name, dtype, shape, count, span, strides: undefined, ...external };
+    return { name, dtype, shape, count, span, ...external };
   }
   const source = varints.length > 0 ? bytesSource(varints.bytes(itemSize(dtype))) : undefined;
   checkLength(reader, name, source?.size ?? data?.length ?? 0, span);
   const start = source ? 0 : data?.start ?? 0;
-  return { name, dtype, shape, count, start, span, strides: undefined, source };
+  return { name, dtype, shape, count, start, span, source };
 }
 
 /** Creates a tensor from numbers, for a node that holds or creates one. */
@@ -181,17 +181,8 @@ export function tensorFromNumbers(
   const bytes = dtype === "F32"
     ? new Uint8Array(Float32Array.from(numbers).buffer)
     : new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
-  return {
-    name,
-    dtype,
-    shape,
-    count: numbers.length,
-    start: 0,
-    span: bytes.length,
-    strides: undefined,
-    source: bytesSource(bytes),
-    numbers,
-  };
+  const count = numbers.length, span = bytes.length, source = bytesSource(bytes);
+  return { name, dtype, shape, count, start: 0, span, source, numbers };
 }
 
 /** Reads all elements of a short tensor. */

@@ -69,5 +69,5 @@ function toStoredTensor(entry: HeaderEntry, dataStart: number, file: string): St
       `${escapeText(name)} has ${end - begin} bytes, but its shape and dtype need ${span}: damaged`,
     );
   }
-  return { name, dtype, shape, count, start: dataStart + begin, span, strides: undefined };
+  return { name, dtype, shape, count, start: dataStart + begin, span };
 }
