@@ -41,18 +41,7 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
       "new URL(path, location.href), or from bytes";
     throw new ArgumentError("fileSource", "path", name, expected);
   }
-  let file: OpenFile;
-  try {
-    // Check before opening: opening a named pipe waits until another process writes to it.
-    const kind = files.kindOf(path);
-    if (kind === "directory") throw new FileError(name, "is a directory, not a file");
-    if (kind !== "file") throw new FileError(name, "is not a regular file");
-    file = files.open(path);
-  } catch (cause) {
-    // Let the caller ask for the missing permission.
-    if (cause instanceof FileError || (cause as Error)?.name === "NotCapable") throw cause;
-    throw new FileError(name, reasonOf(cause), { cause });
-  }
+  const file = openRegularFile(files, path);
   let open = true;
   const source: ByteSource = {
     name,
@@ -68,26 +57,47 @@ export async function fileSource(path: string | URL): Promise<ByteSource> {
         filled += count;
       }
     },
-    async sibling(other) {
-      const place = siblingPlace(path, other);
-      const found = await fileSource(place);
-      try {
-        // A link may lead to where the file itself is, as in the cache of huggingface_hub.
-        const folders = [path, place].map((at) => parentOf(files.realPath(at)));
-        if (folders[0] === folders[1]) return found;
-      } catch (cause) {
-        found.close();
-        throw new FileError(String(place), reasonOf(cause), { cause });
-      }
-      found.close();
-      throw new FileError(name, `needs ${escapeText(other)}, which is a link to another folder`);
-    },
+    sibling: (other) => openSibling(files, path, other),
     close() {
       if (open) file.close();
       open = false;
     },
   };
   return source;
+}
+
+/** Opens a file that is not a folder, a pipe or a device. */
+function openRegularFile(files: Files, path: string | URL): OpenFile {
+  const name = String(path);
+  try {
+    // Check before opening: opening a named pipe waits until another process writes to it.
+    const kind = files.kindOf(path);
+    if (kind === "directory") throw new FileError(name, "is a directory, not a file");
+    if (kind !== "file") throw new FileError(name, "is not a regular file");
+    return files.open(path);
+  } catch (cause) {
+    // Let the caller ask for the missing permission.
+    if (cause instanceof FileError || (cause as Error)?.name === "NotCapable") throw cause;
+    throw new FileError(name, reasonOf(cause), { cause });
+  }
+}
+
+/** Opens another file in the folder of a file. */
+async function openSibling(files: Files, path: string | URL, name: string): Promise<ByteSource> {
+  const place = siblingPlace(path, name), sibling = await fileSource(place);
+  try {
+    // Both may be links into one other folder, as in the cache of huggingface_hub.
+    const [own, other] = [path, place].map((at) => parentOf(files.realPath(at)));
+    if (own === other) return sibling;
+    throw new FileError(
+      String(path),
+      `needs ${escapeText(name)}, which is a link to another folder`,
+    );
+  } catch (cause) {
+    sibling.close();
+    if (cause instanceof FileError) throw cause;
+    throw new FileError(String(place), reasonOf(cause), { cause });
+  }
 }
 
 /** The path or URL of another file in the folder of a file. */
