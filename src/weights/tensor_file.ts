@@ -27,8 +27,8 @@ export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx" | "dee
 export type WeightSink = (values: Float32Array, offset: number) => void;
 
 /**
- * Receives whole rows of a quantised tensor as they are stored: the integers of row i times `scale[i]`
- * are its values. Like those of a {@linkcode WeightSink}, they are valid only during the call.
+ * Receives whole rows of a quantised tensor as they are stored. The values of row i are its integers
+ * times `scale[i]`. The arrays are valid only during the call.
  *
  * @internal
  */
@@ -71,35 +71,38 @@ export function isWeight({ dtype, quantized }: WeightEntry): boolean {
 export const weightTypes = "F32, F16, BF16, F64, F8 or I8 with a scale";
 
 /**
- * 256 KiB of float32: it stays in the L2 cache between the read and the sink. The first use of fresh
- * memory takes longer than many small reads.
+ * 256 KiB of float32, so that a chunk stays in the L2 cache between the read and the sink. Larger chunks
+ * would need fewer reads, but the first use of fresh memory takes longer than many small reads.
  */
 const chunkElements = 1 << 16;
 
-/** The largest span of few elements that is read whole: 16 MiB. */
+/** Spans of up to 16 MiB are read whole, however few of their elements belong to the tensor. */
 const maxSparseSpan = 1 << 24;
 
-/** Arrays of elements by their size in bytes. */
+/** Arrays that copy elements of any type, by their size in bytes. */
 const elementArrays: Readonly<
   Record<number, new (buffer: ArrayBuffer) => Uint8Array | Uint16Array | Uint32Array>
 > = {
   1: Uint8Array,
   2: Uint16Array,
   4: Uint32Array,
-  // Copies elements only, of whatever type.
-  8: Float64Array as never,
+  8: Float64Array as never, // faster than BigUint64Array
 };
 
-/** The buffers of one read: the stored bytes, and the float32 values. */
+/** The memory of one read: the stored bytes, and the float32 values. */
 interface Buffers {
   readonly raw: ArrayBuffer;
   readonly values: Float32Array;
 }
 
-/** The description of a tensor under a name. */
-function toEntry(name: string, { dtype, shape, scale, integers }: StoredTensor): WeightEntry {
-  if (integers) return { name, dtype: integers, shape, quantized: true };
-  return scale ? { name, dtype, shape, quantized: true } : { name, dtype, shape };
+/** The descriptions of tensors, by their names in the file. */
+function entriesOf(tensors: ReadonlyMap<string, StoredTensor>): Map<string, WeightEntry> {
+  const entries = new Map<string, WeightEntry>();
+  for (const [name, { dtype, shape, scale, integers }] of tensors) {
+    const entry = { name, dtype: integers ?? dtype, shape };
+    entries.set(name, scale || integers ? { ...entry, quantized: true } : entry);
+  }
+  return entries;
 }
 
 /** A file whose tensors are located. */
@@ -119,7 +122,7 @@ export class TensorFile implements WeightsFile {
   ) {
     this.#source = source;
     this.#tensors = tensors;
-    this.#entries = new Map([...tensors].map(([key, tensor]) => [key, toEntry(key, tensor)]));
+    this.#entries = entriesOf(tensors);
     this.#order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([key]) => key);
   }
 
@@ -136,9 +139,7 @@ export class TensorFile implements WeightsFile {
     const names = shortNames(this.#entries, isWeight), tensors = this.#tensors;
     if (names.size === tensors.size && [...names].every(([full, short]) => full === short)) return;
     this.#tensors = new Map([...names].map(([full, short]) => [short, tensors.get(full)!]));
-    this.#entries = new Map(
-      [...this.#tensors].map(([key, tensor]) => [key, toEntry(key, tensor)]),
-    );
+    this.#entries = entriesOf(this.#tensors);
     this.#order = this.#order.flatMap((name) => names.get(name) ?? []);
   }
 
@@ -204,7 +205,7 @@ export class TensorFile implements WeightsFile {
     }
   }
 
-  /** Reads a quantised tensor as it is stored. Returns false if it is not one, or its rows are long. */
+  /** Reads a quantised tensor as it is stored. Returns false for others, and those with long rows. */
   async #readIntegers(tensor: StoredTensor, { raw }: Buffers, sink: IntegerSink): Promise<boolean> {
     const row = tensor.scale ? tensor.count / tensor.scale.count : Infinity;
     if (!tensor.scale || row > raw.byteLength) return false;
@@ -259,8 +260,8 @@ export class TensorFile implements WeightsFile {
   }
 
   /**
-   * Reads elements in any other order, while their whole span is in memory. If they are few and far
-   * between, reads each of them.
+   * Reads elements in any other order. Their whole span is read into memory, except for elements that
+   * are few and far between: these are read one by one.
    */
   async #readStrided(tensor: StoredTensor, { raw, values }: Buffers, sink: WeightSink) {
     const { dtype, shape, strides, source = this.#source } = tensor;

@@ -1,6 +1,6 @@
 /**
- * Reads protocol buffers of any size, front to back and through a small window. Long fields are
- * skipped, and only their positions are kept.
+ * Reads protocol buffers of any size from front to back, through a small window in memory. Long fields
+ * are skipped: only their positions are kept.
  *
  * Source: https://protobuf.dev/programming-guides/encoding/
  *
@@ -48,11 +48,12 @@ const textBytes = 32;
 /** The limit of names and number lists in memory, in bytes of the file. */
 const maxDescriptionBytes = 1 << 22;
 
-/** Reads the messages of one file. */
+/** Reads the fields of one file's messages. */
 export class ProtoReader {
+  /** The part of the file that is in memory, and its offset. */
   #window = new Uint8Array(0);
-  #start = 0;
-  #fields = 0;
+  #windowStart = 0;
+  #fieldCount = 0;
   #descriptionBytes = 0;
   /** The memory of everything that is read, except for the elements of tensors. */
   readonly budget: DescriptionBudget;
@@ -66,10 +67,10 @@ export class ProtoReader {
   }
 
   /** The fields of a message, in file order. */
-  async *fields({ start, length }: ByteRange): AsyncGenerator<Field> {
-    const end = start + length;
-    for (let at = start; at < end;) {
-      if (++this.#fields > maxFields) throw this.bad(`has more than ${maxFields} fields`);
+  async *fields(message: ByteRange): AsyncGenerator<Field> {
+    const end = message.start + message.length;
+    for (let at = message.start; at < end;) {
+      if (++this.#fieldCount > maxFields) throw this.bad(`has more than ${maxFields} fields`);
       // Waiting costs more than reading, so only wait for bytes that are not there yet.
       if (!this.#isAhead(at, end)) await this.#readAhead(at, Math.min(2 * maxVarint, end - at));
       const key = this.#varint(at, end), number = key.high * 2 ** 29 + (key.low >>> 3);
@@ -94,7 +95,7 @@ export class ProtoReader {
 
   /** Reads a string. */
   async text(field: Field): Promise<string> {
-    const { start, length } = this.#expect(field, "bytes"), offset = start - this.#start;
+    const { start, length } = this.#expect(field, "bytes"), offset = start - this.#windowStart;
     this.budget.spend(textBytes + 2 * length);
     const isAhead = offset >= 0 && offset + length <= this.#window.length;
     const bytes = isAhead
@@ -183,17 +184,17 @@ export class ProtoReader {
     throw this.bad(`has a ${field.kind} field where a ${kind} field is expected: damaged`);
   }
 
-  /** Whether the window has a key and a varint at `start`, or all bytes before `end`. */
+  /** Whether the window has a whole key and varint at `start`, or all bytes from there to `end`. */
   #isAhead(start: number, end: number): boolean {
-    return start >= this.#start &&
-      Math.min(start + 2 * maxVarint, end) <= this.#start + this.#window.length;
+    return start >= this.#windowStart &&
+      Math.min(start + 2 * maxVarint, end) <= this.#windowStart + this.#window.length;
   }
 
   /** Decodes a varint in the window. */
   #varint(start: number, end: number): Varint {
-    const last = Math.min(end - this.#start, this.#window.length);
-    const varint = this.#decode(this.#window, start - this.#start, last);
-    return { ...varint, end: this.#start + varint.end };
+    const last = Math.min(end - this.#windowStart, this.#window.length);
+    const varint = this.#decode(this.#window, start - this.#windowStart, last);
+    return { ...varint, end: this.#windowStart + varint.end };
   }
 
   /** Decodes a varint: seven bits per byte, lowest first; the top bit says that more follow. */
@@ -213,14 +214,12 @@ export class ProtoReader {
 
   /** Reads at least `length` bytes at `start`, unless the file ends before. */
   async #readAhead(start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const offset = start - this.#start;
-    if (offset < 0 || offset + length > this.#window.length) {
-      const size = Math.max(0, Math.min(windowBytes, this.source.size - start));
-      this.#window = await readBytes(this.source, start, size);
-      this.#start = start;
-      return this.#window;
-    }
-    return this.#window.subarray(offset);
+    const offset = start - this.#windowStart;
+    if (offset >= 0 && offset + length <= this.#window.length) return this.#window.subarray(offset);
+    const size = Math.max(0, Math.min(windowBytes, this.source.size - start));
+    this.#window = await readBytes(this.source, start, size);
+    this.#windowStart = start;
+    return this.#window;
   }
 }
 
@@ -231,15 +230,17 @@ function toSigned({ low, high }: { readonly low: number; readonly high: number }
 
 /** 64-bit integers, in memory that grows with them. */
 export class IntegerList {
+  /** The number of integers. */
   length = 0;
   #words = new Uint32Array(32);
 
-  /** Makes room for `count` more integers: exactly, if they are most of all. */
+  /** Makes room for `count` more integers: exactly that, unless doubling the memory gives more. */
   reserve(count: number): void {
     const length = this.length + count;
     if (2 * length > this.#words.length) this.#resize(Math.max(length, 2 * this.length));
   }
 
+  /** Adds an integer, as its lower and upper 32 bits. */
   push(low: number, high: number): void {
     if (2 * this.length === this.#words.length) this.#resize(2 * this.length);
     this.#words[2 * this.length] = low;
