@@ -14,13 +14,13 @@ import { elements, type Shape } from "../tensor.ts";
 import type { StoredTensor } from "./layout.ts";
 import { escapeText, formatShape } from "./io/quote.ts";
 
-/** The largest stored integer; −128 is not used. */
-export const MAX_STORED = 127;
+/** The largest stored integer. −128 is not used. */
+export const maxStored = 127;
 
-/** The least integer that the largest weight of a convolution's row can become. */
-const LEAST_TOP = 112;
+/** The least integer that the largest weight in a row of a convolution may become. */
+const leastTop = 112;
 
-/** Buckets of rounding errors of the same sign. */
+/** How finely {@linkcode balanceErrors} tells rounding errors from 0 to 0.5 apart. */
 const buckets = 64;
 
 /** The name of the tensor with a quantised tensor's scales. */
@@ -56,14 +56,14 @@ export function pairScales(
 }
 
 /**
- * Quantises weights, so that the value of largest magnitude in each row becomes ±127; in
- * convolutions, that of 112 to 127 which has the least squared error.
+ * Quantises whole rows of a weight. In a linear layer, the value of largest magnitude in each row
+ * becomes ±127. In a convolution it becomes ±112 to ±127, whichever has the least squared error. A
+ * convolution's values are rounded just as its 8-bit kernel rounds them, to even and by scales of 16
+ * significant bits, so the kernel gets the same integers and scales from the stored ones.
  *
  * @param name The tensor's name in error messages.
- * @param values The values of whole rows.
- * @param shape Their shape. With more than two axes they belong to a convolution, whose kernel rounds to
- * even, by scales of 16 significant bits: then rounding the stored values again gives the same integers
- * and scales.
+ * @param values The values of the rows.
+ * @param shape Their shape: of a convolution if it has more than two axes.
  * @throws {ArgumentError} When a value is not finite.
  */
 export function quantize(
@@ -71,41 +71,45 @@ export function quantize(
   values: Float32Array,
   shape: Shape,
 ): { stored: Int8Array<ArrayBuffer>; scale: Float32Array<ArrayBuffer> } {
-  const [rows] = shape, isConv = shape.length > 2, taps = isConv ? elements(shape.slice(2)) : 1;
+  const [rows] = shape, length = values.length / rows;
+  const isConv = shape.length > 2, taps = isConv ? elements(shape.slice(2)) : 1;
   const stored = new Int8Array(values.length), scale = new Float32Array(rows);
-  const length = values.length / rows, group = taps > 1 ? taps : length;
   for (let row = 0; row < rows; row++) {
     const from = row * length, to = from + length;
-    let maxMagnitude = 0;
-    for (let i = from; i < to; i++) {
-      if (!Number.isFinite(values[i])) {
-        throw new ArgumentError("quantize", `element ${i} of ${name}`, values[i], "finite");
-      }
-      maxMagnitude = Math.max(maxMagnitude, Math.abs(values[i]));
-    }
-    scale[row] = isConv
-      ? convScale(values.subarray(from, to), maxMagnitude)
-      : maxMagnitude / MAX_STORED;
+    const top = largestMagnitude(name, values, from, to);
+    scale[row] = isConv ? convScale(values.subarray(from, to), top) : top / maxStored;
     if (scale[row] === 0) continue; // all values are zero, or the scale underflows float32
     for (let i = from; i < to; i++) {
-      const nearest = isConv
-        ? nearestEven(values[i] / scale[row])
-        : Math.round(values[i] / scale[row]);
+      const quotient = values[i] / scale[row];
+      const nearest = isConv ? nearestEven(quotient) : Math.round(quotient);
       // A scale far below 2⁻¹²⁶ may be rounded down enough to give more than 127.
-      stored[i] = Math.min(Math.max(nearest, -MAX_STORED), MAX_STORED);
+      stored[i] = Math.min(Math.max(nearest, -maxStored), maxStored);
     }
-    for (let at = from; isConv && at < to; at += group) {
-      correct(stored.subarray(at, at + group), values.subarray(at, at + group), scale[row]);
+    if (!isConv) continue;
+    const group = taps > 1 ? taps : length;
+    for (let at = from; at < to; at += group) {
+      balanceErrors(stored.subarray(at, at + group), values.subarray(at, at + group), scale[row]);
     }
   }
   return { stored, scale };
 }
 
-/** The scale of a row of a convolution, as `weightStep` of the kernel chooses it. */
-function convScale(row: Float32Array, maxMagnitude: number): number {
+function largestMagnitude(name: string, values: Float32Array, from: number, to: number): number {
+  let largest = 0;
+  for (let i = from; i < to; i++) {
+    if (!Number.isFinite(values[i])) {
+      throw new ArgumentError("quantize", `element ${i} of ${name}`, values[i], "finite");
+    }
+    largest = Math.max(largest, Math.abs(values[i]));
+  }
+  return largest;
+}
+
+/** The scale of a convolution's row. Adds in the order of the kernel, `weightStep`, for the same bits. */
+function convScale(row: Float32Array, top: number): number {
   let best = 0, least = Infinity;
-  for (let integer = MAX_STORED; integer >= LEAST_TOP; integer--) {
-    const scale = round16(maxMagnitude / integer), sums = new Float32Array(4);
+  for (let integer = maxStored; integer >= leastTop; integer--) {
+    const scale = round16(top / integer), sums = new Float32Array(4);
     for (let i = 0; i < row.length; i++) {
       const quotient = Math.fround(row[i] / scale), off = quotient - nearestEven(quotient);
       sums[i % 4] += Math.fround(off * off);
@@ -117,26 +121,27 @@ function convScale(row: Float32Array, maxMagnitude: number): number {
 }
 
 /**
- * Rounds some weights the other way, so that their errors add up to 0, as the kernel does: those of an
- * input channel, whose pixels are similar, or of all channels if there is one pixel, because inputs are
- * often positive. Those in the middle of two integers are chosen, by buckets.
+ * Rounds some weights the other way, so that their errors add up to 0, as the kernel does. It is called
+ * with the weights of one input channel, whose pixels are similar, or for a kernel of one pixel with
+ * those of all channels, because inputs are often positive. Weights closest to the middle of two
+ * integers change first. They are found in buckets, which takes less time than sorting.
  */
-function correct(stored: Int8Array, values: Float32Array, scale: number): void {
+function balanceErrors(stored: Int8Array, values: Float32Array, scale: number): void {
   const errorOf = (i: number) => Math.fround(Math.fround(values[i] / scale) - stored[i]);
   let sum = 0;
   for (let i = 0; i < stored.length; i++) sum += errorOf(i);
   if (Math.abs(sum) < 0.5) return;
   const way = Math.sign(sum), counts = new Int32Array(buckets);
   const bucketOf = (i: number) => {
-    const off = errorOf(i) * way, isPossible = off > 0 && Math.abs(stored[i] + way) <= MAX_STORED;
-    return isPossible ? Math.min(buckets - 1, Math.floor(off * 128)) : -1;
+    const off = errorOf(i) * way, isPossible = off > 0 && Math.abs(stored[i] + way) <= maxStored;
+    return isPossible ? Math.min(buckets - 1, Math.floor(off * 2 * buckets)) : -1;
   };
   for (let i = 0; i < stored.length; i++) {
     const bucket = bucketOf(i);
     if (bucket >= 0) counts[bucket]++;
   }
-  // ties to even, as the kernel rounds
-  let missing = nearestEven(Math.abs(sum)), last = buckets, inLast = 0;
+  // Take the highest buckets, and of the last one only as many weights as are missing.
+  let missing = nearestEven(Math.abs(sum)), last = buckets, inLast = 0; // rounded as in the kernel
   while (missing > 0 && last > 0) {
     inLast = missing;
     missing -= counts[--last];
@@ -154,7 +159,7 @@ function round16(value: number): number {
   return new Float32Array(words.buffer)[0];
 }
 
-/** Rounds a quotient in float32 to the nearest integer, ties to even: a sum with 1.5 · 2²³ does. */
+/** Rounds a quotient in float32 to the nearest integer, ties to even: adding 1.5 · 2²³ does that. */
 function nearestEven(value: number): number {
   return Math.fround(Math.fround(value) + 12582912) - 12582912;
 }

@@ -8,7 +8,7 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { type FloatDType, isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
 import { compareFileOrder, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { shortNames } from "./names.ts";
-import { dequantize, MAX_STORED } from "./quantized.ts";
+import { dequantize, maxStored } from "./quantized.ts";
 import { type ByteSource, readBytes } from "./io/source.ts";
 import { escapeText } from "./io/quote.ts";
 
@@ -228,8 +228,8 @@ export class TensorFile implements WeightsFile {
     const { buffer } = await readBytes(this.#source, await offsetOf(tensor), span);
     const out = new Float32Array(dtype === "F32" ? 0 : count);
     const scale = this.#toFloats(tensor, dtype, buffer, count, out);
-    const large = scale.find((value) => becameInfinite(value, Math.fround(MAX_STORED * value)));
-    if (large !== undefined) throw this.#tooLarge(tensor, MAX_STORED * large);
+    const large = scale.find((value) => becameInfinite(value, Math.fround(maxStored * value)));
+    if (large !== undefined) throw this.#tooLarge(tensor, maxStored * large);
     return scale;
   }
 
