@@ -129,7 +129,7 @@ function layOutFile(
   return format === "pth" ? layOutPth(floats) : layOutOnnx(floats);
 }
 
-/** The type to store a tensor's elements as. */
+/** The type in which to store a tensor of this shape. */
 function storedType(shape: readonly number[], precision: StoredPrecision): "F32" | "F16" | "I8" {
   // Biases are small, and empty tensors have no rows to scale.
   return shape.length < 2 || elements(shape) === 0 ? "F32" : storedTypes[precision];

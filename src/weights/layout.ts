@@ -19,9 +19,9 @@ export interface WeightEntry {
   readonly name: string;
   /** The type of its stored elements. */
   readonly dtype: DType;
-  /** Its shape, outermost axis first; empty for a scalar. */
+  /** Its shape, outermost axis first. A scalar has none. */
   readonly shape: readonly number[];
-  /** Whether the file has integers and scales, which are read as floats. */
+  /** Whether the file stores integers and scales, which are read as floats. */
   readonly quantized?: true;
 }
 
@@ -29,9 +29,7 @@ export interface WeightEntry {
 export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   /** Number of elements. */
   readonly count: number;
-  /**
-   * Offset of the first element in bytes, from the start of the file or of the `deferred` storage.
-   */
+  /** The offset of the first element in bytes, in the `source` or in the `deferred` storage. */
   readonly start: number;
   /** The storage of the tensor, if its offset is unknown until it is read. */
   readonly deferred?: DeferredStorage;
@@ -43,11 +41,11 @@ export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   readonly isBig?: boolean;
   /** The scales of a quantised tensor's rows. */
   readonly scale?: StoredTensor;
-  /** The type of the file's integers, if the `source` makes floats of them. */
+  /** The type of the integers in the file, if the `source` converts them to floats. */
   readonly integers?: DType;
   /** A factor for every element of a float tensor. */
   readonly factor?: number;
-  /** The source of the elements, if they are not stored in the file as they are in memory. */
+  /** Where the elements are read from. Default: the file itself. */
   readonly source?: ByteSource;
 }
 
@@ -71,7 +69,7 @@ export function compareFileOrder(a: StoredTensor, b: StoredTensor): number {
   return (a.deferred?.rank ?? 0) - (b.deferred?.rank ?? 0) || a.start - b.start || a.span - b.span;
 }
 
-/** The limit of PyTorch. */
+/** The most axes that a tensor may have, as in PyTorch. */
 export const maxDimensions = 64;
 
 /**
@@ -153,8 +151,8 @@ export function isCount(value: unknown): value is number {
 const maxSharedBytes = 64 << 20;
 
 /**
- * Limits how often tensors share elements: with a stride of 0 (an expanded tensor), or as views of
- * one storage, a small file could claim tensors of any size.
+ * Limits how often tensors share elements. Otherwise a small file could claim tensors of any size, with
+ * a stride of 0 (an expanded tensor) or as views of one storage.
  */
 export class SharedElements {
   #bytes = 0;
@@ -165,8 +163,7 @@ export class SharedElements {
   /**
    * Counts a tensor.
    *
-   * @throws {FileError} When the tensors have more than four times as many bytes as the file, and
-   * 64 MiB.
+   * @throws {FileError} When all tensors have more bytes than four times the file's size plus 64 MiB.
    */
   add({ name, dtype, shape, count, strides }: StoredTensor): void {
     this.#bytes += count * itemSize(dtype);

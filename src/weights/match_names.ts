@@ -1,5 +1,5 @@
 /**
- * Weights under the names of a model, as a view of a file.
+ * Views of a file of weights: under other names, and without weight normalisation.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import { sharedPrefix } from "./names.ts";
 import { isWeight, type WeightsFile } from "./tensor_file.ts";
 
 /**
- * A view of a file for a model whose own names start with such prefixes, which were removed from
- * the file's. Closing it closes the file.
+ * A view of a file under the names that a model expects. It is needed if these start with a usual
+ * prefix of training tools: opening the file has removed that. Closing the view closes the file.
  */
 export function matchNames(file: WeightsFile, expected: Iterable<string>): WeightsFile {
   const prefix = sharedPrefix([...expected]);
@@ -20,7 +20,7 @@ export function matchNames(file: WeightsFile, expected: Iterable<string>): Weigh
 }
 
 /**
- * A view of a file with other names. Closing it closes the file.
+ * A view of a file under other names. Closing the view closes the file.
  *
  * @param rename Returns the new name, or undefined to leave the tensor out.
  */

@@ -1,37 +1,37 @@
 /**
- * The prefixes that training tools add to the names of weights.
+ * Removes the prefixes that training tools add to the names of weights.
  *
  * @module
  */
 
 /**
- * Usual ones of Lightning; of `torch.compile()`, and `DataParallel` or `AveragedModel`. More of them in a
- * row are not removed.
+ * Usual prefixes: of Lightning, of `torch.compile()` (`_orig_mod`), and of `DataParallel` or
+ * `AveragedModel` (`module`). At most eight of them in a row are removed.
  */
 const prefixes = /^((model|net|network|backbone|_orig_mod|module)\.){0,8}/;
 
 /**
- * What `torch.compile()` adds to the names of a compiled layer, anywhere in a name, and `DataParallel`
- * of the features of AlexNet and VGG, as in PyTorch's example for ImageNet.
+ * What tools add inside a name when they wrap a single layer: `torch.compile()` anywhere, and
+ * `DataParallel` around the features of AlexNet and VGG, as in PyTorch's example for ImageNet.
  */
 const wrappedLayer = /(?<=\.)_orig_mod\.|(?<=^features\.)module\./g;
 
-/** The weights of losses and metrics beside a network, such as `criterion.weight`. */
+/** The weights of losses and metrics that are saved beside a network, such as `criterion.weight`. */
 const measure = /^(criterion|(\w+_)?(loss|loss_fn|losses|metrics))\./;
 
-/** The averages of a network's weights beside it, such as `ema_model.fc.bias`. */
+/** Averages of a network's weights that are saved beside it, such as `ema_model.fc.bias`. */
 const average = /^(ema|ema_model|model_ema)\./;
 
 /**
  * Removes the prefixes that all weights of a file share, in any combination, such as
- * `module._orig_mod.`. Losses, metrics and averages need not share them, and are left out then:
- * `model.conv1.weight` and `criterion.weight` become `conv1.weight`. A file that would then have a name
- * twice keeps its names.
+ * `module._orig_mod.`. If only losses, metrics and averages lack them, these are left out: of
+ * `model.conv1.weight` and `criterion.weight`, only `conv1.weight` remains. A file keeps all its names
+ * if two of them would become the same.
  *
  * @param tensors The tensors by name.
  * @param isWeight Whether a tensor has weights. Others, such as `n_averaged` of an averaged model,
  * need not have the prefixes.
- * @returns The short names, by the full names and in their order.
+ * @returns The short names by the full names, in the order of the tensors.
  */
 export function shortNames<T>(
   tensors: ReadonlyMap<string, T>,
@@ -54,7 +54,7 @@ export function shortNames<T>(
     : new Map(full.map((name) => [name, name]));
 }
 
-/** Whether all averages end with names of weights. A layer may be called `ema`, too. */
+/** Whether every average has the name of a weight at its end. A layer may be called `ema`, too. */
 function areCopies(averages: readonly string[], own: readonly string[]): boolean {
   const known = new Set(own);
   return averages.every((name) =>
@@ -62,7 +62,7 @@ function areCopies(averages: readonly string[], own: readonly string[]): boolean
   );
 }
 
-/** The longest sequence of prefixes that all names start with, followed by something. */
+/** The longest sequence of prefixes that all names start with, and none consists of alone. */
 export function sharedPrefix(names: readonly string[]): string {
   let shared = prefixes.exec(names[0] ?? "")![0];
   while (shared && !names.every((name) => name.startsWith(shared) && name !== shared)) {

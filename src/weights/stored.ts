@@ -1,5 +1,6 @@
 /**
- * How weights can be stored. Apart from the code that writes them, so that the command starts fast.
+ * The formats and precisions that weights can be stored in. The code that writes them is elsewhere, so
+ * that the command can check its arguments without loading it.
  *
  * @module
  */
@@ -7,8 +8,8 @@
 import type { WeightsFormat } from "./tensor_file.ts";
 
 /**
- * The key of the checksum in a file's metadata. Other files have other bytes, so it is never copied to
- * them.
+ * The key of a file's checksum in its metadata. It is the checksum of these very bytes, so it is never
+ * copied to another file.
  */
 export const checksumKey = "file_crc32";
 

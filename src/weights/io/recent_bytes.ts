@@ -10,7 +10,7 @@ const smallestBlock = 1 << 8, largestBlock = 1 << 16;
 /** The memory of a segment besides its bytes, roughly. */
 const segmentBytes = 64;
 
-/** Adjacent bytes of the stream that lie in one block. */
+/** Successive bytes of the stream that are in one block. */
 interface Segment {
   /** The offset in the stream. */
   readonly start: number;
@@ -65,7 +65,7 @@ export class RecentBytes {
     this.#dropped = 0;
   }
 
-  /** Copies the bytes from `offset` as far as they are stored, and returns how many there were. */
+  /** Copies bytes from `offset` on, as far as they are stored, and returns their number. */
   fill(offset: number, into: Uint8Array): number {
     let filled = 0;
     for (let i = this.#find(offset); i < this.#segments.length && filled < into.length; i++) {

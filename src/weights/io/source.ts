@@ -13,7 +13,7 @@ export interface ByteSource {
   readonly name: string;
   /** The size in bytes; 4 GiB for a stream of unknown length. */
   readonly size: number;
-  /** Whether bytes should be read in order, because they are gone afterwards. */
+  /** Whether bytes should be read in order, because a stream drops most of them once they are read. */
   readonly forward?: boolean;
   /**
    * Fills `into` with the bytes that start at `offset`.
@@ -38,7 +38,7 @@ export interface ByteRange {
   readonly length: number;
 }
 
-/** The `size` of a stream of unknown length, and its limit: 4 GiB. */
+/** The `size` of a stream whose length is unknown, and the most that it may have: 4 GiB. */
 export const unknownSize = 2 ** 32;
 
 /**

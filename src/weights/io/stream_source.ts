@@ -13,10 +13,10 @@ import { type ByteSource, checkRange, needsRandomAccess, unknownSize } from "./s
 /** The first bytes stay in memory: format detection reads them, then the format's reader again. */
 const headBytes = 1 << 20;
 
-/** Skipped bytes may be needed later: this many are kept. */
+/** Skipped bytes may be needed later, so they are kept. A stream that skips more fails. */
 const maxSkippedBytes = 16 << 20;
 
-/** Reads up to 8 KiB are likely headers, which may be read again soon: 256 KiB of them are kept. */
+/** Reads of up to 8 KiB may be headers, which are read again soon: the last 256 KiB of them are kept. */
 const smallReadBytes = 1 << 13, maxRecentBytes = 1 << 18;
 
 /**
@@ -65,7 +65,7 @@ class StreamSource implements ByteSource {
   readonly #skipped = new RecentBytes();
   /** The most recent small reads. */
   readonly #recent = new RecentBytes();
-  /** The last read: concurrent reads run one after another. */
+  /** The last read that was requested. The next one waits for it. */
   #lastRead: Promise<unknown> = Promise.resolve();
   #open = true;
 
@@ -117,7 +117,7 @@ class StreamSource implements ByteSource {
     }
   }
 
-  /** Copies the bytes that were kept and returns their number. All others must be still to come. */
+  /** Copies the bytes that were kept, and returns their number. The rest must not have passed yet. */
   #copyKept(offset: number, into: Uint8Array): number {
     let filled = 0;
     for (let more = 1; more > 0 && filled < into.length; filled += more) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Up to so many bytes are decoded without a TextDecoder, which is faster. */
+/** ASCII of up to so many bytes is decoded without a TextDecoder, which is faster. */
 const maxShortText = 64;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -12,8 +12,8 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /**
  * Decodes text, by default as UTF-8.
  *
- * @param decoder For text that is not short ASCII.
- * @throws {TypeError} When it is not UTF-8.
+ * @param decoder Decodes what is not short ASCII.
+ * @throws {TypeError} When the text is not UTF-8.
  */
 export function decodeText(bytes: Uint8Array, decoder = utf8): string {
   const isShort = bytes.length <= maxShortText && bytes.every((byte) => byte < 0x80);

@@ -138,9 +138,8 @@ function readEntries(bytes: Uint8Array, offset: number, file: string): Entry[] {
 /** The reason why an entry cannot be read in place; undefined if it can. */
 export function unsupportedReason(flags: number, method: number): string | undefined {
   if (flags & 1) return "is encrypted";
-  return method === 0
-    ? undefined
-    : "is compressed, which torch.save() never does: save it again with torch.save()";
+  if (method === 0) return undefined;
+  return "is compressed, which torch.save() never does: save it again with torch.save()";
 }
 
 /** Finds the directory, and the end record after it. */

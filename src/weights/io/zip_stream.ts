@@ -13,7 +13,7 @@ import { localSignature, unsupportedReason } from "./zip.ts";
 
 const descriptorSignature = 0x08074b50;
 
-/** Entries of unknown length are searched for their end only up to this size. */
+/** The end of an entry of unknown length is searched within so many bytes. */
 const maxSearchBytes = 1 << 12;
 
 /** An entry of the archive, and the range of its contents. */
@@ -21,9 +21,7 @@ interface ZipEntry extends ByteRange {
   readonly name: string;
 }
 
-/**
- * Looks up the length of an entry whose header does not have it; undefined to search for its end.
- */
+/** Returns the length of an entry, from its name and offset; undefined if it is not known. */
 type LengthLookup = (name: string, start: number) => Promise<number | undefined>;
 
 /** Iterates over the entries of an archive. */
@@ -91,7 +89,7 @@ export class ZipStream {
   }
 }
 
-/** 16 or 24 if there is a data descriptor that states this length, otherwise 0. */
+/** The size of a data descriptor that states this length, 16 or 24 bytes; 0 if there is none. */
 function descriptorSize(bytes: DataView, at: number, length: number): number {
   if (bytes.getUint32(at, true) !== descriptorSignature) return 0;
   if (bytes.getBigUint64(at + 8, true) === BigInt(length)) return 24;

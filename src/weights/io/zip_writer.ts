@@ -15,7 +15,7 @@ export interface EntryToWrite {
   readonly content: Uint8Array<ArrayBuffer> | ElementsPart;
 }
 
-/** Version 2.0, no flags, method "stored", midnight of 1980-01-01. */
+/** The version 2.0, no flags, the method "stored", the time 0:00 and the date 1980-01-01. */
 const commonFields = [20, 0, 0, 0, 0x21].map((value) => littleEndian(value, 2));
 
 /**
@@ -79,7 +79,7 @@ function checksumPart(content: EntryToWrite["content"]): Part {
     : { kind: "checksum", tensor: content.tensor, length: 4 };
 }
 
-/** An extra field without meaning, "FB" as in PyTorch, that ends at a multiple of the alignment. */
+/** An extra field that only fills the space up to an aligned offset; "FB", as in PyTorch. */
 function paddingField(start: number, alignment: number): Uint8Array<ArrayBuffer> {
   let length = (alignment - start % alignment) % alignment;
   while (length < 4) length += alignment; // room for the field's own header

@@ -23,7 +23,7 @@ import { type StorageView, TorchHost, type TorchStorage } from "./torch_objects.
 const magic = 0x1950a86a20f9469cfc6cn;
 const version = 1001;
 
-/** Enough for most models; each further attempt reads 16 times as much. */
+/** Enough for most models. Each further attempt reads 16 times as much. */
 const firstReadBytes = 64 << 10;
 
 /** The contents of the five pickles. */
@@ -99,7 +99,7 @@ function parsePickles(bytes: Uint8Array, file: string): Pickles {
   return { value, host, storageKeys: keys.items, end };
 }
 
-/** Locates the storages. Each one starts with its number of elements. */
+/** Locates the storages, each of which starts with its number of elements. */
 async function locateStorages(
   source: ByteSource,
   { host, storageKeys, end }: Pickles,

@@ -71,7 +71,7 @@ export class PickleBytes {
       this.take(256);
       throw damagedPickle(this.file, "has an unterminated name");
     }
-    const text = this.#decode(this.#slice(length)); // of known names, only one copy is kept
+    const text = this.#decode(this.#slice(length)); // not counted: of each name, one copy is kept
     this.take(1);
     return text;
   }
@@ -79,7 +79,7 @@ export class PickleBytes {
   /** Reads a little-endian integer in two's complement, as a number if that is exact. */
   long(length: number): number | bigint | Opaque {
     const bytes = this.#slice(length);
-    if (length > maxLongBytes) return opaque; // no size or key
+    if (length > maxLongBytes) return opaque;
     this.budget.spend(cost.number + length);
     const extended = new Uint8Array(maxLongBytes).fill(bytes[length - 1] & 0x80 ? 0xff : 0);
     extended.set(bytes);
@@ -89,7 +89,7 @@ export class PickleBytes {
   }
 }
 
-/** The error of a pickle that no program writes. */
+/** The error for a pickle that no program writes. */
 export function damagedPickle(file: string, what: string): FileError {
   return new FileError(file, `the pickle ${what}: damaged`);
 }

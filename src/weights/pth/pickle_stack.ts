@@ -9,13 +9,13 @@ import type { DescriptionBudget } from "../io/description_budget.ts";
 import { damagedPickle } from "./pickle_bytes.ts";
 import { cost, Opaque, type Value } from "./pickle_values.ts";
 
-/** A stack of values with marks, and numbered copies of values. */
+/** A stack of values with marks, and a memo of numbered values. */
 export class PickleStack {
   readonly #values: Value[] = [];
   readonly #marks: number[] = [];
-  /** Memo entries in the order of their numbers, as Python assigns them. */
+  /** The memo entries 0, 1, 2, …: Python numbers them in this order. */
   readonly #memo: Value[] = [];
-  /** All other memo entries. */
+  /** Memo entries with other numbers. */
   readonly #sparseMemo = new Map<number, Value>();
   readonly #budget: DescriptionBudget;
   readonly #file: string;

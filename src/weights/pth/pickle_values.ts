@@ -9,6 +9,7 @@ export class Tuple {
   constructor(readonly items: readonly Value[]) {}
 }
 
+/** The empty tuple, which most pickles use many times. */
 export const emptyTuple = new Tuple([]);
 
 /** A Python list. */
@@ -38,7 +39,7 @@ export class Dict {
     return this.#map ?? noItems;
   }
 
-  /** Sets an item. The map is created here: most dicts in a state dict stay empty. */
+  /** Sets an item. The map is created only here, because most dicts in a state dict stay empty. */
   set(key: Value, value: Value): void {
     if (typeof key === "string") (this.#map ??= new Map()).set(key, value);
   }
@@ -51,7 +52,7 @@ export class Opaque {
   readonly kind = "opaque";
 }
 
-/** All opaque values are one. */
+/** The only opaque value. */
 export const opaque = new Opaque();
 
 /** The name of a Python class or function. */
@@ -62,7 +63,7 @@ export class Global {
 /** A value in a pickle. An `object` was created by the host, or is one of the classes above. */
 export type Value = null | boolean | number | bigint | string | object;
 
-/** The memory that values take in V8, in bytes, with what their containers allocate ahead. */
+/** The memory that values take in V8, in bytes, including what containers allocate in advance. */
 export const cost = {
   number: 16,
   text: 32,
@@ -77,12 +78,12 @@ export const cost = {
   object: 64,
 } as const;
 
-/** Names have far fewer characters. */
+/** The most characters of a name that costs nothing to compare. Real names have far fewer. */
 export const maxNameLength = 1000;
 
 /**
- * What a key costs whenever it is used, in bytes: long ones may be compared with others of the same
- * length, character by character, and a pickle can use them any number of times.
+ * What each use of a key counts against the budget, in bytes. A map may compare long keys character by
+ * character, and a pickle can use one key any number of times.
  */
 export function keyCost(key: Value): number {
   return typeof key === "string" && key.length > maxNameLength ? key.length : 0;

@@ -1,6 +1,7 @@
 /**
- * Opens the `.pth` formats of PyTorch. The one of PyTorch 1.6 and later can be read from a stream: its
- * first entry is the pickle, which states the sizes of the storages; these follow, ordered by key.
+ * Opens the `.pth` formats of PyTorch. Both can be read from a stream: in the zip archives of PyTorch
+ * 1.6 and later, the first entry is the pickle, which states the sizes of the storages. These follow,
+ * sorted by key.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`).
  *
@@ -20,7 +21,7 @@ import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { ZipStream } from "../io/zip_stream.ts";
 
-/** `torch.save()` writes about five. */
+/** The most entries besides storages. `torch.save()` writes about five. */
 const maxOtherEntries = 100;
 
 /** The pickle must be within the first MiB, which a stream keeps in memory. */
@@ -30,8 +31,8 @@ const maxStreamedPickleBytes = 1 << 19;
  * Opens a file that `torch.save()` wrote.
  *
  * @param isArchive Whether the file is a zip archive, as since PyTorch 1.6.
- * @throws {FileError} When it is another file, is damaged, contains more than weights, or must be read
- * in order but has its entries in another one than `torch.save()` writes.
+ * @throws {FileError} When it is another file, is damaged, contains more than weights, or is a stream
+ * whose entries are not in the order of `torch.save()`.
  */
 export async function openPth(source: ByteSource, isArchive: boolean): Promise<TensorFile> {
   if (!isArchive) return await openLegacyPth(source);

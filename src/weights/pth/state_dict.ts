@@ -18,7 +18,7 @@ const wrapperKeys = ["state_dict", "model", "model_state_dict"];
 /** The limits of the search for a nested state dict. */
 const maxDepth = 8, maxDicts = 10_000;
 
-/** Error messages name at most so many state dicts. */
+/** The most state dicts that an error message names. */
 const maxNames = 4;
 
 /**
@@ -65,7 +65,7 @@ function findTensors(value: Value, file: string): [string, TorchTensor][] {
   const own = isStateDict(value) ? namedTensors(value) : [], nested = nestedStateDicts(value);
   if (nested.size === 1) {
     const [[dict]] = nested, tensors = namedTensors(dict);
-    if (tensors.length > own.length) return tensors; // beside means, or a history of losses
+    if (tensors.length > own.length) return tensors; // its own are means, or a history of losses
   }
   if (own.length > 0) return own;
   if (nested.size > 1) {
@@ -93,14 +93,14 @@ function namedTensors(dict: Dict): [string, TorchTensor][] {
   return tensors;
 }
 
-/** Whether a dict has floats: more than a single one, such as a loss, and not only a random state. */
+/** Whether a dict has a tensor of floats with axes: not only a loss, or the state of a generator. */
 function isStateDict(dict: Dict): boolean {
   return namedTensors(dict).some(([, { dtype, size }]) =>
     isFloat(dtype) && !(size instanceof Tuple && !size.items.length)
   );
 }
 
-/** Whether a dict is the state of an optimizer, whose tensors are no weights. */
+/** Whether a dict is the state of an optimiser, whose tensors are no weights. */
 function isOptimizer(dict: Dict): boolean {
   return dict.map.has("state") && dict.map.has("param_groups");
 }

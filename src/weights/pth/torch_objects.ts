@@ -96,7 +96,7 @@ const dtypes = new Map<string, DType>([
   ["torch.complex128", "C128"],
 ]);
 
-/** The names that a pickle may call. */
+/** The names that a pickle may call to make tensors and sizes. */
 const callables = new Set([
   "torch.Size",
   "torch.nn.parameter.Parameter",
@@ -108,7 +108,7 @@ const callables = new Set([
   "torch._tensor._rebuild_from_type_v2",
 ]);
 
-/** The host of a pickle that `torch.save()` wrote. */
+/** Implements the names in a pickle that `torch.save()` wrote. */
 export class TorchHost implements PickleHost {
   /** Every storage that the pickle has mentioned so far, by key. */
   readonly storages = new Map<string, TorchStorage>();
@@ -197,7 +197,7 @@ export class TorchHost implements PickleHost {
    * OrderedDict([[key, value], …]).
    */
   #dict(args: readonly Value[]): Dict {
-    // A pickle can pass the same arguments any number of times: what is skipped counts, too.
+    // Skipped arguments count, too: a pickle can pass the same ones any number of times.
     this.budget.spend(cost.dict + cost.item * args.length);
     const dict = new Dict();
     for (const arg of args) {

@@ -1,6 +1,6 @@
 /**
- * Opens the `.pth` format of PyTorch 1.6 and later: a zip archive with a pickle and one entry per
- * storage.
+ * Opens the `.pth` format of PyTorch 1.6 and later, if it is not a stream: a zip archive with a pickle
+ * and an entry for each storage.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`, `_load`).
  *
