@@ -1,5 +1,5 @@
 /**
- * Constant folding for ONNX graphs: replaces nodes that only hold, create or rename a tensor.
+ * Constant folding for ONNX graphs: replaces nodes that only hold, create, rename or quantise a tensor.
  *
  * @module
  */
@@ -19,19 +19,19 @@ import { foldQuantization, quantizeOps } from "./quantization.ts";
 import { escapeText } from "../io/quote.ts";
 
 /**
- * The total size of all ConstantOfShape tensors, which take no space in the file. It is a little
- * more than the 244 MB of AlexNet.
+ * The most bytes of all ConstantOfShape tensors, which take no space in the file: a little more than the
+ * 244 MB of AlexNet.
  */
 export const maxConstantBytes = 1 << 28;
 
-/** The elements of constants up to this length are kept as numbers. */
+/** The most elements of a ConstantOfShape tensor that are kept as numbers. */
 const maxNumbers = 64;
 
 /** TensorProto.DataType.FLOAT */
-const FLOAT = 1;
+const floatType = 1;
 
 /**
- * Removes constant nodes from a graph and adds their tensors to the graph's own.
+ * Replaces the constant nodes of a graph by tensors.
  *
  * @throws {FileError} When two tensors share a name, or the constants are too large.
  */
@@ -75,7 +75,7 @@ async function foldNode(
 ): Promise<OnnxTensor | undefined> {
   const tensor = tensors.get(input);
   // Tensors are read as float32 whatever their type, so a cast to float changes nothing.
-  const isRenamed = op === "Identity" || op === "Cast" && attributes.get("to") === FLOAT &&
+  const isRenamed = op === "Identity" || op === "Cast" && attributes.get("to") === floatType &&
       tensor !== undefined && isFloat(tensor.dtype);
   if (isRenamed) return tensor && { ...tensor, name };
   const [first] = attributes;

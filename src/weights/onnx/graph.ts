@@ -25,12 +25,12 @@ export interface OnnxNode {
   /** An empty name stands for an omitted input. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Whether it belongs to a branch of If, and may not be computed. */
+  /** Whether it belongs to a branch of If, so that it may never run. */
   readonly isBranch?: boolean;
   readonly attributes: ReadonlyMap<string, OnnxValue>;
 }
 
-/** The memory of the parts of a graph, in bytes. */
+/** What the parts of a graph count against the budget: their memory in bytes. */
 const cost = { node: 600, attribute: 200, port: 200 } as const;
 
 /** An input or output of the graph. */
@@ -53,17 +53,17 @@ export interface OnnxGraph {
   readonly metadata: Map<string, string>;
   /** The version of the standard operations. */
   readonly opset: number;
-  /** The tensors that quantised ones consist of: integers, scales and zero points. */
+  /** The names of tensors that are parts of quantised ones: integers, scales and zero points. */
   readonly parts: Set<string>;
 }
 
-/** The version of files that name none: the oldest that all tools still read. */
+/** The version if a file names none: the oldest that all tools still read. */
 const defaultOpset = 7;
 
 /**
  * Reads a ModelProto, except for the elements of its tensors.
  *
- * @throws {FileError} When it is damaged, or its tensors are stored in other files.
+ * @throws {FileError} When it is damaged, has sparse tensors, or lacks a file with external data.
  */
 export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
   const graph: OnnxGraph = {
@@ -100,6 +100,7 @@ async function readOpset(reader: ProtoReader, range: ByteRange): Promise<number 
   return domain === "" || domain === "ai.onnx" ? version : undefined;
 }
 
+/** Reads a field of a GraphProto into the graph. Those without a use here are skipped. */
 async function readPart(
   reader: ProtoReader,
   field: Field,
@@ -155,9 +156,10 @@ async function readNode(
   return { op, name, domain, inputs, outputs, attributes: attributes ?? noAttributes };
 }
 
-/** The default value, which a file may omit, by AttributeProto.AttributeType. */
+/** The values that a file may omit, by AttributeProto.AttributeType. */
 const emptyValues: Readonly<Record<number, OnnxValue>> = { 1: 0, 2: 0, 3: "", 6: [], 7: [] };
 
+/** Reads an AttributeProto. If it is a branch of If, returns the names of the branch's outputs. */
 async function readAttribute(
   reader: ProtoReader,
   range: ByteRange,
@@ -217,7 +219,7 @@ async function readPort(reader: ProtoReader, range: ByteRange): Promise<OnnxPort
   return { name, type, shape };
 }
 
-/** The fields at a path of field numbers. */
+/** The fields at a path of field numbers inside other fields. */
 async function* nestedFields(
   reader: ProtoReader,
   fields: Iterable<Field> | AsyncIterable<Field>,

@@ -1,5 +1,5 @@
 /**
- * Quantised tensors of ONNX files: QuantizeLinear and DequantizeLinear of what is stored.
+ * Folds QuantizeLinear and DequantizeLinear of the tensors in an ONNX file.
  *
  * Source: https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html
  *
@@ -22,10 +22,10 @@ import {
   smallIntegersOf,
 } from "./tensor.ts";
 
-/** The names of the operations. */
+/** The names of both operations. */
 export const quantizeOps: readonly string[] = ["QuantizeLinear", "DequantizeLinear"];
 
-/** The least and the largest integer of each type that activations are rounded to. */
+/** The least and the largest integer of each type that QuantizeLinear may round to. */
 export const integerRanges: ReadonlyMap<DType, readonly [low: number, high: number]> = new Map<
   DType,
   readonly [number, number]
@@ -34,10 +34,10 @@ export const integerRanges: ReadonlyMap<DType, readonly [low: number, high: numb
   ["I8", [-128, 127]],
 ]);
 
-/** The types of integers that stand for floats in a file. */
+/** The types of integers that DequantizeLinear may read. */
 const integerTypes: readonly DType[] = ["U8", "I8", "U16", "I16", "I32"];
 
-/** The type of integers that a tensor of zero points has, by TensorProto.DataType. */
+/** The types that the attribute `output_dtype` may name, by TensorProto.DataType. */
 const outputTypes: ReadonlyMap<unknown, DType> = new Map<unknown, DType>([[2, "U8"], [3, "I8"]]);
 
 /** Creates an error that names a node, or its output. */
@@ -47,10 +47,10 @@ function nodeError(reader: ProtoReader, node: OnnxNode, reason: string): FileErr
 }
 
 /**
- * Computes QuantizeLinear or DequantizeLinear of a tensor: a tensor whose elements are computed when
- * they are read. Undefined if the scales or zero points are not tensors, too.
+ * Returns the tensor that QuantizeLinear or DequantizeLinear makes of one in the file. Its elements are
+ * computed when they are read. Undefined if an input is not constant.
  *
- * @param known The scales that were read already, by the names of their tensors.
+ * @param known The scales that were read before, by the names of their tensors.
  * @throws {FileError} When the scales or zero points do not fit the tensor.
  */
 export async function foldQuantization(
@@ -63,17 +63,17 @@ export async function foldQuantization(
   const x = tensors.get(xName), scale = tensors.get(scaleName), zero = tensors.get(zeroName);
   if (!x || !scale || zeroName !== "" && !zero) return undefined;
   const bad = (reason: string) => nodeError(reader, node, reason);
-  const isQuantized = op === "QuantizeLinear";
-  const dtype = isQuantized ? zero?.dtype ?? outputType(node) : x.dtype;
-  const isKnown = isQuantized
+  const quantizes = op === "QuantizeLinear";
+  const dtype = quantizes ? zero?.dtype ?? outputType(node) : x.dtype;
+  const isKnown = quantizes
     ? isFloat(x.dtype) && integerRanges.has(dtype)
     : integerTypes.includes(dtype);
   if (!isKnown) {
-    const types = isQuantized ? `${x.dtype} to ${dtype}` : `from ${dtype}`;
+    const types = quantizes ? `${x.dtype} to ${dtype}` : `from ${dtype}`;
     throw bad(`it converts ${types}: not supported`);
   }
-  // Each rounding is a layer of sources.
-  if (isQuantized && x.computedFrom) throw bad("it rounds integers again: not supported");
+  // Each rounding adds a source that reads from another one. A file may not stack any number of them.
+  if (quantizes && x.computedFrom) throw bad("it rounds integers again: not supported");
   const axis = axisOf(node, x.shape, scale, bad);
   const scales = known.get(scaleName) ?? await readScales(reader, scale, bad);
   known.set(scaleName, scales);
@@ -83,22 +83,23 @@ export async function foldQuantization(
     throw bad("its zero point must be 0 for I32: damaged");
   }
   const quantization = { dtype, scales, zeros, axis };
-  const source = x.source ?? reader.source, bytes = isQuantized ? itemSize(dtype) : 4;
+  const source = x.source ?? reader.source, bytes = quantizes ? itemSize(dtype) : 4;
   const { count, start, shape } = x, span = count * bytes;
-  const made = {
+  const folded = {
     name,
-    dtype: isQuantized ? dtype : "F32" as const,
+    dtype: quantizes ? dtype : "F32" as const,
     shape,
     count,
     start,
     span,
-    source: new ConvertedSource(x, source, quantization, isQuantized),
+    source: new ConvertedSource(x, source, quantization, quantizes),
     computedFrom: x.computedFrom ?? xName,
   };
-  if (isQuantized) return made;
-  return { ...made, quantization, integers: dtype, numbers: await readNumbers(reader, made) };
+  if (quantizes) return folded;
+  return { ...folded, quantization, integers: dtype, numbers: await readNumbers(reader, folded) };
 }
 
+/** The type that QuantizeLinear rounds to if it has no zero points, which would have the same type. */
 function outputType({ attributes }: OnnxNode): DType {
   const type = attributes.get("output_dtype") ?? 0;
   return type === 0 ? "U8" : outputTypes.get(type) ?? "F32";
@@ -159,33 +160,36 @@ async function readZeros(
   return integersOf(dtype, (await readBytes(source, start, span)).buffer) ?? [];
 }
 
-/** The elements of a contiguous tensor after QuantizeLinear or DequantizeLinear, from its `start` on. */
+/**
+ * The elements that QuantizeLinear or DequantizeLinear makes of a contiguous tensor. They begin at the
+ * tensor's own offset, so that tensors stay in the order of the file.
+ */
 class ConvertedSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #tensor: StoredTensor;
   readonly #source: ByteSource;
   readonly #quantization: Quantization;
-  readonly #rounds: boolean;
+  readonly #quantizes: boolean;
 
-  constructor(tensor: StoredTensor, source: ByteSource, by: Quantization, rounds: boolean) {
+  constructor(tensor: StoredTensor, source: ByteSource, by: Quantization, quantizes: boolean) {
     this.name = source.name;
-    this.size = tensor.start + tensor.count * (rounds ? itemSize(by.dtype) : 4);
+    this.size = tensor.start + tensor.count * (quantizes ? itemSize(by.dtype) : 4);
     this.#tensor = tensor;
     this.#source = source;
     this.#quantization = by;
-    this.#rounds = rounds;
+    this.#quantizes = quantizes;
   }
 
   async read(offset: number, into: Uint8Array<ArrayBuffer>): Promise<void> {
     const { dtype, start, shape } = this.#tensor, { scales, zeros, axis } = this.#quantization;
-    const to = this.#rounds ? this.#quantization.dtype : "F32", bytes = itemSize(dtype);
+    const to = this.#quantizes ? this.#quantization.dtype : "F32", bytes = itemSize(dtype);
     const count = into.length / itemSize(to), first = (offset - start) / itemSize(to);
     const raw = await readBytes(this.#source, start + first * bytes, count * bytes);
     const inner = elements(shape.slice(axis + 1));
     const channel = (i: number) =>
       scales.length === 1 ? 0 : Math.floor((first + i) / inner) % scales.length;
-    if (!this.#rounds) {
+    if (!this.#quantizes) {
       const values = new Float32Array(count), integers = smallIntegersOf(dtype, raw.buffer);
       for (let i = 0; i < count; i++) {
         const c = channel(i);

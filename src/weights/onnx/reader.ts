@@ -24,11 +24,11 @@ export type ParameterMapping = StoredParameter | NumberParameter;
 export interface StoredParameter {
   /** The tensor's name in the file. */
   readonly tensor: string;
-  /** The tensor itself, if it is not in the file. Other files lack it. */
+  /** The tensor itself, if the import of the graph computed it. */
   readonly computed?: OnnxTensor;
   /** The parameter's shape, which has as many elements as the tensor. */
   readonly shape: readonly number[];
-  /** The strides of the parameter's axes in the tensor, in elements. Default: contiguous. */
+  /** The strides of the parameter's axes in the tensor, in elements. Default: row-major order. */
   readonly strides?: readonly number[];
   /** A factor for every element. */
   readonly factor?: number;
@@ -36,7 +36,7 @@ export interface StoredParameter {
   readonly isReciprocal?: boolean;
 }
 
-/** A parameter that the graph computes. */
+/** A parameter that is not in the file, because the graph computes it. */
 export interface NumberParameter {
   /** The parameter's shape. */
   readonly shape: readonly number[];
@@ -59,7 +59,7 @@ export class OnnxFile extends TensorFile {
     this.#files.close();
   }
 
-  /** Bytes of all tensors. */
+  /** The bytes of all tensors. */
   get storedBytes(): number {
     return [...this.graph.tensors.values()].reduce((sum, { span }) => sum + span, 0);
   }
@@ -114,8 +114,8 @@ export class OnnxFile extends TensorFile {
 }
 
 /**
- * The tensors of a graph, without those that quantised ones consist of. Quantised ones are called as
- * before they were quantised, as far as that is known: onnxruntime appends "_quantized".
+ * The tensors of a graph, without those that are only parts of quantised ones. A quantised tensor gets
+ * back the name that it had before, if no other has it: onnxruntime appends "_quantized".
  */
 function weightsOf({ tensors, parts, nodes, outputs }: OnnxGraph): Map<string, OnnxTensor> {
   if (parts.size === 0) return tensors;
@@ -133,7 +133,7 @@ function weightsOf({ tensors, parts, nodes, outputs }: OnnxGraph): Map<string, O
   return weights;
 }
 
-/** Creates the tensor of a parameter that the graph computes. */
+/** Creates the tensor of a parameter from its numbers. */
 function numberTensor(name: string, { shape, numbers }: NumberParameter): StoredTensor {
   if (numbers.length !== 1) return tensorFromNumbers(name, "F32", shape, numbers);
   const count = elements(shape), span = 4 * count;

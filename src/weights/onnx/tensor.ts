@@ -19,23 +19,23 @@ import { escapeText } from "../io/quote.ts";
 export interface Quantization {
   /** The type of the integers. */
   readonly dtype: DType;
-  /** One for all integers, or one for each index of an axis. */
+  /** One scale for all integers, or one for each index of the axis. */
   readonly scales: Float32Array;
-  /** As many as there are scales. */
+  /** The zero points, one for each scale. */
   readonly zeros: readonly number[];
-  /** The axis of several scales. */
+  /** The axis that the scales belong to, if there are several. */
   readonly axis: number;
 }
 
-/** A tensor with its position, and its value if that is short. */
+/** A tensor with its place in the file, and its elements if they are few. */
 export interface OnnxTensor extends StoredTensor {
   /** The elements, if they are a few integers (a shape) or floats (the scales of a resize). */
   readonly numbers?: readonly number[];
-  /** How its elements are stored, if they are floats that the file has as integers. */
+  /** How the integers in the file stand for its elements, if the file is quantised. */
   readonly quantization?: Quantization;
-  /** Whether it is not in the file, but computed from the file's tensors. */
+  /** Whether the import of the graph computed it: the file has no tensor of its name. */
   readonly isComputed?: true;
-  /** The name of the stored tensor that it was computed from. */
+  /** The name of the tensor in the file that it quantises or dequantises. */
   readonly computedFrom?: string;
 }
 
@@ -86,7 +86,7 @@ interface TensorFields {
 /**
  * Reads a TensorProto.
  *
- * @throws {FileError} When elements are missing, or stored in another file.
+ * @throws {FileError} When it is damaged, of an unsupported kind, or in a file that cannot be opened.
  */
 export async function readTensor(
   reader: ProtoReader,
@@ -123,7 +123,7 @@ async function readField(reader: ProtoReader, field: Field, fields: TensorFields
   } else if (number === 14) fields.isExternal = reader.integer(field) === 1;
 }
 
-/** Locates a tensor whose elements are in another file. */
+/** Locates the elements of a tensor in another file, which it opens. */
 async function locateExternal(
   reader: ProtoReader,
   { name, external }: TensorFields,
@@ -171,7 +171,7 @@ async function toStoredTensor(reader: ProtoReader, fields: TensorFields): Promis
   return { name, dtype, shape, count, start, span, source };
 }
 
-/** Creates a tensor from numbers, for a node that holds or creates one. */
+/** Creates a tensor that is not in the file, from its elements. */
 export function tensorFromNumbers(
   name: string,
   dtype: "F32" | "I64",
@@ -241,7 +241,7 @@ export function smallIntegersOf(dtype: DType, buffer: ArrayBuffer) {
   }
 }
 
-/** A source that repeats one element. Reads must start at an element. */
+/** A source that repeats one element. Each read must start at the beginning of an element. */
 export function repeatingSource(element: Uint8Array, size: number): ByteSource {
   return {
     name: "a constant",
