@@ -38,7 +38,7 @@ export interface FetchFileOptions {
 /** The longest wait that a server may ask for. */
 const maxRetryDelayMs = 60_000;
 
-/** An attempt that downloads less than 1 MiB counts as failed. */
+/** An attempt makes progress if it downloads at least 1 MiB. */
 const minProgressBytes = 2 ** 20;
 
 /** The default limit of a file of unknown size: 8 GiB. */
@@ -101,7 +101,7 @@ async function fetchInto(
     const wrong = mismatch(digest, actual);
     if (!wrong) return actual;
     await file.truncate(0);
-    // A resumed download may mix two versions of the file. A download in one piece cannot.
+    // A resumed download may mix two versions of the file, so start over once.
     if (isRetry || (startSize === 0 && attempts === 1)) {
       throw new WrongFileError(name, `is not the expected file: ${wrong}`);
     }
@@ -181,7 +181,7 @@ async function fetchRest(
   }
 }
 
-/** Writes a response body to the file: from the offset `start` on, of `total` bytes if that is known. */
+/** Writes a response body to the file, from the offset `start` on. */
 async function writeAll(
   name: string,
   file: Deno.FsFile,
@@ -208,7 +208,7 @@ async function writeAll(
 /** The server has another file, so a retry is pointless. */
 class WrongFileError extends FileError {}
 
-/** The offset at which a response starts, and the size of the whole file, if the headers tell. */
+/** The offset of a response's first byte, and the size of the whole file, if the headers tell. */
 function contentRange(response: Response): { start?: number; total?: number } {
   if (response.status !== 206) return { start: 0, total: contentLength(response) };
   const range = response.headers.get("content-range") ?? "";
@@ -219,7 +219,7 @@ function contentRange(response: Response): { start?: number; total?: number } {
   };
 }
 
-/** Whether a response is a page, as networks send that ask to log in. No weights are. */
+/** Whether a response is a web page: no weights, but perhaps one of a network that asks to log in. */
 function isPage({ headers }: Response): boolean {
   return /^text\/html\b/i.test(headers.get("content-type") ?? "");
 }
@@ -240,7 +240,7 @@ function finalError(error: FileError, size: number): FileError {
   return new FileError(error.file, error.reason + hint, { cause: error });
 }
 
-/** Milliseconds before the next attempt: as long as the server asks for, or the backoff. */
+/** Milliseconds before the next attempt: the backoff, or longer if the server asks for it. */
 function retryDelay(error: FileError, backoff: number): number {
   const retryAfter = error instanceof HttpError
     ? Number(error.headers.get("retry-after")) * 1000

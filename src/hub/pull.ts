@@ -57,7 +57,7 @@ const optionNames =
   "precision url mirror sha256 onConvert onWait signal stallMs retries backoffMs onProgress onRetry"
     .split(" ");
 
-/** The limit of a file in the catalogue whose size is unknown: 1 GiB. The largest has 575 MB. */
+/** The most bytes of an entry whose size is unknown: 1 GiB. The largest file has 575 MB. */
 const maxEntryBytes = 2 ** 30;
 
 /**
@@ -100,7 +100,7 @@ export async function pull(
   const download = `${folder}/${entry.name}-${digest.digits.slice(0, 16)}.part`;
   const onDamage = () => options.onRetry?.("the cached file is damaged");
   if (await wasMadeFrom(digest, path, onDamage)) {
-    // The cache may be read-only.
+    // In a read-only cache, leftovers stay.
     await removeLeftovers(path, download, lockPath(folder, entry.name)).catch(() => {});
     return { path, cached: true };
   }
@@ -110,9 +110,9 @@ export async function pull(
       await removeTemporary(folder, entry.name);
       if (await wasMadeFrom(digest, path)) return { path, cached: true };
       const digits = await fetchFile(url, download, { ...options, ...limits, digest });
-      const source = { source: redactUrl(url), [digestKeys[digest.kind]]: digits };
+      const origin = { source: redactUrl(url), [digestKeys[digest.kind]]: digits };
       try {
-        await convert(entry, source, download, path, precision, options);
+        await convert(entry, origin, download, path, precision, options);
       } catch (error) {
         // It would fail the same way the next time, or the disk is full.
         if (!signal?.aborted) await Deno.remove(download).catch(() => {});
@@ -124,10 +124,10 @@ export async function pull(
   });
 }
 
-/** The keys of the metadata that hold the hash of the download. */
+/** The metadata keys that hold the hash of the download. */
 const digestKeys = { sha256: "source_sha256", gitBlob: "source_git_blob" } as const;
 
-/** The hash of the file to download, and its size or a limit. */
+/** The hash of the file to download, and its size or the most that it may have. */
 function expectedFile(
   { sha256 = "", gitBlob, bytes }: CatalogueEntry,
   options: PullOptions,
@@ -160,10 +160,10 @@ async function removeLeftovers(path: string, download: string, lockFile: string)
   if (lock && isOld) await Deno.remove(download);
 }
 
-/** Converts a downloaded file to safetensors with a description of the model. */
+/** Converts a download to safetensors, with a description of the model and of its origin. */
 async function convert(
   { architecture, classes, preprocessing, terms }: CatalogueEntry,
-  source: Readonly<Record<string, string>>,
+  origin: Readonly<Record<string, string>>,
   from: string,
   to: string,
   precision: StoredPrecision,
@@ -178,7 +178,7 @@ async function convert(
   checkWeights(weights, parameterShapes(model), model.type);
   const metadata = {
     ...describe({ architecture, classes, preprocessing: model.preprocessing }),
-    ...source,
+    ...origin,
     terms,
     [checksumKey]: emptyChecksum,
   };
@@ -212,7 +212,7 @@ function ignoreMissing(error: unknown): void {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
-/** Turns errors of the operating system into errors that name the cache. */
+/** Replaces errors of the operating system by ones that name the cache. */
 async function withCacheErrors<T>(
   folder: string,
   signal: AbortSignal | undefined,
@@ -221,7 +221,7 @@ async function withCacheErrors<T>(
   try {
     return await run();
   } catch (error) {
-    const aborted = signal?.aborted && error === signal.reason; // may have a code, too
+    const aborted = signal?.aborted && error === signal.reason; // a reason may have a code, too
     const denied = error instanceof Deno.errors.NotCapable;
     if (aborted || denied || !(error instanceof Error && "code" in error)) throw error;
     const reason = error.message.replace(/\.? \(os error \d+\).*/s, "").toLowerCase();

@@ -16,7 +16,9 @@ for (let i = 256; i < tables.length; i++) {
 }
 
 /**
- * The unsigned CRC-32 of bytes, continuing from the `previous` checksum of all bytes before them.
+ * The CRC-32 of bytes, as an unsigned integer.
+ *
+ * @param previous The checksum of all bytes before them.
  */
 export function crc32(bytes: Uint8Array, previous = 0): number {
   let crc = ~previous, i = 0;

@@ -65,7 +65,7 @@ interface ReadOptions {
   readonly reuseBuffer?: boolean;
 }
 
-/** Size of a buffer that is reused. */
+/** The size of a buffer that is reused. */
 const bufferBytes = 2 ** 17;
 
 /** The chunks of a stream. */
@@ -314,11 +314,11 @@ function networkError(url: string, error: unknown): unknown {
   const denied = "Deno" in globalThis && error instanceof Deno.errors.NotCapable;
   if (error instanceof FileError || denied) return error;
   const reason = networkReason(error), safe = redactUrls(reason);
-  // where the reason has a password, the cause has it, too
+  // Where the reason has a password, the cause has it, too.
   return new FileError(url, safe, safe === reason ? { cause: error } : {});
 }
 
-/** The reason behind "fetch failed", which is in the error's cause, without the URL it repeats. */
+/** Why `fetch()` failed, without the URL. Its message is only "fetch failed"; the cause says why. */
 function networkReason(error: unknown): string {
   const { message } = error instanceof TypeError && error.cause instanceof Error
     ? error.cause

@@ -4,12 +4,12 @@
  * @module
  */
 
-/** The folders that links led to. Each is listed once, so that there are no loops. */
+/** The folders that links lead to. Each is listed once, so links cannot make an endless loop. */
 export class FollowedLinks {
   readonly #roots: string[] = [];
 
   /**
-   * Creates an empty set for one listing.
+   * Creates an empty set.
    *
    * @param start The folder where the listing begins.
    * @param realPath Returns the absolute path of a folder, without links.
@@ -19,7 +19,7 @@ export class FollowedLinks {
     readonly realPath: (path: string) => Promise<string>,
   ) {}
 
-  /** Adds a folder; returns false if it is part of one that is listed anyway. */
+  /** Adds a folder. Returns false if it is inside one that is listed anyway. */
   async add(path: string): Promise<boolean> {
     if (this.#roots.length === 0) this.#roots.push(await this.#real(this.start));
     const real = await this.#real(path);
@@ -35,7 +35,7 @@ export class FollowedLinks {
 
   async #real(path: string): Promise<string> {
     const real = await this.realPath(path);
-    // Elsewhere, where absolute paths start with a slash, a backslash may be part of a name.
+    // Paths that start with a slash are not from Windows, so a backslash may be part of a name.
     const isWindows = !real.startsWith("/");
     return `${isWindows ? real.replaceAll("\\", "/") : real}/`.replace(/\/+$/, "/");
   }

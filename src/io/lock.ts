@@ -7,7 +7,7 @@
 import { FileError } from "../errors.ts";
 import { onceFree, wait } from "./wait.ts";
 
-/** The content of a lock file. A file with any other content belongs to somebody else. */
+/** The contents of a lock file. A file with any others belongs to somebody else. */
 const marker = new TextEncoder().encode("# lock file of pembroke, safe to delete\n");
 
 /** The path of the lock file of a file: hidden, in the same folder. */
@@ -46,10 +46,9 @@ export class Lock implements Disposable {
       // The previous holder may have deleted this file, and another process created a new one.
       if (!isFileAt(path, file)) continue;
       try {
-        // Incomplete: this process created it, or one that was killed.
         const length = markedBytes(file);
         if (length === undefined) throw notOurs(path);
-        if (length < marker.length) mark(file);
+        if (length < marker.length) mark(file); // new, or of a process that was killed before this
       } catch (error) {
         if (created) Deno.removeSync(path);
         throw error;
@@ -92,7 +91,7 @@ async function open(path: string): Promise<{ file: Deno.FsFile; created: boolean
   }
 }
 
-/** The length of a lock file, whose content may be incomplete; undefined for another file. */
+/** The length of a lock file, whose contents may be incomplete; undefined for another file. */
 function markedBytes(file: Deno.FsFile): number | undefined {
   const bytes = new Uint8Array(marker.length + 1);
   file.seekSync(0, Deno.SeekMode.Start);
@@ -119,7 +118,7 @@ function notOurs(path: string): FileError {
   return new FileError(path, "is not a lock file of pembroke; rename or move it");
 }
 
-/** Whether the file's number distinguishes it from all others: on Windows, Deno may round it or not know it. */
+/** Whether no other file has this file's number. On Windows, Deno may round it or not know it. */
 function hasExactId(file: Deno.FsFile): boolean {
   return Number.isSafeInteger(file.statSync().ino);
 }

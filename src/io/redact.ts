@@ -1,5 +1,5 @@
 /**
- * Hides passwords in URLs, and long data.
+ * Hides the passwords in URLs, and shortens data URLs, for messages.
  *
  * @module
  */
@@ -10,7 +10,7 @@
  */
 export function redactUrl(url: string): string {
   if (/^data:/i.test(url)) return "data:…";
-  // fetch() accepts more slashes
+  // Like fetch(), accept more than two slashes.
   const [scheme] = /^(https?:\/\/+|[a-z][a-z\d+.-]{0,30}:\/\/)/i.exec(url) ?? [];
   if (!scheme) return url;
   const end = url.slice(scheme.length).search(/[/?#]/);
@@ -38,7 +38,7 @@ export function redactUrls(text: string): string {
 
 /** As {@linkcode redactUrl}, for a word that may have other text before its URLs. */
 function redactWord(word: string): string {
-  // each part but the first is what follows a "://"
+  // Each part but the first follows a "://".
   const parts = word.split("://");
   if (parts.length > 100) return "***";
   let result = parts[0];

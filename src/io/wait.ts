@@ -19,12 +19,13 @@ export async function wait(ms: number, signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** Attempts, and milliseconds before the second one; each wait is longer by as much. Together 0.9 s. */
+/** The most attempts. After the nth one, the wait takes n × 20 ms: 0.9 s for all of them. */
 const attempts = 10, stepMs = 20;
 
 /**
  * Opens, renames or deletes a file. Windows refuses that while another program has the file open, often
- * for a moment only: a virus scanner reads each new file. There, it tries again for a second.
+ * for a moment only, because a virus scanner reads each new file. So on Windows, this tries again for a
+ * second.
  *
  * @param run Fails without any effect if the file is in use.
  * @param os The operating system.
@@ -43,7 +44,7 @@ export async function onceFree<T>(
   }
 }
 
-/** Whether the reason may be that a file is in use. Windows often says only that access is denied. */
+/** Whether a file may be in use. Windows often says only that access is denied. */
 function mayBeInUse(error: unknown): boolean {
   return error instanceof Deno.errors.PermissionDenied ||
     (error as { readonly code?: string }).code === "EBUSY";

@@ -15,9 +15,9 @@ export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
 export const temporaryFiles = new Set<string>();
 
 /**
- * Writes a file that a user has named, as {@linkcode replaceFile} does. A link stays, and the file
- * that it leads to is replaced. A pipe or device, such as `/dev/stdout`, stays, too, and gets the
- * contents once they are complete.
+ * Writes a file that a user has named, as {@linkcode replaceFile} does. It replaces neither links nor
+ * devices: a link stays, and the file that it leads to is replaced. A pipe or device, such as
+ * `/dev/stdout`, receives the contents once they are complete.
  *
  * @param path The file.
  * @param write Writes the contents. If it throws, nothing is left behind.
@@ -42,14 +42,14 @@ export async function writeFile(
   }
 }
 
-/** The file to replace: the path, or where a link leads. Undefined for pipes, devices and the like. */
+/** The file to replace: at the path, or where a link leads. Undefined for pipes, devices and such. */
 async function targetOf(path: string): Promise<string | undefined> {
   const here = await existing(Deno.lstat(path));
   const there = here?.isSymlink ? await existing(Deno.stat(path)) : here;
   if (there?.isDirectory) throw new FileError(path, "is a folder");
   if (!here?.isSymlink) return !here || here.isFile ? path : undefined;
-  if (!there) return await targetOf(await nextOf(path)); // created where the last link leads
-  // without a path, it is a file that a process has open, such as /dev/stdout
+  if (!there) return await targetOf(await nextOf(path)); // a new file, where the last link leads
+  // A file without a path is one that a process has open, such as /dev/stdout.
   return there.isFile ? await existing(Deno.realPath(path)) : undefined;
 }
 
@@ -107,7 +107,7 @@ export async function replaceFile(
     await onComplete?.();
     await onceFree(() => Deno.rename(temporary, path));
   } catch (error) {
-    // The first error says more than a second one.
+    // If deleting fails, too, the first error says more.
     if (temporaryFiles.has(temporary)) await Deno.remove(temporary).catch(() => {});
     throw error;
   } finally {
@@ -123,6 +123,6 @@ async function modeOf(path: string): Promise<number | undefined> {
     return mode === null ? undefined : mode & 0o777;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    return undefined; // there is none; if there is another reason, writing fails, too
+    return undefined; // no file, or an error that writing the file will report
   }
 }
