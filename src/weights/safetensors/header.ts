@@ -1,6 +1,6 @@
 /**
- * Parses the JSON header of safetensors files. Unlike JSON.parse(), this strict parser rejects
- * duplicate names, and long lists of empty objects that would take 30 times their size in memory.
+ * Parses the JSON of safetensors files and of their indexes. Unlike JSON.parse(), this strict parser
+ * rejects duplicate names, and long lists of empty objects, which take 30 times their size in memory.
  *
  * Source: https://github.com/huggingface/safetensors, README, "Format".
  *
@@ -22,7 +22,7 @@ export interface HeaderEntry {
   readonly end: number;
 }
 
-/** A parsed header. */
+/** The contents of a header. */
 export interface Header {
   readonly metadata: ReadonlyMap<string, string>;
   readonly entries: readonly HeaderEntry[];
@@ -45,9 +45,6 @@ function decode(bytes: Uint8Array, file: string, what: string): string {
   }
 }
 
-/** The memory of a name with its value, or of a third of a tensor, in bytes. */
-const itemBytes = 100;
-
 /**
  * Parses the index of sharded weights.
  *
@@ -57,6 +54,9 @@ const itemBytes = 100;
 export function parseIndex(bytes: Uint8Array, file: string): Map<string, string> {
   return new Parser(decode(bytes, file, "an index"), file, "index").index();
 }
+
+/** The memory of an item of an object in bytes. A tensor has three of them. */
+const itemBytes = 100;
 
 class Parser {
   #at = 0;
@@ -70,7 +70,7 @@ class Parser {
     const metadata = new Map<string, string>(), entries: HeaderEntry[] = [];
     this.#object((name) => {
       if (name !== "__metadata__") entries.push(this.#entry(name));
-      else if (this.#peek() === "n") this.#word("null"); // as no metadata
+      else if (this.#peek() === "n") this.#word("null"); // the same as no metadata
       else this.#object((key) => metadata.set(key, this.#string()));
     });
     if (this.#peek() !== "") throw this.#expected("its end");
@@ -189,8 +189,9 @@ class Parser {
 
   /** Skips white space and returns the next character; "" at the end. */
   #peek(): string {
-    while (" \n\r\t".includes(this.text[this.#at] || "x")) this.#at++;
-    return this.text[this.#at] ?? "";
+    let char = this.text[this.#at] ?? "";
+    while (char !== "" && " \n\r\t".includes(char)) char = this.text[++this.#at] ?? "";
+    return char;
   }
 
   #expected(what: string): FileError {

@@ -102,21 +102,8 @@ export async function openIndex(
     for (const shard of new Set(shardOf.values())) {
       shards.set(shard, await openShard(await files.open(shard)));
     }
-    for (const [name, shard] of shardOf) {
-      const { entries } = shards.get(shard)!;
-      if (entries.has(name)) continue;
-      const scaled = /^(.*)_scale$/s.exec(name)?.[1];
-      if (scaled !== undefined && entries.get(scaled)?.quantized) continue;
-      throw bad(`${escapeText(name)} is not in ${escapeText(shard)}: damaged`);
-    }
-    for (const [file, { entries }] of shards) {
-      for (const { name, quantized } of entries.values()) {
-        const isListed = [name, ...quantized ? [scaleName(name)] : []].every((name) =>
-          shardOf.get(name) === file
-        );
-        if (!isListed) throw bad(`does not list ${escapeText(name)} of ${escapeText(file)}`);
-      }
-    }
+    const difference = differenceBetween(shardOf, shards);
+    if (difference !== undefined) throw bad(difference);
     return new ShardedFile(index.name, [...shards.values()], files);
   } catch (error) {
     for (const shard of shards.values()) shard.close();
@@ -124,4 +111,26 @@ export async function openIndex(
   } finally {
     index.close();
   }
+}
+
+/** Says which tensor the index or its shard lacks; undefined if both have the same tensors. */
+function differenceBetween(
+  shardOf: ReadonlyMap<string, string>,
+  shards: ReadonlyMap<string, WeightsFile>,
+): string | undefined {
+  for (const [name, shard] of shardOf) {
+    const { entries } = shards.get(shard)!;
+    if (entries.has(name)) continue;
+    const scaled = /^(.*)_scale$/s.exec(name)?.[1]; // scales have no entry of their own
+    if (scaled !== undefined && entries.get(scaled)?.quantized) continue;
+    return `${escapeText(name)} is not in ${escapeText(shard)}: damaged`;
+  }
+  for (const [shard, { entries }] of shards) {
+    for (const { name, quantized } of entries.values()) {
+      const names = quantized ? [name, scaleName(name)] : [name];
+      if (names.every((name) => shardOf.get(name) === shard)) continue;
+      return `does not list ${escapeText(name)} of ${escapeText(shard)}`;
+    }
+  }
+  return undefined;
 }

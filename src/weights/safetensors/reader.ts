@@ -16,8 +16,11 @@ import { type ByteSource, readBytes, unknownSize } from "../io/source.ts";
 import { TensorFile } from "../tensor_file.ts";
 import { escapeText } from "../io/quote.ts";
 
-/** Enough for the names and shapes of 40 000 tensors. The reference implementation reads 100 MB. */
-const maxHeaderBytes = 8 << 20, possibleHeaderBytes = 100_000_000;
+/** Enough for the names and shapes of 40 000 tensors. */
+const maxHeaderBytes = 8 << 20;
+
+/** The limit of the reference implementation: nobody writes a longer header. */
+const possibleHeaderBytes = 100_000_000;
 
 /**
  * Opens a safetensors file.
@@ -36,10 +39,20 @@ export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
     header.entries.map((entry) => [entry.name, toStoredTensor(entry, dataStart, source.name)]),
   );
   if (tensors.size === 0) throw bad("holds no tensors");
+  checkRanges([...tensors.values()], dataStart, source);
+  const weights = pairScales(tensors, source.name);
+  return new TensorFile(source, "safetensors", weights, header.metadata);
+}
 
-  // Every byte must belong to exactly one tensor.
+/** Checks that every byte after the header belongs to exactly one tensor. */
+function checkRanges(
+  tensors: readonly StoredTensor[],
+  dataStart: number,
+  source: ByteSource,
+): void {
+  const bad = (why: string) => new FileError(source.name, why);
   let at = dataStart;
-  for (const { name, start, span } of [...tensors.values()].sort(compareFileOrder)) {
+  for (const { name, start, span } of [...tensors].sort(compareFileOrder)) {
     if (start > source.size) throw bad(`ends before ${escapeText(name)}: truncated or damaged`);
     if (start < at) throw bad(`${escapeText(name)} overlaps another tensor: damaged`);
     if (start > at) {
@@ -51,10 +64,9 @@ export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
   if (at < source.size && source.size !== unknownSize) {
     throw bad("has bytes at its end that belong to no tensor: damaged");
   }
-  const weights = pairScales(tensors, source.name);
-  return new TensorFile(source, "safetensors", weights, header.metadata);
 }
 
+/** Locates the tensor of an entry, and checks its size. */
 function toStoredTensor(entry: HeaderEntry, dataStart: number, file: string): StoredTensor {
   const { name, shape, begin, end } = entry;
   if (!itemSizes.has(entry.dtype)) {
