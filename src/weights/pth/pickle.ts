@@ -288,11 +288,14 @@ class Machine {
     const fullName = `${module}.${name}`;
     const known = this.#globals.get(fullName);
     if (known) return known;
-    if (this.host.allows(fullName)) {
-      const global = new Global(fullName);
-      this.#globals.set(fullName, global);
-      return global;
-    }
+    if (!this.host.allows(fullName)) throw this.#refusal(fullName);
+    const global = new Global(fullName);
+    this.#globals.set(fullName, global);
+    return global;
+  }
+
+  /** The error for a name that the host does not allow. */
+  #refusal(fullName: string): FileError {
     const uses = escapeText(fullName);
     const reason = this.#holdsModule()
       ? `contains a whole pickled model (it uses ${uses}), not only weights: ` +
@@ -300,7 +303,7 @@ class Machine {
       : fullName.startsWith("torch._utils._rebuild_")
       ? `holds a tensor of another kind (it uses ${uses}): save dense tensors of floats`
       : `the pickle uses ${uses}, which weights never need: save model.state_dict() alone`;
-    throw new FileError(this.file, `${reason}; nothing was executed`);
+    return new FileError(this.file, `${reason}; nothing was executed`);
   }
 
   /** Whether the bytes contain the attribute names that every torch.nn.Module has. */
