@@ -8,9 +8,6 @@ import { FileError } from "../../errors.ts";
 import { escapeText } from "./quote.ts";
 import type { ByteSource } from "./source.ts";
 
-/** Sources by file name. */
-export type SourcesByName = Readonly<Record<string, ByteSource>>;
-
 /** Enough for the largest models. Each open file takes a descriptor. */
 const maxFiles = 500;
 
@@ -21,12 +18,19 @@ const maxFiles = 500;
 export class RelatedFiles {
   readonly #opened = new Map<string, ByteSource>();
 
-  constructor(readonly main: ByteSource, readonly passed: SourcesByName = {}) {}
+  /**
+   * @param main The file that refers to the others.
+   * @param passed Other files by name. By default they are read from the folder of the main file.
+   */
+  constructor(
+    readonly main: ByteSource,
+    readonly passed: Readonly<Record<string, ByteSource>> = {},
+  ) {}
 
   /**
    * Opens a file.
    *
-   * @param location Its name in the main file; "./" before it is ignored.
+   * @param location Its name, as the main file has it. A leading "./" is ignored.
    * @throws {FileError} When the name is not that of a file in the same folder, or there is no such
    * file.
    */

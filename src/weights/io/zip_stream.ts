@@ -26,7 +26,7 @@ type LengthLookup = (name: string, start: number) => Promise<number | undefined>
 
 /** Iterates over the entries of an archive. */
 export class ZipStream {
-  /** Finds the offset of the next header. */
+  /** Finds the offset of the next header. Not called early: it may read past the contents. */
   #nextHeader: () => Promise<number> = () => Promise.resolve(0);
 
   constructor(readonly source: ByteSource, readonly lookUpLength: LengthLookup) {}

@@ -37,7 +37,7 @@ export interface StoredParameter {
 }
 
 /** A parameter that is not in the file, because the graph computes it. */
-export interface NumberParameter {
+interface NumberParameter {
   /** The parameter's shape. */
   readonly shape: readonly number[];
   /** The elements; a single number stands for all. */
