@@ -164,6 +164,7 @@ function belongsTo(name: string, fileName: string): boolean {
   return new RegExp(`^(${weights}|[\\da-f]{1,64}\\.part)$`).test(fileName.slice(name.length + 1));
 }
 
+/** The names of the files in a folder, sorted. There are none if the folder does not exist. */
 async function fileNames(folder: string): Promise<string[]> {
   try {
     return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();

@@ -146,14 +146,12 @@ async function fetchRest(
   const name = redactUrl(url);
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (offset > 0) headers.range = `bytes=${offset}-`;
-  let result;
-  try {
-    result = await request(url, { signal, stallMs, headers });
-  } catch (error) {
+  const result = await request(url, { signal, stallMs, headers }).catch((error) => {
     // There are no more bytes: either the file is complete, or its hash will be wrong.
-    if (error instanceof HttpError && error.status === 416 && offset > 0) return;
+    if (error instanceof HttpError && error.status === 416 && offset > 0) return undefined;
     throw error;
-  }
+  });
+  if (!result) return;
   const { response, body } = result;
   try {
     if (response.headers.has("content-encoding")) {

@@ -95,6 +95,7 @@ function byobReader(stream: ReadableStream<Uint8Array>): ReadableStreamBYOBReade
   }
 }
 
+/** The chunks of a reader, which is cancelled when the signal aborts. */
 function cancelOnAbort(
   reader: { cancel(reason?: unknown): Promise<void> },
   read: Chunks["next"],

@@ -60,6 +60,7 @@ async function nextOf(link: string): Promise<string> {
   return (isWindows ? /^([/\\]|[a-z]:)/i : /^\//).test(next) ? next : folder + next;
 }
 
+/** The result, or undefined if there is no such file. */
 async function existing<T>(result: Promise<T>): Promise<T | undefined> {
   try {
     return await result;

@@ -49,10 +49,12 @@ export const compressedNetworks: ReadonlyMap<CompressedNetwork, readonly Compres
     ]],
   ]);
 
+/** A convolution with a square kernel. */
 function conv(name: string, outputs: number, inputs: number, side: number): CompressedLayer {
   return { name, shape: [outputs, inputs, side, side], bits: 8 };
 }
 
+/** A fire module of SqueezeNet: three convolutions. */
 function fire(name: string, inputs: number, squeeze: number, expand: number): CompressedLayer[] {
   return [
     conv(`${name}.squeeze`, squeeze, inputs, 1),

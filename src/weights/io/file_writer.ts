@@ -69,7 +69,9 @@ export function elementsPart({ name, dtype, shape }: TensorOutline): ElementsPar
 }
 
 /**
- * Throws an {@linkcode ArgumentError} if two tensors share a name, or one has the `reserved` name.
+ * Checks that no two tensors share a name, and none has the `reserved` one.
+ *
+ * @throws {ArgumentError} When a name is wrong.
  */
 export function checkNames(op: string, tensors: readonly TensorOutline[], reserved?: string): void {
   const names = new Set<string>();
@@ -88,7 +90,11 @@ const writable: readonly unknown[] = [
   "I8",
 ] satisfies TensorToWrite["dtype"][];
 
-/** Throws an {@linkcode ArgumentError} unless every tensor has a known type, and data for its shape. */
+/**
+ * Checks that every tensor has a type that can be written, and as many elements as its shape.
+ *
+ * @throws {ArgumentError} When one does not.
+ */
 export function checkData(op: string, tensors: readonly TensorToWrite[]): void {
   const unknown = tensors.find(({ dtype }) => !writable.includes(dtype));
   if (unknown) {
@@ -101,7 +107,11 @@ export function checkData(op: string, tensors: readonly TensorToWrite[]): void {
   throw new ArgumentError(op, `shape of ${name}`, shape, `a shape of ${data.length} elements`);
 }
 
-/** Returns the tensors as floats; throws an {@linkcode ArgumentError} if one is I8. */
+/**
+ * Returns the tensors as tensors of floats.
+ *
+ * @throws {ArgumentError} When one is I8.
+ */
 export function requireFloats<T extends TensorOutline>(op: string, tensors: readonly T[]) {
   return tensors.map((tensor): T & FloatOutline => {
     if (isFloatOutline(tensor)) return tensor;
@@ -115,7 +125,7 @@ function isFloatOutline<T extends TensorOutline>(tensor: T): tensor is T & Float
 
 /** Writes the parts of a file. */
 export class FileWriter {
-  /** Size of the whole file in bytes. */
+  /** The size of the whole file in bytes. */
   readonly size: number;
   readonly #sink: ByteSink;
   /** The offset of each tensor's next element. */
@@ -124,7 +134,7 @@ export class FileWriter {
   readonly #checksums = new Map<string, number>();
   /** The offsets of the checksums. */
   readonly #checksumParts: { readonly tensor: string; readonly offset: number }[] = [];
-  /** Buffer for rounded elements. */
+  /** Memory for rounded elements. */
   #rounded = new Uint8Array(0);
 
   /** Writes the parts that are bytes. */

@@ -156,7 +156,11 @@ export function needsRandomAccess(file: string): FileError {
   );
 }
 
-/** Throws a {@linkcode FileError} unless the source has these bytes. */
+/**
+ * Checks that a source has these bytes.
+ *
+ * @throws {FileError} When it ends before.
+ */
 export function checkRange(source: ByteSource, offset: number, length: number): void {
   if (offset >= 0 && length >= 0 && offset + length <= source.size) return;
   throw new FileError(

@@ -55,6 +55,7 @@ interface Chunk {
   readonly bytes: Uint8Array;
 }
 
+/** The source of a stream. */
 class StreamSource implements ByteSource {
   readonly forward = true;
   readonly #chunks: Chunks;

@@ -127,6 +127,7 @@ function axisOf(
   );
 }
 
+/** Reads the scales, which must be positive floats. */
 async function readScales(
   reader: ProtoReader,
   scale: OnnxTensor,
@@ -142,6 +143,7 @@ async function readScales(
   return scales;
 }
 
+/** Reads the zero points, which must be as many as the scales and of the type of the integers. */
 async function readZeros(
   reader: ProtoReader,
   zero: OnnxTensor,

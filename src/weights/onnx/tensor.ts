@@ -106,6 +106,7 @@ export async function readTensor(
   return { ...tensor, numbers: await readNumbers(reader, tensor) };
 }
 
+/** Reads a field of a TensorProto. Those without a use here are skipped. */
 async function readField(reader: ProtoReader, field: Field, fields: TensorFields): Promise<void> {
   const { number } = field;
   if (number === 1) {
@@ -157,6 +158,7 @@ function checkLength(reader: ProtoReader, name: string, length: number, span: nu
   );
 }
 
+/** Locates the elements of a tensor, and checks their number. */
 async function toStoredTensor(reader: ProtoReader, fields: TensorFields): Promise<StoredTensor> {
   const { name, type, shape, data, varints } = fields, dtype = dtypes[type];
   if (!dtype) throw reader.bad(`${escapeText(name)} has data type ${type}, which is not supported`);

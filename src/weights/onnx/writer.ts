@@ -92,10 +92,12 @@ function valueInfo({ name, dtype, shape }: FloatOutline): Part[] {
   return [...message(1, text(name)), ...message(2, message(1, tensor))];
 }
 
+/** A field with a varint. */
 function integer(field: number, value: number): Part[] {
   return [varint(field * 8), varint(value)];
 }
 
+/** A field with a message, bytes or text: its length and its content. */
 function message(field: number, content: readonly Part[]): Part[] {
   return [varint(field * 8 + 2), varint(totalLength(content)), ...content];
 }

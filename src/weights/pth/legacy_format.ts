@@ -20,8 +20,8 @@ import { TensorFile } from "../tensor_file.ts";
 import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchHost, type TorchStorage } from "./torch_objects.ts";
 
-const magic = 0x1950a86a20f9469cfc6cn;
-const version = 1001;
+/** The values of the first two pickles. */
+const magic = 0x1950a86a20f9469cfc6cn, version = 1001;
 
 /** Enough for most models. Each further attempt reads 16 times as much. */
 const firstReadBytes = 64 << 10;
@@ -75,6 +75,7 @@ async function readPickles(source: ByteSource): Promise<Pickles> {
   }
 }
 
+/** Parses the five pickles. Throws TruncatedPickle if they do not end within the bytes. */
 function parsePickles(bytes: Uint8Array, file: string): Pickles {
   const host = new TorchHost(file);
   let end = 0;

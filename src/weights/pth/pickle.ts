@@ -71,6 +71,7 @@ export function unpickle(
   return { value: machine.run(), end: machine.at };
 }
 
+/** Runs the instructions of one pickle. */
 class Machine {
   readonly #input: PickleBytes;
   readonly #budget: DescriptionBudget;

@@ -39,6 +39,7 @@ export async function openPth(source: ByteSource, isArchive: boolean): Promise<T
   return await (source.forward ? openPthStream : openPthArchive)(source);
 }
 
+/** Opens a zip archive from a stream. Storages are located while they are read. */
 async function openPthStream(source: ByteSource): Promise<TensorFile> {
   const host = new TorchHost(source.name);
   let folder: string | undefined, pickle: { value: Value; end: number } | undefined;

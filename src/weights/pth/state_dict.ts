@@ -51,6 +51,7 @@ export async function locateStateDict(
   return located;
 }
 
+/** Finds the tensors of the state dict, by name: the value itself, or a dict inside it. */
 function findTensors(value: Value, file: string): [string, TorchTensor][] {
   if (!(value instanceof Dict)) {
     throw new FileError(

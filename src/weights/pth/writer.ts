@@ -39,6 +39,7 @@ const alignment = 64;
 /** The limits of a zip archive without zip64. Three entries are not tensors. */
 const byteLimit = 2 ** 32 - 1, tensorLimit = 2 ** 16 - 1 - 3;
 
+/** The storage classes in `torch`, by type. */
 const storageNames = { F32: "FloatStorage", F16: "HalfStorage", BF16: "BFloat16Storage" } as const;
 
 /**

@@ -58,6 +58,7 @@ export function parseIndex(bytes: Uint8Array, file: string): Map<string, string>
 /** The memory of an item of an object in bytes. A tensor has three of them. */
 const itemBytes = 100;
 
+/** A parser of one JSON text, which goes through it once. */
 class Parser {
   #at = 0;
   readonly #budget: DescriptionBudget;
