@@ -199,7 +199,7 @@ class Machine {
         return void stack.push(opaque);
       case 0x90: // ADDITEMS
         stack.sinceMark();
-        return void stack.top(Opaque);
+        return void stack.top(Opaque, "set");
       case 0x91: // FROZENSET
         stack.sinceMark();
         return void stack.push(opaque);
@@ -256,14 +256,14 @@ class Machine {
   }
 
   #append(items: readonly Value[]): void {
-    const list = this.#stack.top(List);
+    const list = this.#stack.top(List, "list");
     if (list instanceof Opaque) return;
     this.#budget.spend((list.isEmpty ? cost.firstItem : 0) + cost.item * items.length);
     for (const item of items) list.items.push(item);
   }
 
   #setItems(items: readonly Value[]): void {
-    const dict = this.#stack.top(Dict);
+    const dict = this.#stack.top(Dict, "dict");
     if (items.length % 2) throw this.#damaged("has a key without a value");
     if (dict instanceof Opaque) return;
     this.#budget.spend((dict.isEmpty ? cost.firstEntry : 0) + cost.entry * items.length / 2);

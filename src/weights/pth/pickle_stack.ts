@@ -59,11 +59,14 @@ export class PickleStack {
     return this.#values.splice(mark);
   }
 
-  /** The value on top of the stack, which must be of this type, or opaque. */
-  top<T extends object>(type: new () => T): T | Opaque {
+  /**
+   * The value on top of the stack, which must be of this type, or opaque.
+   *
+   * @param name Python's name of the type. That of the class differs in bundles.
+   */
+  top<T extends object>(type: new () => T, name: string): T | Opaque {
     const top = this.#values.length > (this.#marks.at(-1) ?? 0) ? this.#values.at(-1) : undefined;
     if (top instanceof type || top instanceof Opaque) return top;
-    const name = type.name === "Opaque" ? "set" : type.name.toLowerCase();
     throw damagedPickle(this.#file, `adds an item to something that is not a ${name}`);
   }
 
