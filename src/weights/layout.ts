@@ -121,10 +121,12 @@ export function locateTensor(
   if (!isCount(offset) || !strides.every(isCount)) throw bad("has an invalid stride or offset");
   if (count === 0) return { name, dtype, shape, count, start: 0, span: 0 };
 
-  let last = 0, rowMajor = true;
-  for (let i = shape.length - 1, dense = 1; i >= 0; dense *= shape[i--]) {
-    last += (shape[i] - 1) * strides[i];
-    if (shape[i] !== 1 && strides[i] !== dense) rowMajor = false;
+  // `last` is the offset of the last element from the first, `dense` the stride of row-major order.
+  let last = 0, dense = 1, isRowMajor = true;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    last += (shape[axis] - 1) * strides[axis];
+    if (shape[axis] !== 1 && strides[axis] !== dense) isRowMajor = false;
+    dense *= shape[axis];
   }
   if (!((offset + last + 1) * bytes <= storage.length)) {
     throw bad(`extends beyond its storage of ${storage.length} bytes`);
@@ -138,7 +140,7 @@ export function locateTensor(
     deferred: storage.deferred,
     span: (last + 1) * bytes,
     // The stride of an axis of size 1 is never used, and may be any number.
-    strides: rowMajor ? undefined : strides.map((stride, i) => shape[i] === 1 ? 0 : stride),
+    strides: isRowMajor ? undefined : strides.map((stride, i) => shape[i] === 1 ? 0 : stride),
   };
 }
 

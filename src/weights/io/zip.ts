@@ -150,12 +150,11 @@ async function findDirectory(
   const tailLength = Math.min(source.size, 22 + 65535);
   const tailStart = source.size - tailLength;
   const tail = view(await readBytes(source, tailStart, tailLength));
+  const isEndRecord = (at: number) =>
+    tail.getUint32(at, true) === endSignature &&
+    at + 22 + tail.getUint16(at + 20, true) === tailLength;
   let at = tailLength - 22;
-  while (
-    at >= 0 &&
-    !(tail.getUint32(at, true) === endSignature &&
-      at + 22 + tail.getUint16(at + 20, true) === tailLength)
-  ) at--;
+  while (at >= 0 && !isEndRecord(at)) at--;
   if (at < 0) {
     throw new FileError(
       source.name,

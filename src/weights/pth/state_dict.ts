@@ -59,10 +59,12 @@ function findTensors(value: Value, file: string): [string, TorchTensor][] {
       `holds ${describe(value)}, not a state dict: save model.state_dict() instead`,
     );
   }
+  // Beside other values, under a usual key.
   for (const key of wrapperKeys) {
     const inner = value.map.get(key);
     if (inner instanceof Dict && isStateDict(inner)) return namedTensors(inner);
   }
+  // The value itself, or the only state dict inside it.
   const own = isStateDict(value) ? namedTensors(value) : [], nested = nestedStateDicts(value);
   if (nested.size === 1) {
     const [[dict]] = nested, tensors = namedTensors(dict);
@@ -78,6 +80,7 @@ function findTensors(value: Value, file: string): [string, TorchTensor][] {
         "save only one of them",
     );
   }
+  // Only scalars or integers, under a usual key or in the value itself.
   for (const dict of [...wrapperKeys.map((key) => value.map.get(key)), value]) {
     const tensors = dict instanceof Dict ? namedTensors(dict) : [];
     if (tensors.length > 0) return tensors;
