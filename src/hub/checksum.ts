@@ -71,14 +71,15 @@ export interface CheckedSource extends ByteSource {
 export async function checkedSource(source: ByteSource): Promise<CheckedSource> {
   const header = await readHeader(source);
   const crc32 = header ? await loadCrc32() : () => 0;
-  let crc = header ? crc32(header.bytes) : 0, end = header?.bytes.length ?? source.size;
+  let crc = header ? crc32(header.bytes) : 0;
+  let checked = header?.bytes.length ?? source.size; // the offset up to which `crc` covers the file
   const readOn = async (until: number) => {
-    const chunk = new Uint8Array(Math.min(chunkBytes, until - end));
-    while (end < until) {
-      const part = chunk.subarray(0, Math.min(chunk.length, until - end));
-      await source.read(end, part);
+    const chunk = new Uint8Array(Math.min(chunkBytes, until - checked));
+    while (checked < until) {
+      const part = chunk.subarray(0, Math.min(chunk.length, until - checked));
+      await source.read(checked, part);
       crc = crc32(part, crc);
-      end += part.length;
+      checked += part.length;
     }
   };
   return {
@@ -87,13 +88,12 @@ export async function checkedSource(source: ByteSource): Promise<CheckedSource> 
     forward: source.forward,
     ...(source.sibling && { sibling: (name: string) => source.sibling!(name) }),
     async read(offset, into) {
-      if (offset > end) await readOn(offset);
+      if (offset > checked) await readOn(offset);
       await source.read(offset, into);
-      const known = end - offset;
-      if (known < into.length) {
-        crc = crc32(known > 0 ? into.subarray(known) : into, crc);
-        end = offset + into.length;
-      }
+      const end = offset + into.length;
+      if (end <= checked) return;
+      crc = crc32(into.subarray(checked - offset), crc);
+      checked = end;
     },
     async finish() {
       await readOn(source.size);
