@@ -81,54 +81,53 @@ const known: Readonly<Record<string, Pick<CatalogueEntry, "bytes" | "sha256">>> 
   },
 };
 
-const trainedOnImagenet = "trained on ImageNet, for research and education";
-
 /** All weights that `pull` can download. */
 export const catalogue: readonly CatalogueEntry[] = [
-  {
+  imagenetEntry("SqueezeNet 1.0, made small with Deep Compression", {
     name: "squeezenet",
     architecture: "squeezenet1_0",
-    title: titleOf("SqueezeNet 1.0, made small with Deep Compression", 57.5),
     accuracy: 57.5,
     url: "https://raw.githubusercontent.com/songhan/SqueezeNet-Deep-Compression/master/" +
       "compressed_SqueezeNet.net",
     bytes: 675_763,
     sha256: "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
-    terms: `BSD, Song Han and the authors of SqueezeNet; ${trainedOnImagenet}`,
-    get classes() {
-      return imagenetClasses();
-    },
-  },
-  {
+    terms: "BSD, Song Han and the authors of SqueezeNet",
+  }),
+  imagenetEntry("Caffe's BVLC AlexNet, made small with Deep Compression", {
     name: "alexnet-compressed",
     architecture: "bvlc_alexnet",
-    title: titleOf("Caffe's BVLC AlexNet, made small with Deep Compression", 57.2),
     accuracy: 57.2,
     url: "https://raw.githubusercontent.com/songhan/Deep-Compression-AlexNet/master/" +
       "AlexNet_compressed.net",
     gitBlob: "ea0d14e98edfbcbfba995003c94d7259fa23b6cc",
-    terms: `BVLC AlexNet, for unrestricted use; ${trainedOnImagenet}`,
-    get classes() {
-      return imagenetClasses();
-    },
-  },
-  ...torchvision.map(([name, file, accuracy]): CatalogueEntry => ({
-    name,
-    architecture: name,
-    title: titleOf(`torchvision's ${name}, IMAGENET1K_V1`, accuracy),
-    accuracy,
-    url: `https://download.pytorch.org/models/${file}`,
-    sha256: /-([\da-f]{8,})\.pth$/.exec(file)![1],
-    ...known[name],
-    terms: `BSD 3-Clause, torchvision; ${trainedOnImagenet}`,
-    get classes() {
-      return imagenetClasses();
-    },
-  })),
+    terms: "BVLC AlexNet, for unrestricted use",
+  }),
+  ...torchvision.map(([name, file, accuracy]) =>
+    imagenetEntry(`torchvision's ${name}, IMAGENET1K_V1`, {
+      name,
+      architecture: name,
+      accuracy,
+      url: `https://download.pytorch.org/models/${file}`,
+      sha256: /-([\da-f]{8,})\.pth$/.exec(file)![1],
+      ...known[name],
+      terms: "BSD 3-Clause, torchvision",
+    })
+  ),
 ];
 
-function titleOf(what: string, accuracy: number): string {
-  return `${what}: ${accuracy.toFixed(1)} % top-1 accuracy on ImageNet`;
+/** An entry for weights that were trained on ImageNet. The list of classes is made on demand. */
+function imagenetEntry(
+  what: string,
+  entry: Omit<CatalogueEntry, "title" | "classes">,
+): CatalogueEntry {
+  return {
+    ...entry,
+    title: `${what}: ${entry.accuracy.toFixed(1)} % top-1 accuracy on ImageNet`,
+    terms: `${entry.terms}; trained on ImageNet, for research and education`,
+    get classes() {
+      return imagenetClasses();
+    },
+  };
 }
 
 /**
