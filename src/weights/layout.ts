@@ -38,7 +38,7 @@ export interface StoredTensor extends Omit<WeightEntry, "quantized"> {
   /** Strides in elements, outermost first. Default: contiguous row-major order. */
   readonly strides?: readonly number[];
   /** Whether the bytes of every element are in big-endian order. */
-  readonly isBig?: boolean;
+  readonly isBigEndian?: boolean;
   /** The scales of a quantised tensor's rows. */
   readonly scale?: StoredTensor;
   /** The type of the integers in the file, if the `source` converts them to floats. */

@@ -197,7 +197,7 @@ export class TensorFile implements WeightsFile {
     for (let done = 0; done < tensor.count;) {
       const count = Math.min(values.length, tensor.count - done);
       await source.read(start + done * bytes, new Uint8Array(raw, 0, count * bytes));
-      if (tensor.isBig) swapBytes(raw, count, bytes);
+      if (tensor.isBigEndian) swapBytes(raw, count, bytes);
       if (scale) {
         sink(dequantize(raw, count, done, tensor.count / scale.length, scale, values), done);
       } else if (isFloat(dtype)) sink(this.#toFloats(tensor, dtype, raw, count, values), done);
@@ -287,7 +287,7 @@ export class TensorFile implements WeightsFile {
           index[axis] = 0;
         }
       }
-      if (tensor.isBig) swapBytes(raw, count, bytes);
+      if (tensor.isBigEndian) swapBytes(raw, count, bytes);
       sink(this.#toFloats(tensor, dtype, raw, count, values), done);
       done += count;
     }

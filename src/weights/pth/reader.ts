@@ -13,7 +13,7 @@ import { unpickle } from "./pickle.ts";
 import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
 import { openLegacyPth } from "./legacy_format.ts";
-import { folderOf, notLittle, openPthArchive, readByteOrder } from "./zip_format.ts";
+import { bigEndianError, folderOf, openPthArchive, readByteOrder } from "./zip_format.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
@@ -82,7 +82,7 @@ function storageFinder(
       const entry = await zip.next();
       if (!entry) throw new FileError(file, `needs storage ${escapeText(key)}, which is missing`);
       if (entry.name === `${folder}byteorder`) {
-        if (await readByteOrder(zip.source, entry) === "big") throw notLittle(zip.source);
+        if (await readByteOrder(zip.source, entry) === "big") throw bigEndianError(zip.source);
       }
       const found = entry.name.slice(prefix.length);
       if (entry.name.startsWith(prefix) && storages.has(found)) starts.set(found, entry.start);

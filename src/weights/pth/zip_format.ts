@@ -27,7 +27,7 @@ export async function openPthArchive(source: ByteSource): Promise<TensorFile> {
   const zip = await readZip(source);
   const folder = findFolder(zip);
   const byteOrder = await zip.find(`${folder}byteorder`);
-  const isBig = byteOrder !== undefined && await readByteOrder(source, byteOrder) === "big";
+  const isBigEndian = byteOrder !== undefined && await readByteOrder(source, byteOrder) === "big";
   const host = new TorchHost(source.name);
   const value = await readPickle(zip, folder, host);
 
@@ -54,7 +54,9 @@ export async function openPthArchive(source: ByteSource): Promise<TensorFile> {
     return range;
   };
   const tensors = await locateStateDict(value, locate, source);
-  if (isBig) { for (const [name, tensor] of tensors) tensors.set(name, { ...tensor, isBig }); }
+  if (isBigEndian) {
+    for (const [name, tensor] of tensors) tensors.set(name, { ...tensor, isBigEndian });
+  }
   return new TensorFile(source, "pth", tensors);
 }
 
@@ -92,7 +94,7 @@ export async function readByteOrder(
 }
 
 /** The error for a big-endian file that is read from a stream. */
-export function notLittle(source: ByteSource): FileError {
+export function bigEndianError(source: ByteSource): FileError {
   return new FileError(
     source.name,
     "is big-endian, which cannot be read from a stream: download it first",
