@@ -13,7 +13,7 @@ import { unpickle } from "./pickle.ts";
 import { TruncatedPickle } from "./pickle_bytes.ts";
 import type { Value } from "./pickle_values.ts";
 import { openLegacyPth } from "./legacy_format.ts";
-import { bigEndianError, folderOf, openPthArchive, readByteOrder } from "./zip_format.ts";
+import { folderOf, openPthArchive, readByteOrder } from "./zip_format.ts";
 import { type ByteSource, readBytes } from "../io/source.ts";
 import { locateStateDict } from "./state_dict.ts";
 import { TensorFile } from "../tensor_file.ts";
@@ -81,8 +81,10 @@ function storageFinder(
       if (start !== undefined) return start;
       const entry = await zip.next();
       if (!entry) throw new FileError(file, `needs storage ${escapeText(key)}, which is missing`);
-      if (entry.name === `${folder}byteorder`) {
-        if (await readByteOrder(zip.source, entry) === "big") throw bigEndianError(zip.source);
+      const isByteOrder = entry.name === `${folder}byteorder`;
+      if (isByteOrder && await readByteOrder(zip.source, entry) === "big") {
+        const reason = "is big-endian, which cannot be read from a stream: download it first";
+        throw new FileError(file, reason);
       }
       const found = entry.name.slice(prefix.length);
       if (entry.name.startsWith(prefix) && storages.has(found)) starts.set(found, entry.start);

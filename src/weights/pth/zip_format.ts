@@ -93,14 +93,6 @@ export async function readByteOrder(
   throw new FileError(source.name, `has the unknown byte order "${escapeText(order)}": damaged`);
 }
 
-/** The error for a big-endian file that is read from a stream. */
-export function bigEndianError(source: ByteSource): FileError {
-  return new FileError(
-    source.name,
-    "is big-endian, which cannot be read from a stream: download it first",
-  );
-}
-
 async function readPickle(zip: ZipArchive, folder: string, host: TorchHost): Promise<Value> {
   const file = zip.source.name;
   const { start, length } = (await zip.find(`${folder}data.pkl`))!;
