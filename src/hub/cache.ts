@@ -143,7 +143,7 @@ export async function removeCached(folder: string, name: string): Promise<string
   });
 }
 
-/** Deletes the temporary files that killed processes left. The caller must hold the model's lock. */
+/** Deletes the temporary files of killed processes. The caller must hold the model's lock. */
 export async function removeTemporary(folder: string, name: string): Promise<void> {
   for (const fileName of await fileNames(folder)) {
     if (belongsTo(name, fileName) && fileName.endsWith(".tmp")) {

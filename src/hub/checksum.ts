@@ -1,6 +1,6 @@
 /**
- * The checksum of a safetensors file in the cache, which is part of the file's metadata. It is compared
- * while the file is read, so that finding a flipped bit costs almost nothing.
+ * The checksum of a safetensors file in the cache, which is part of the file's metadata. It is
+ * compared while the file is read, so that finding a flipped bit costs almost nothing.
  *
  * @module
  */
@@ -115,7 +115,7 @@ async function loadCrc32(): Promise<(bytes: Uint8Array, crc?: number) => number>
   return (await import("node:zlib")).crc32;
 }
 
-/** Reads the header of a safetensors file; undefined for other files, and those without a checksum. */
+/** Reads the header of a safetensors file; undefined if it has no checksum, or is another file. */
 async function readHeader(source: ByteSource): Promise<Header | undefined> {
   if (source.size < 8) return undefined;
   const lengthField = new DataView((await readBytes(source, 0, 8)).buffer);

@@ -217,7 +217,7 @@ function contentRange(response: Response): { start?: number; total?: number } {
   };
 }
 
-/** Whether a response is a web page: no weights, but perhaps one of a network that asks to log in. */
+/** Whether a response is a web page, perhaps of a network that asks to log in. */
 function isPage({ headers }: Response): boolean {
   return /^text\/html\b/i.test(headers.get("content-type") ?? "");
 }

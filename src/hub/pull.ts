@@ -64,9 +64,9 @@ const maxEntryBytes = 2 ** 30;
  * Downloads published weights, verifies them, and stores them in the cache. Interrupted downloads
  * resume. Needs Deno, with permission to read and write the folder and to connect to the server.
  *
- * The cached file is safetensors, whatever the format of the download, so that it has a checksum and
- * describes its network. SqueezeNet then takes 2.6 MB instead of 0.7, but loads no slower. The file
- * is written atomically.
+ * The cached file is safetensors, whatever the format of the download, so that it has a checksum
+ * and describes its network. SqueezeNet then takes 2.6 MB instead of 0.7, but loads no slower. The
+ * file is written atomically.
  *
  * @param entry The weights to download.
  * @param folder The cache, created if necessary.

@@ -12,8 +12,8 @@ interface RequestOptions {
   /** Cancels the request and its body, which then reject with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
-   * Milliseconds without a byte before the request times out. Default 30 000. The speed of the server
-   * is measured over the same time.
+   * Milliseconds without a byte before the request times out. Default 30 000. The speed of the
+   * server is measured over the same time.
    */
   readonly stallMs?: number;
   /** Headers of the request. */
@@ -319,7 +319,7 @@ function networkError(url: string, error: unknown): unknown {
   return new FileError(url, safe, safe === reason ? { cause: error } : {});
 }
 
-/** Why `fetch()` failed, without the URL. Its message is only "fetch failed"; the cause says why. */
+/** Why `fetch()` failed, without the URL. The message may be only "fetch failed". */
 function networkReason(error: unknown): string {
   const { message } = error instanceof TypeError && error.cause instanceof Error
     ? error.cause

@@ -5,8 +5,8 @@
  */
 
 /**
- * Replaces the user name and password in a URL by `***`, and shortens a data URL to `data:…`. Other text
- * is unchanged.
+ * Replaces the user name and password in a URL by `***`, and shortens a data URL to `data:…`. Other
+ * text is unchanged.
  */
 export function redactUrl(url: string): string {
   if (/^data:/i.test(url)) return "data:…";

@@ -23,9 +23,9 @@ export async function wait(ms: number, signal?: AbortSignal): Promise<void> {
 const attempts = 10, stepMs = 20;
 
 /**
- * Opens, renames or deletes a file. Windows refuses that while another program has the file open, often
- * for a moment only, because a virus scanner reads each new file. So on Windows, this tries again for a
- * second.
+ * Opens, renames or deletes a file. Windows refuses that while another program has the file open,
+ * often for a moment only, because a virus scanner reads each new file. So on Windows, this tries
+ * again for a second.
  *
  * @param run Fails without any effect if the file is in use.
  * @param os The operating system.

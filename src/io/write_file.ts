@@ -15,14 +15,14 @@ export const temporarySuffix = /\.[\da-f]{8}\.tmp/;
 export const temporaryFiles = new Set<string>();
 
 /**
- * Writes a file that a user has named, as {@linkcode replaceFile} does. It replaces neither links nor
- * devices: a link stays, and the file that it leads to is replaced. A pipe or device, such as
+ * Writes a file that a user has named, as {@linkcode replaceFile} does. It replaces neither links
+ * nor devices: a link stays, and the file that it leads to is replaced. A pipe or device, such as
  * `/dev/stdout`, receives the contents once they are complete.
  *
  * @param path The file.
  * @param write Writes the contents. If it throws, nothing is left behind.
- * @param onComplete Called once all bytes are on disk, before the file is replaced. If it throws, the
- * file stays as it was.
+ * @param onComplete Called once all bytes are on disk, before the file is replaced. If it throws,
+ * the file stays as it was.
  * @throws {FileError} When the path is that of a folder.
  */
 export async function writeFile(
@@ -42,7 +42,7 @@ export async function writeFile(
   }
 }
 
-/** The file to replace: at the path, or where a link leads. Undefined for pipes, devices and such. */
+/** The file to replace: at the path, or where a link leads. Undefined for pipes and devices. */
 async function targetOf(path: string): Promise<string | undefined> {
   const here = await existing(Deno.lstat(path));
   const there = here?.isSymlink ? await existing(Deno.stat(path)) : here;

@@ -105,8 +105,8 @@ function unknownReason(
 }
 
 /**
- * Says what to do about weights that PyTorch computes from other tensors, for normalisation or pruning;
- * undefined if the file has none.
+ * Says what to do about weights that PyTorch computes from other tensors, for normalisation or
+ * pruning; undefined if the file has none.
  */
 export function parametrization({ entries }: WeightsFile): string | undefined {
   const name = [...entries.keys()].find((name) =>

@@ -49,8 +49,8 @@ const batchElements = 1 << 18;
  * @returns The size of the written file in bytes.
  * @throws {FileError} When the file cannot be read, has no weights, or has a tensor whose name int8
  * needs for the scales of another one.
- * @throws {ArgumentError} When the precision is unknown, the format does not support it, or a value to
- * quantise is not finite.
+ * @throws {ArgumentError} When the precision is unknown, the format does not support it, or a value
+ * to quantise is not finite.
  * @throws {PembrokeError} When a value is too large for f16.
  */
 export async function convertWeights(

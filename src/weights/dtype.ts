@@ -61,8 +61,8 @@ export function isFloat(dtype: DType): dtype is FloatDType {
 
 /**
  * Converts the first `count` little-endian elements of `raw` to float32. F32 is returned in the
- * same memory; other types are written to `out`. F64 is rounded to nearest, and to infinity where it is
- * too large.
+ * same memory; other types are written to `out`. F64 is rounded to nearest, and to infinity where
+ * it is too large.
  *
  * Typed arrays can read the bytes because every machine that runs WebAssembly is little-endian.
  */

@@ -153,8 +153,8 @@ export function isCount(value: unknown): value is number {
 const maxSharedBytes = 64 << 20;
 
 /**
- * Limits how often tensors share elements. Otherwise a small file could claim tensors of any size, with
- * a stride of 0 (an expanded tensor) or as views of one storage.
+ * Limits how often tensors share elements. Otherwise a small file could claim tensors of any size,
+ * with a stride of 0 (an expanded tensor) or as views of one storage.
  */
 export class SharedElements {
   #bytes = 0;
@@ -165,7 +165,8 @@ export class SharedElements {
   /**
    * Counts a tensor.
    *
-   * @throws {FileError} When all tensors have more bytes than four times the file's size plus 64 MiB.
+   * @throws {FileError} When all tensors have more bytes than four times the file's size plus 64
+   * MiB.
    */
   add({ name, dtype, shape, count, strides }: StoredTensor): void {
     this.#bytes += count * itemSize(dtype);

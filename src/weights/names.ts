@@ -16,7 +16,7 @@ const prefixes = /^((model|net|network|backbone|_orig_mod|module)\.){0,8}/;
  */
 const wrappedLayer = /(?<=\.)_orig_mod\.|(?<=^features\.)module\./g;
 
-/** The weights of losses and metrics that are saved beside a network, such as `criterion.weight`. */
+/** Weights of losses and metrics, saved beside a network, such as `criterion.weight`. */
 const measure = /^(criterion|(\w+_)?(loss|loss_fn|losses|metrics))\./;
 
 /** Averages of a network's weights that are saved beside it, such as `ema_model.fc.bias`. */
@@ -25,8 +25,8 @@ const average = /^(ema|ema_model|model_ema)\./;
 /**
  * Removes the prefixes that all weights of a file share, in any combination, such as
  * `module._orig_mod.`. If only losses, metrics and averages lack them, these are left out: of
- * `model.conv1.weight` and `criterion.weight`, only `conv1.weight` remains. A file keeps all its names
- * if two of them would become the same.
+ * `model.conv1.weight` and `criterion.weight`, only `conv1.weight` remains. A file keeps all its
+ * names if two of them would become the same.
  *
  * @param tensors The tensors by name.
  * @param isWeight Whether a tensor has weights. Others, such as `n_averaged` of an averaged model,

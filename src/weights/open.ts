@@ -25,13 +25,13 @@ export interface OpenOptions {
 }
 
 /**
- * Opens weights: a PyTorch state dict (`.pth`, zip or legacy format), a safetensors file, the tensors
- * of an ONNX model, or the compressed weights of SqueezeNet or AlexNet (`.net`). The format is
- * detected from the bytes, not from the name. Only the description of the tensors is read; `read()`
- * then reads the elements in chunks. Nothing in the file is executed.
+ * Opens weights: a PyTorch state dict (`.pth`, zip or legacy format), a safetensors file, the
+ * tensors of an ONNX model, or the compressed weights of SqueezeNet or AlexNet (`.net`). The format
+ * is detected from the bytes, not from the name. Only the description of the tensors is read;
+ * `read()` then reads the elements in chunks. Nothing in the file is executed.
  *
- * The index of sharded weights (`model.safetensors.index.json`) and an ONNX model with external data
- * need other files: from their own folder on disk, or from `files`.
+ * The index of sharded weights (`model.safetensors.index.json`) and an ONNX model with external
+ * data need other files: from their own folder on disk, or from `files`.
  *
  * @param source The file, such as `await fileSource("model.pth")`. It is closed together with the
  * weights, or at once if opening fails.
@@ -94,7 +94,7 @@ const latin1 = new TextDecoder("latin1");
 /** Opens a file of one format. */
 type OpenFormat = (source: ByteSource, files: RelatedFiles) => Promise<TensorFile>;
 
-/** Detects the format of a file from its first bytes. Imports only that format, for a fast start. */
+/** Detects a file's format from its first bytes. Imports only that format, for a fast start. */
 async function detectFormat(
   start: Uint8Array,
   { name: file, size }: ByteSource,
@@ -138,7 +138,7 @@ async function detectFormat(
   );
 }
 
-/** Keys of producer_name, producer_version, domain, model_version, doc_string, graph, opset_import. */
+/** producer_name, producer_version, domain, model_version, doc_string, graph, opset_import */
 const onnxKeys = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
 
 /** The first line of a text, at most 48 characters of it; undefined if the bytes are not text. */

@@ -58,8 +58,8 @@ export function pairScales(
 /**
  * Quantises whole rows of a weight. In a linear layer, the value of largest magnitude in each row
  * becomes ±127. In a convolution it becomes ±112 to ±127, whichever has the least squared error. A
- * convolution's values are rounded just as its 8-bit kernel rounds them, to even and by scales of 16
- * significant bits, so the kernel gets the same integers and scales from the stored ones.
+ * convolution's values are rounded just as its 8-bit kernel rounds them, to even and by scales of
+ * 16 significant bits, so the kernel gets the same integers and scales from the stored ones.
  *
  * @param name The tensor's name in error messages.
  * @param values The values of the rows.
@@ -105,7 +105,7 @@ function largestMagnitude(name: string, values: Float32Array, from: number, to: 
   return largest;
 }
 
-/** The scale of a convolution's row. Adds in the order of the kernel, `weightStep`, for the same bits. */
+/** The scale of a convolution's row, to the bit as the kernel computes it (`weightStep`). */
 function convScale(row: Float32Array, top: number): number {
   let best = 0, least = Infinity;
   for (let integer = maxStored; integer >= leastTop; integer--) {
@@ -121,10 +121,11 @@ function convScale(row: Float32Array, top: number): number {
 }
 
 /**
- * Rounds some weights the other way, so that their errors add up to 0, as the kernel does. It is called
- * with the weights of one input channel, whose pixels are similar, or for a kernel of one pixel with
- * those of all channels, because inputs are often positive. Weights closest to the middle of two
- * integers change first. They are found in buckets, which takes less time than sorting.
+ * Rounds some weights the other way, so that their errors add up to 0, as the kernel does. It is
+ * called with the weights of one input channel, whose pixels are similar, or for a kernel of one
+ * pixel with those of all channels, because inputs are often positive. Weights closest to the
+ * middle of two integers change first. They are found in buckets, which takes less time than
+ * sorting.
  */
 function balanceErrors(stored: Int8Array, values: Float32Array, scale: number): void {
   const errorOf = (i: number) => Math.fround(Math.fround(values[i] / scale) - stored[i]);
@@ -159,7 +160,7 @@ function round16(value: number): number {
   return new Float32Array(words.buffer)[0];
 }
 
-/** Rounds a quotient in float32 to the nearest integer, ties to even: adding 1.5 · 2²³ does that. */
+/** Rounds a quotient in float32 to the nearest integer, ties to even, by adding 1.5 · 2²³. */
 function nearestEven(value: number): number {
   return Math.fround(Math.fround(value) + 12582912) - 12582912;
 }

@@ -1,6 +1,6 @@
 /**
- * The formats and precisions that weights can be stored in. The code that writes them is elsewhere, so
- * that the command can check its arguments without loading it.
+ * The formats and precisions that weights can be stored in. The code that writes them is elsewhere,
+ * so that the command can check its arguments without loading it.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 import type { WeightsFormat } from "./tensor_file.ts";
 
 /**
- * The key of a file's checksum in its metadata. It is the checksum of these very bytes, so it is never
- * copied to another file.
+ * The key of a file's checksum in its metadata. It is the checksum of these very bytes, so it is
+ * never copied to another file.
  */
 export const checksumKey = "file_crc32";
 

@@ -27,8 +27,8 @@ export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx" | "dee
 export type WeightSink = (values: Float32Array, offset: number) => void;
 
 /**
- * Receives whole rows of a quantised tensor as they are stored. The values of row i are its integers
- * times `scale[i]`. The arrays are valid only during the call.
+ * Receives whole rows of a quantised tensor as they are stored. The values of row i are its
+ * integers times `scale[i]`. The arrays are valid only during the call.
  *
  * @internal
  */
@@ -50,10 +50,11 @@ export interface WeightsFile extends Disposable {
   /** The names of all entries in file order, in which a stream should be read. */
   readonly order: readonly string[];
   /**
-   * Reads a tensor as float32 in row-major order, in chunks of at most 256 KiB. Quantised tensors are
-   * dequantised. The sink is not called for an empty tensor.
+   * Reads a tensor as float32 in row-major order, in chunks of at most 256 KiB. Quantised tensors
+   * are dequantised. The sink is not called for an empty tensor.
    *
-   * @param integerSink Receives a tensor of integers and scales instead, if it is stored row by row.
+   * @param integerSink Receives a tensor of integers and scales instead, if it is stored row by
+   * row.
    * @throws {ArgumentError} When there is no such entry, or the file is closed.
    * @throws {FileError} When the elements are not floats or quantised, or the file cannot be read.
    */
@@ -71,8 +72,9 @@ export function isWeight({ dtype, quantized }: WeightEntry): boolean {
 export const weightTypes = "F32, F16, BF16, F64, F8 or I8 with a scale";
 
 /**
- * 256 KiB of float32, so that a chunk stays in the L2 cache between the read and the sink. Larger chunks
- * would need fewer reads, but the first use of fresh memory takes longer than many small reads.
+ * 256 KiB of float32, so that a chunk stays in the L2 cache between the read and the sink. Larger
+ * chunks would need fewer reads, but the first use of fresh memory takes longer than many small
+ * reads.
  */
 const chunkElements = 1 << 16;
 
@@ -134,7 +136,7 @@ export class TensorFile implements WeightsFile {
     return this.#order;
   }
 
-  /** Gives the tensors the names that they have without training tools. See {@linkcode shortNames}. */
+  /** Removes what training tools add to the names of tensors. See {@linkcode shortNames}. */
   shortenNames(): void {
     const names = shortNames(this.#entries, isWeight), tensors = this.#tensors;
     if (names.size === tensors.size && [...names].every(([full, short]) => full === short)) return;
@@ -205,7 +207,7 @@ export class TensorFile implements WeightsFile {
     }
   }
 
-  /** Reads a quantised tensor as it is stored. Returns false for others, and those with long rows. */
+  /** Reads a quantised tensor as it is stored. Returns false for others, or if rows are long. */
   async #readIntegers(tensor: StoredTensor, { raw }: Buffers, sink: IntegerSink): Promise<boolean> {
     const row = tensor.scale ? tensor.count / tensor.scale.count : Infinity;
     if (!tensor.scale || row > raw.byteLength) return false;
@@ -260,8 +262,8 @@ export class TensorFile implements WeightsFile {
   }
 
   /**
-   * Reads elements in any other order. Their whole span is read into memory, except for elements that
-   * are few and far between: these are read one by one.
+   * Reads elements in any other order. Their whole span is read into memory, except for elements
+   * that are few and far between: these are read one by one.
    */
   async #readStrided(tensor: StoredTensor, { raw, values }: Buffers, sink: WeightSink) {
     const { dtype, shape, strides, source = this.#source } = tensor;

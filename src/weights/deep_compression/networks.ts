@@ -1,6 +1,6 @@
 /**
- * The two networks that were published in the format of "Deep Compression". A file names neither its
- * network nor its layers.
+ * The two networks that were published in the format of "Deep Compression". A file names neither
+ * its network nor its layers.
  *
  * Sources: https://github.com/songhan/SqueezeNet-Deep-Compression and
  * https://github.com/songhan/Deep-Compression-AlexNet, the networks (`.prototxt`) and `decode.py`.
@@ -10,7 +10,7 @@
 
 import { elements } from "../../tensor.ts";
 
-/** The names of the networks. SqueezeNet 1.0 is torchvision's, the other is Caffe's BVLC AlexNet. */
+/** The networks: SqueezeNet 1.0 as in torchvision, and Caffe's BVLC AlexNet. */
 export type CompressedNetwork = "squeezenet1_0" | "bvlc_alexnet";
 
 /** A layer of a network. */

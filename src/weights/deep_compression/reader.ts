@@ -1,13 +1,13 @@
 /**
- * Opens weights that "Deep Compression" made small: most are pruned, and the others share a codebook.
- * There is no header. All numbers are little-endian:
+ * Opens weights that "Deep Compression" made small: most are pruned, and the others share a
+ * codebook. There is no header. All numbers are little-endian:
  *
  * - for each layer, the number of its stored weights as a uint32;
  * - then for each layer: the codebook (256 or 16 float32), the bias (float32), the codes of the
  *   stored weights (8 or 4 bits), and the gaps before them (4 bits, at most 15).
  *
- * The lower half of a byte comes first. A weight that is not stored has code 0. Where a gap is longer
- * than 15, weights with code 0 are stored in between.
+ * The lower half of a byte comes first. A weight that is not stored has code 0. Where a gap is
+ * longer than 15, weights with code 0 are stored in between.
  *
  * Source: Han, Mao, Dally, Deep Compression, ICLR 2016, https://arxiv.org/abs/1510.00149, and
  * `decode.py` in https://github.com/songhan/SqueezeNet-Deep-Compression.

@@ -13,7 +13,7 @@ export interface ByteSource {
   readonly name: string;
   /** The size in bytes; 4 GiB for a stream of unknown length. */
   readonly size: number;
-  /** Whether bytes should be read in order, because a stream drops most of them once they are read. */
+  /** Whether bytes should be read in order, because a stream drops most of what has passed. */
   readonly forward?: boolean;
   /**
    * Fills `into` with the bytes that start at `offset`.

@@ -16,7 +16,7 @@ const headBytes = 1 << 20;
 /** Skipped bytes may be needed later, so they are kept. A stream that skips more fails. */
 const maxSkippedBytes = 16 << 20;
 
-/** Reads of up to 8 KiB may be headers, which are read again soon: the last 256 KiB of them are kept. */
+/** Reads of up to 8 KiB may be headers, which are read again: 256 KiB of them are kept. */
 const smallReadBytes = 1 << 13, maxRecentBytes = 1 << 18;
 
 /**
@@ -118,7 +118,7 @@ class StreamSource implements ByteSource {
     }
   }
 
-  /** Copies the bytes that were kept, and returns their number. The rest must not have passed yet. */
+  /** Copies the bytes that were kept, and returns their number. The rest must be still to come. */
   #copyKept(offset: number, into: Uint8Array): number {
     let filled = 0;
     for (let more = 1; more > 0 && filled < into.length; filled += more) {

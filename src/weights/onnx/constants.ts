@@ -1,5 +1,6 @@
 /**
- * Constant folding for ONNX graphs: replaces nodes that only hold, create, rename or quantise a tensor.
+ * Constant folding for ONNX graphs: replaces nodes that only hold, create, rename or quantise a
+ * tensor.
  *
  * @module
  */
@@ -19,8 +20,8 @@ import { foldQuantization, quantizeOps } from "./quantization.ts";
 import { escapeText } from "../io/quote.ts";
 
 /**
- * The most bytes of all ConstantOfShape tensors, which take no space in the file: a little more than the
- * 244 MB of AlexNet.
+ * The most bytes of all ConstantOfShape tensors, which take no space in the file: a little more
+ * than the 244 MB of AlexNet.
  */
 export const maxConstantBytes = 1 << 28;
 

@@ -127,8 +127,8 @@ const noAttributes: ReadonlyMap<string, OnnxValue> = new Map();
 /**
  * Reads a NodeProto. The outputs of both branches of If become inputs of the node.
  *
- * @param graph Takes the nodes and tensors of branches. Missing for a node of a branch, which may not
- * have branches.
+ * @param graph Takes the nodes and tensors of branches. Missing for a node of a branch, which may
+ * not have branches.
  */
 async function readNode(
   reader: ProtoReader,

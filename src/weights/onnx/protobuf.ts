@@ -1,6 +1,6 @@
 /**
- * Reads protocol buffers of any size from front to back, through a small window in memory. Long fields
- * are skipped: only their positions are kept.
+ * Reads protocol buffers of any size from front to back, through a small window in memory. Long
+ * fields are skipped: only their positions are kept.
  *
  * Source: https://protobuf.dev/programming-guides/encoding/
  *

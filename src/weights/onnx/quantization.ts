@@ -47,8 +47,8 @@ function nodeError(reader: ProtoReader, node: OnnxNode, reason: string): FileErr
 }
 
 /**
- * Returns the tensor that QuantizeLinear or DequantizeLinear makes of one in the file. Its elements are
- * computed when they are read. Undefined if an input is not constant.
+ * Returns the tensor that QuantizeLinear or DequantizeLinear makes of one in the file. Its elements
+ * are computed when they are read. Undefined if an input is not constant.
  *
  * @param known The scales that were read before, by the names of their tensors.
  * @throws {FileError} When the scales or zero points do not fit the tensor.
@@ -99,7 +99,7 @@ export async function foldQuantization(
   return { ...folded, quantization, integers: dtype, numbers: await readNumbers(reader, folded) };
 }
 
-/** The type that QuantizeLinear rounds to if it has no zero points, which would have the same type. */
+/** The type that QuantizeLinear rounds to if it has no zero points, which have that type. */
 function outputType({ attributes }: OnnxNode): DType {
   const type = attributes.get("output_dtype") ?? 0;
   return type === 0 ? "U8" : outputTypes.get(type) ?? "F32";
@@ -163,8 +163,8 @@ async function readZeros(
 }
 
 /**
- * The elements that QuantizeLinear or DequantizeLinear makes of a contiguous tensor. They begin at the
- * tensor's own offset, so that tensors stay in the order of the file.
+ * The elements that QuantizeLinear or DequantizeLinear makes of a contiguous tensor. They begin at
+ * the tensor's own offset, so that tensors stay in the order of the file.
  */
 class ConvertedSource implements ByteSource {
   readonly name: string;

@@ -114,8 +114,8 @@ export class OnnxFile extends TensorFile {
 }
 
 /**
- * The tensors of a graph, without those that are only parts of quantised ones. A quantised tensor gets
- * back the name that it had before, if no other has it: onnxruntime appends "_quantized".
+ * The tensors of a graph, without those that are only parts of quantised ones. A quantised tensor
+ * gets back the name that it had before, if no other has it: onnxruntime appends "_quantized".
  */
 function weightsOf({ tensors, parts, nodes, outputs }: OnnxGraph): Map<string, OnnxTensor> {
   if (parts.size === 0) return tensors;
@@ -144,7 +144,8 @@ function numberTensor(name: string, { shape, numbers }: NumberParameter): Stored
 /**
  * Opens an ONNX file. Only the descriptions of the graph and its tensors are read.
  *
- * @throws {FileError} When it is damaged or has no weights, or a file with external data is missing.
+ * @throws {FileError} When it is damaged or has no weights, or a file with external data is
+ * missing.
  */
 export async function openOnnx(source: ByteSource, files: RelatedFiles): Promise<OnnxFile> {
   if (source.size === unknownSize) { // the graph extends to the end of the file

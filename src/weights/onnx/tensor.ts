@@ -86,7 +86,8 @@ interface TensorFields {
 /**
  * Reads a TensorProto.
  *
- * @throws {FileError} When it is damaged, of an unsupported kind, or in a file that cannot be opened.
+ * @throws {FileError} When it is damaged, of an unsupported kind, or in a file that cannot be
+ * opened.
  */
 export async function readTensor(
   reader: ProtoReader,

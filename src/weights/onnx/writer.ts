@@ -35,8 +35,8 @@ const maxBytes = 2 ** 31;
  * @param tensors The tensors to write.
  * @throws {ArgumentError} When a name is empty or not unique, the data does not fill the shape, or
  * the type is I8, which ONNX cannot store with a scale.
- * @throws {PembrokeError} When the file would have 2 GiB or more, or a finite value is too large for F16
- * or BF16.
+ * @throws {PembrokeError} When the file would have 2 GiB or more, or a finite value is too large
+ * for F16 or BF16.
  *
  * @example
  * ```ts

@@ -82,8 +82,8 @@ export const cost = {
 export const maxNameLength = 1000;
 
 /**
- * What each use of a key counts against the budget, in bytes. A map may compare long keys character by
- * character, and a pickle can use one key any number of times.
+ * What each use of a key counts against the budget, in bytes. A map may compare long keys character
+ * by character, and a pickle can use one key any number of times.
  */
 export function keyCost(key: Value): number {
   return typeof key === "string" && key.length > maxNameLength ? key.length : 0;

@@ -1,7 +1,7 @@
 /**
- * Opens the `.pth` formats of PyTorch. Both can be read from a stream: in the zip archives of PyTorch
- * 1.6 and later, the first entry is the pickle, which states the sizes of the storages. These follow,
- * sorted by key.
+ * Opens the `.pth` formats of PyTorch. Both can be read from a stream: in the zip archives of
+ * PyTorch 1.6 and later, the first entry is the pickle, which states the sizes of the storages.
+ * These follow, sorted by key.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`).
  *
@@ -31,8 +31,8 @@ const maxStreamedPickleBytes = 1 << 19;
  * Opens a file that `torch.save()` wrote.
  *
  * @param isArchive Whether the file is a zip archive, as since PyTorch 1.6.
- * @throws {FileError} When it is another file, is damaged, contains more than weights, or is a stream
- * whose entries are not in the order of `torch.save()`.
+ * @throws {FileError} When it is another file, is damaged, contains more than weights, or is a
+ * stream whose entries are not in the order of `torch.save()`.
  */
 export async function openPth(source: ByteSource, isArchive: boolean): Promise<TensorFile> {
   if (!isArchive) return await openLegacyPth(source);
@@ -67,7 +67,7 @@ async function openPthStream(source: ByteSource): Promise<TensorFile> {
   return new TensorFile(source, "pth", await locateStateDict(pickle.value, defer, source));
 }
 
-/** Returns a function that reads entries until it finds a storage, and returns the storage's offset. */
+/** Returns a function that reads entries until it finds a storage, and returns its offset. */
 function storageFinder(
   zip: ZipStream,
   folder: string,

@@ -97,7 +97,7 @@ function namedTensors(dict: Dict): [string, TorchTensor][] {
   return tensors;
 }
 
-/** Whether a dict has a tensor of floats with axes: not only a loss, or the state of a generator. */
+/** Whether a dict has floats with axes: not only a loss, or the state of a generator. */
 function isStateDict(dict: Dict): boolean {
   return namedTensors(dict).some(([, { dtype, size }]) =>
     isFloat(dtype) && !(size instanceof Tuple && !size.items.length)

@@ -49,8 +49,8 @@ const storageNames = { F32: "FloatStorage", F16: "HalfStorage", BF16: "BFloat16S
  * @param tensors The tensors to write.
  * @throws {ArgumentError} When a name is not unique, the data does not fill the shape, or the type
  * is I8, which `.pth` cannot store with a scale.
- * @throws {PembrokeError} When the file would have 4 GiB or more, or 65532 tensors or more, or a finite
- * value is too large for F16 or BF16.
+ * @throws {PembrokeError} When the file would have 4 GiB or more, or 65532 tensors or more, or a
+ * finite value is too large for F16 or BF16.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Opens the `.pth` format of PyTorch 1.6 and later, if it is not a stream: a zip archive with a pickle
- * and an entry for each storage.
+ * Opens the `.pth` format of PyTorch 1.6 and later, if it is not a stream: a zip archive with a
+ * pickle and an entry for each storage.
  *
  * Source: PyTorch, `torch/serialization.py` (`_save`, `_load`).
  *
@@ -77,7 +77,7 @@ function findFolder(zip: ZipArchive): string {
   throw new FileError(file, "is a zip archive, but torch.save() did not write it");
 }
 
-/** The folder of the pickle, with a slash, from the name of its entry; undefined for other entries. */
+/** The folder of a pickle's entry, with a slash; undefined for other entries. */
 export function folderOf(name: string): string | undefined {
   return /^((?:[^/]*\/)?)data\.pkl$/.exec(name)?.[1];
 }

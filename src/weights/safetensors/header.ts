@@ -1,6 +1,7 @@
 /**
- * Parses the JSON of safetensors files and of their indexes. Unlike JSON.parse(), this strict parser
- * rejects duplicate names, and long lists of empty objects, which take 30 times their size in memory.
+ * Parses the JSON of safetensors files and of their indexes. Unlike JSON.parse(), this strict
+ * parser rejects duplicate names, and long lists of empty objects, which take 30 times their size
+ * in memory.
  *
  * Source: https://github.com/huggingface/safetensors, README, "Format".
  *
