@@ -65,7 +65,7 @@ interface DeferredStorage {
 
 /** Compares tensors by their position in the file. */
 export function compareFileOrder(a: StoredTensor, b: StoredTensor): number {
-  // By span last: an empty tensor comes before the one that starts at the same offset.
+  // Compare spans last, so that an empty tensor comes before one that starts at the same offset.
   return (a.deferred?.rank ?? 0) - (b.deferred?.rank ?? 0) || a.start - b.start || a.span - b.span;
 }
 
@@ -83,7 +83,7 @@ export const maxDimensions = 64;
 export function elementCount(shape: readonly unknown[], name: string, file: string): number {
   const impossible = () =>
     new FileError(file, `${escapeText(name)} has an impossible shape: damaged`);
-  // First: many tensors may share one shape of a million sizes.
+  // Check this first: many tensors may share one shape of a million sizes.
   if (shape.length > maxDimensions) throw impossible();
   let count = 1, extent = 1;
   for (const size of shape) {

@@ -54,7 +54,7 @@ export function shortNames<T>(
     : new Map(full.map((name) => [name, name]));
 }
 
-/** Whether every average has the name of a weight at its end. A layer may be called `ema`, too. */
+/** Whether every average ends with the name of a weight. If not, `ema` may be a layer's name. */
 function areCopies(averages: readonly string[], own: readonly string[]): boolean {
   const known = new Set(own);
   return averages.every((name) =>
@@ -62,7 +62,7 @@ function areCopies(averages: readonly string[], own: readonly string[]): boolean
   );
 }
 
-/** The longest sequence of prefixes that all names start with, and none consists of alone. */
+/** The longest sequence of prefixes that all names start with. Each has something after it. */
 export function sharedPrefix(names: readonly string[]): string {
   let shared = prefixes.exec(names[0] ?? "")![0];
   while (shared && !names.every((name) => name.startsWith(shared) && name !== shared)) {

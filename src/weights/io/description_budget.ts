@@ -1,5 +1,5 @@
 /**
- * Limits what the description of a file may take in memory, whatever its size.
+ * Limits the memory for the description of a file's tensors, however large the file is.
  *
  * @module
  */
