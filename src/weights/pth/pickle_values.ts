@@ -9,7 +9,7 @@ export class Tuple {
   constructor(readonly items: readonly Value[]) {}
 }
 
-/** The empty tuple, which most pickles use many times. */
+/** The empty tuple. One serves all places. */
 export const emptyTuple = new Tuple([]);
 
 /** A Python list. */
