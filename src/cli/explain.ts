@@ -8,6 +8,7 @@ import type { RgbImage } from "../image/pixels.ts";
 import type { Classifier } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import type { ExplainArgs } from "./args_explain.ts";
+import { invalidValue } from "./choices.ts";
 import { loadWeights } from "./classify.ts";
 import { Device } from "./device.ts";
 import { UsageError } from "./errors.ts";
@@ -113,9 +114,7 @@ function indexOf(model: Classifier, wanted: string): number {
     return classIndex(model, wanted);
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
-    throw new UsageError(
-      `--class is ${JSON.stringify(wanted)}, must be a label of the model, or an index from 0 to ` +
-        `${model.numClasses - 1}`,
-    );
+    const rule = `be a label of the model, or an index from 0 to ${model.numClasses - 1}`;
+    throw invalidValue("--class", wanted, rule);
   }
 }

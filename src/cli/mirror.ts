@@ -1,6 +1,7 @@
 /** The mirror that models are downloaded from. */
 
-import { envIfGranted, UsageError } from "./errors.ts";
+import { invalidValue } from "./choices.ts";
+import { envIfGranted } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
 
 /**
@@ -14,5 +15,5 @@ export function mirrorFromEnv(): string | undefined {
   const url = envIfGranted(variable);
   if (!url) return undefined;
   if (isWebUrl(url)) return url;
-  throw new UsageError(`${variable} is ${JSON.stringify(url)}, must be an http or https URL`);
+  throw invalidValue(variable, url, "be an http or https URL");
 }

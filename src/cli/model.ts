@@ -14,6 +14,7 @@ import type { CheckedSource } from "../hub/checksum.ts";
 import { redactUrl } from "../io/redact.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import type { WeightsFile } from "../weights/mod.ts";
+import { invalidValue } from "./choices.ts";
 import { asFileError, UsageError } from "./errors.ts";
 import type { Digest } from "./feature_cache.ts";
 import type { JoinedHead } from "./head_file.ts";
@@ -245,9 +246,7 @@ async function startHashed(url: string): Promise<HashedDownload> {
 async function networkOf(name: string): Promise<NetworkName> {
   if (isShipped(name)) return name;
   if (/[./\\]/.test(name)) {
-    throw new UsageError(
-      `--model is ${JSON.stringify(name)}, must be a name; for files, use --weights`,
-    );
+    throw invalidValue("--model", name, "be a name; for files, use --weights");
   }
   return (await import("./model_name.ts")).networkOf(name);
 }

@@ -2,8 +2,7 @@
 
 import { catalogue, findCatalogueEntry } from "../hub/catalogue.ts";
 import { isNetworkName, type NetworkName, networkNames, similarNames } from "../models/registry.ts";
-import { oneOf } from "./choices.ts";
-import { UsageError } from "./errors.ts";
+import { invalidValue, oneOf } from "./choices.ts";
 
 /**
  * The network of a name.
@@ -17,7 +16,5 @@ export function networkOf(name: string): NetworkName {
   const names = new Set([...catalogue.map(({ name }) => name), ...networkNames]);
   const similar = similarNames(name, [...names]).join(", ");
   if (similar === "") return oneOf("--model", name, [...names].sort()) as NetworkName;
-  throw new UsageError(
-    `--model is ${JSON.stringify(name)}, must be a name in docs/networks.md, such as ${similar}`,
-  );
+  throw invalidValue("--model", name, `be a name in docs/networks.md, such as ${similar}`);
 }
