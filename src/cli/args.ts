@@ -6,14 +6,34 @@ import { precisions } from "../layers/precision.ts";
 import type { ExplainArgs, readExplain, showModes } from "./args_explain.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { readWeightsArgs, type WeightsArgs } from "./args_weights.ts";
-import { exclude, integer, oneOf, positive } from "./choices.ts";
+import {
+  checkNotEmpty,
+  exclude,
+  ifGiven,
+  integer,
+  invalidValue,
+  oneOf,
+  positive,
+} from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import type { Shard } from "./inputs.ts";
 import { checkUsed, modelCommands, options, weightsCommands } from "./options.ts";
 import { parseStrictly } from "./parse.ts";
 
 /** The parsed arguments of any command. */
-export type Command = Options | WeightsArgs | LearnArgs;
+export type Command = Options | WeightsArgs | LearnArgs | HelpArgs | VersionArgs;
+
+/** `--help`, or `cli.ts help`. */
+interface HelpArgs {
+  readonly command: "help";
+  /** The command that help is about; any other word stands for none. */
+  readonly topic?: string;
+}
+
+/** `--version`. */
+interface VersionArgs {
+  readonly command: "version";
+}
 
 /** The options that choose a model, and how it runs. */
 export interface ModelOptions {
@@ -40,10 +60,8 @@ export interface ModelOptions {
 
 /** The parsed arguments of the commands that run a model. */
 export interface Options extends ModelOptions {
-  readonly command: typeof modelCommands[number] | "help" | "version";
+  readonly command: typeof modelCommands[number];
   readonly inputs: readonly string[];
-  /** The command that help is about, if there is one of this name. */
-  readonly topic?: string;
   /** A file that lists more inputs, one per line; "-" for standard input. */
   readonly filesFrom?: string;
   /** The file of results to append to. */
@@ -87,83 +105,75 @@ const explaining = /^(explain|--(show|show-as|class|method)(=.*)?)$/s;
 
 /** Parses the arguments of any command; throws a {@linkcode UsageError} if they are invalid. */
 export async function readCommand(args: readonly string[]): Promise<Command> {
-  const at = args.findIndex((arg) => !globalOptions.includes(arg));
-  const command = weightsCommands.find((name) => name === args[at]);
-  if (!command && args[at] !== "learn") {
+  const at = args.findIndex((arg) => !globalOptions.includes(arg)), first = args[at];
+  const weightsCommand = weightsCommands.find((name) => name === first);
+  if (!weightsCommand && first !== "learn") {
     if (!args.some((arg) => explaining.test(arg))) return readArgs(args);
     const { readExplain } = await import("./args_explain.ts");
     return readArgs(args, readExplain);
   }
   const asked = args.find((arg) => ["-h", "--help", "--version"].includes(arg));
-  if (asked !== undefined) return readArgs([asked, args[at]]);
+  if (asked === "--version") return { command: "version" };
+  if (asked !== undefined) return { command: "help", topic: first };
   const rest = args.toSpliced(at, 1);
-  if (command) return readWeightsArgs(command, rest);
+  if (weightsCommand) return readWeightsArgs(weightsCommand, rest);
   const { readLearnArgs } = await import("./args_learn.ts");
   return readLearnArgs(rest);
 }
 
 /**
- * Parses the arguments of the commands that run a model.
+ * Parses the arguments of the commands that run a model, of help and of version.
  *
  * @param readOwn Reads what only explain and --show have.
  * @throws {UsageError} If they are invalid.
  */
-export function readArgs(args: readonly string[], readOwn?: typeof readExplain): Options {
-  const { values, positionals } = parse(args);
-  const inputs = [...positionals], topK = positive("--top-k", values["top-k"] ?? "5");
-  const named = modelCommands.find((name) => name === inputs[0]);
-  if (named) inputs.shift();
-  const asksHelp = values.help || !named && inputs[0] === "help"; // a file of this name is ./help
-  const command = asksHelp ? "help" : values.version ? "version" : named ?? "classify";
+export function readArgs(
+  args: readonly string[],
+  readOwn?: typeof readExplain,
+): Options | HelpArgs | VersionArgs {
+  const { values, positionals } = parseStrictly(args, options);
+  const named = modelCommands.find((name) => name === positionals[0]);
+  const inputs = named ? positionals.slice(1) : positionals;
+  const asksHelp = !named && inputs[0] === "help"; // a file of this name is ./help
+  if (asksHelp) return { command: "help", topic: inputs[1] };
+  if (values.help) return { command: "help", topic: named ?? inputs[0] };
+  if (values.version) return { command: "version" };
 
-  const topic = named ?? inputs[inputs[0] === "help" ? 1 : 0];
-  const isModelCommand = command !== "help" && command !== "version";
-  if (isModelCommand) checkArgs(command, values, inputs);
-  const own = isModelCommand
-    ? { ...outputOf(command, values), ...readOwn?.(command, values, inputs) }
-    : {};
+  const command = named ?? "classify";
+  // before other errors: without its number, the option takes the name of the photo
+  const topK = positive("--top-k", values["top-k"] ?? "5");
+  checkOptions(command, values);
+  checkInputs(command, values, inputs);
   return {
     command,
     inputs,
-    ...command === "help" && topic !== undefined && { topic },
-    ...own,
     filesFrom: values["files-from"],
     resume: values.resume,
-    shard: values.shard === undefined ? undefined : shardOf(values.shard),
+    shard: ifGiven("--shard", values.shard, shardOf),
     model: values.model,
     weights: values.weights,
+    base: values.base,
+    classes: values.classes,
+    preprocessing: ifGiven("--preprocessing", values.preprocessing, preprocessingOf),
     seed: values.random ? seedOf(values.seed) : undefined,
     topK,
     backend: oneOf("--backend", values.backend ?? "auto", devices),
-    precision: values.precision === undefined
-      ? undefined
-      : oneOf("--precision", values.precision, precisions),
-    ...values.base !== undefined && { base: values.base },
-    ...values.classes !== undefined && { classes: values.classes },
-    ...values.preprocessing !== undefined && {
-      preprocessing: preprocessingOf(values.preprocessing),
-    },
-    ...command === "serve" && { serve: serveArgs(values) },
+    precision: ifGiven("--precision", values.precision, precisionOf),
+    features: values.features,
+    output: outputOf(command, values),
+    serve: command === "serve" ? serveArgs(values) : undefined,
+    ...readOwn?.(command, values, inputs),
     format: values.json ? "json" : values.jsonl || values.resume !== undefined ? "jsonl" : "text",
-    ...values.features && { features: true },
     offline: values.offline,
     quiet: values.quiet,
     verbose: values.verbose,
   };
 }
 
-function parse(args: readonly string[]) {
-  return parseStrictly({ args: [...args], allowPositionals: true, options });
-}
+type Values = ReturnType<typeof parseStrictly<typeof options>>["values"];
 
-type Values = ReturnType<typeof parse>["values"];
-
-/** Throws a {@linkcode UsageError} if the arguments do not fit the command or each other. */
-function checkArgs(
-  command: typeof modelCommands[number],
-  values: Values,
-  inputs: readonly string[],
-): void {
+/** Throws a {@linkcode UsageError} if the options do not fit the command or each other. */
+function checkOptions(command: typeof modelCommands[number], values: Values): void {
   checkUsed(command, values);
   exclude(values, "random", "weights");
   exclude(values, "json", "jsonl");
@@ -176,40 +186,46 @@ function checkArgs(
   if (values.seed !== undefined && !values.random) {
     throw new UsageError("--seed needs --random");
   }
-  for (const name of ["weights", "base", "classes", "files-from", "resume", "html"] as const) {
-    const kind = name === "weights" || name === "base" ? "a file or URL" : "a file";
-    if (values[name] === "") throw new UsageError(`--${name} is empty, must be ${kind}`);
+  for (const name of ["weights", "base"] as const) checkNotEmpty(values, name, "a file or URL");
+  for (const name of ["classes", "files-from", "resume", "html"] as const) {
+    checkNotEmpty(values, name, "a file");
   }
   if (/\.(png|jpe?g|webp|gif|bmp)$/i.test(values.html ?? "")) {
-    throw new UsageError(`--html is ${JSON.stringify(values.html)}, must end in .html`);
+    throw invalidValue("--html", values.html!, "end in .html");
   }
   if (values.base !== undefined && !values.weights) {
     throw new UsageError("--base needs --weights, a file with only a last layer");
   }
+}
+
+/** Throws a {@linkcode UsageError} if a command cannot take the inputs, or how many there are. */
+function checkInputs(
+  command: typeof modelCommands[number],
+  values: Values,
+  inputs: readonly string[],
+): void {
   if (inputs.includes("")) throw new UsageError("an input is empty; is a variable unset?");
   if ((command === "summary" || command === "serve") && inputs.length > 0) {
+    const input = JSON.stringify(inputs[0]);
     throw new UsageError(
-      `${command} takes no images, got ${
-        JSON.stringify(inputs[0])
-      }; name a model with -m or --weights`,
+      `${command} takes no images, got ${input}; name a model with -m or --weights`,
     );
   }
   if (command === "evaluate" && inputs.length !== 1) {
     throw new UsageError("evaluate takes one folder, with a subfolder of photos for each class");
   }
-  if (command === "classify") {
-    const list = values["files-from"];
-    if (inputs.length === 0 && list === undefined) {
-      throw new UsageError("no image given; see --help");
-    }
-    if (inputs.filter((input) => input === "-").length + Number(list === "-") > 1) {
-      throw new UsageError("- and --files-from - read standard input; use only one of them, once");
-    }
-    if (values.resume !== undefined && inputs.includes("-")) {
-      throw new UsageError(
-        "--resume cannot tell one image of standard input from another; use files",
-      );
-    }
+  if (command !== "classify") return;
+  const list = values["files-from"];
+  if (inputs.length === 0 && list === undefined) {
+    throw new UsageError("no image given; see --help");
+  }
+  if (inputs.filter((input) => input === "-").length + Number(list === "-") > 1) {
+    throw new UsageError("- and --files-from - read standard input; use only one of them, once");
+  }
+  if (values.resume !== undefined && inputs.includes("-")) {
+    throw new UsageError(
+      "--resume cannot tell one image of standard input from another; use files",
+    );
   }
 }
 
@@ -217,16 +233,15 @@ function checkArgs(
 function outputOf(
   command: Options["command"],
   { features, output, html }: Values,
-): Pick<Options, "output"> {
-  if (command === "explain") return {};
+): string | undefined {
+  if (command === "explain") return undefined;
   if (output !== undefined && !features) {
     throw new UsageError("--output is only for learn, explain, quantize and classify --features");
   }
   if (output !== undefined && !/.\.npy$/i.test(output)) {
-    throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .npy`);
+    throw invalidValue("--output", output, "end in .npy");
   }
-  const file = output ?? html;
-  return file === undefined ? {} : { output: file };
+  return output ?? html;
 }
 
 /** A seed of 32 bits; a random one by default. */
@@ -236,23 +251,24 @@ function seedOf(text: string | undefined): number {
 }
 
 /** "3/16" is the third of sixteen parts. */
-function shardOf(text: string): Shard {
+function shardOf(option: string, text: string): Shard {
   const [, number, count] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? [];
   if (1 <= number && number <= count && Number.isSafeInteger(count)) return { number, count };
-  throw new UsageError(
-    `--shard is ${JSON.stringify(text)}, must be N/M with N from 1 to M, such as 3/16`,
-  );
+  throw invalidValue(option, text, "be N/M with N from 1 to M, such as 3/16");
+}
+
+function precisionOf(option: string, text: string): typeof precisions[number] {
+  return oneOf(option, text, precisions);
 }
 
 function serveArgs(values: Values): ServeArgs {
-  const { "max-pixels": maxPixels, "max-bytes": maxBytes, memory, cors } = values;
   return {
     host: values.host ?? "127.0.0.1",
     port: integer("--port", values.port ?? "8000", 2 ** 16 - 1),
-    maxPixels: maxPixels === undefined ? undefined : positive("--max-pixels", maxPixels),
-    maxBytes: maxBytes === undefined ? undefined : bytesOf("--max-bytes", maxBytes),
-    memory: memory === undefined ? undefined : bytesOf("--memory", memory),
-    cors: cors === undefined ? undefined : originOf(cors),
+    maxPixels: ifGiven("--max-pixels", values["max-pixels"], positive),
+    maxBytes: ifGiven("--max-bytes", values["max-bytes"], bytesOf),
+    memory: ifGiven("--memory", values.memory, bytesOf),
+    cors: ifGiven("--cors", values.cors, originOf),
   };
 }
 
@@ -271,19 +287,15 @@ function bytesOf(option: string, text: string): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([kmg]i?b)?$/i.exec(text) ?? [];
   const bytes = Math.floor(Number(digits) * units[unit?.toLowerCase() ?? ""]);
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
-  throw new UsageError(
-    `${option} is ${JSON.stringify(text)}, must be a number of bytes, such as 20MB`,
-  );
+  throw invalidValue(option, text, "be a number of bytes, such as 20MB");
 }
 
-/** The origin of --cors, without the path of a URL. */
-function originOf(text: string): string {
+/** An origin, without the path of a URL; or "*". */
+function originOf(option: string, text: string): string {
   if (text === "*") return text;
   const origin = URL.canParse(text) ? new URL(text).origin : "null";
   if (origin !== "null" && (text === origin || text === `${origin}/`)) return origin;
-  throw new UsageError(
-    `--cors is ${JSON.stringify(text)}, must be * or an origin, such as https://example.org`,
-  );
+  throw invalidValue(option, text, "be * or an origin, such as https://example.org");
 }
 
 const preprocessingFields: readonly (keyof Preprocessing)[] = [
@@ -292,7 +304,7 @@ const preprocessingFields: readonly (keyof Preprocessing)[] = [
 ];
 
 /** Parses the JSON of `--preprocessing`. The model checks its values. */
-function preprocessingOf(text: string): Partial<Preprocessing> {
+function preprocessingOf(option: string, text: string): Partial<Preprocessing> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -300,11 +312,9 @@ function preprocessingOf(text: string): Partial<Preprocessing> {
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     for (const name of Object.keys(value)) {
-      oneOf("a field of --preprocessing", name, preprocessingFields);
+      oneOf(`a field of ${option}`, name, preprocessingFields);
     }
     return value;
   }
-  throw new UsageError(
-    `--preprocessing is ${JSON.stringify(text)}, must be a JSON object such as {"crop":227}`,
-  );
+  throw invalidValue(option, text, 'be a JSON object such as {"crop":227}');
 }

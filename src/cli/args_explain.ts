@@ -1,6 +1,6 @@
 /** Parses the options of explain, and --show, which classify has, too. */
 
-import { oneOf } from "./choices.ts";
+import { checkNotEmpty, invalidValue, oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 
 /** The ways to explain a class: those of src/explain, which is loaded only when it is used. */
@@ -56,31 +56,25 @@ export function readExplain(
   inputs: readonly string[],
 ): ExplainParts {
   const shows = values.show || values["show-as"] !== undefined;
-  const show = !shows ? {} : { show: oneOf("--show-as", values["show-as"] ?? "auto", showModes) };
+  const show = shows ? oneOf("--show-as", values["show-as"] ?? "auto", showModes) : undefined;
   const other = otherOptions.find((name) => values[name] !== undefined && values[name] !== false);
   if (other && shows) throw new UsageError(`--show cannot be combined with --${other}`);
-  const { output, html, method = "grad-cam" } = values;
-  const how = { method: oneOf("--method", method, explainMethods) };
+  const method = oneOf("--method", values.method ?? "grad-cam", explainMethods);
   if (command !== "explain") {
     if (values.method !== undefined && !shows) throw new UsageError("--method needs --show");
-    return shows ? { explain: how, ...show } : {};
+    return shows ? { explain: { method }, show } : {};
   }
   if (inputs.length !== 1) {
     throw new UsageError(`explain takes one image, got ${inputs.length}; see --help`);
   }
+  const { output, html } = values;
   if (output === undefined && html === undefined && !shows) {
     throw new UsageError("explain needs -o FILE.png, --html FILE.html or --show");
   }
-  if (values.class === "") throw new UsageError("--class is empty, must be a name or an index");
-  if (output === "") throw new UsageError("--output is empty, must be a file");
+  checkNotEmpty(values, "class", "a name or an index");
+  checkNotEmpty(values, "output", "a file");
   if (output !== undefined && /\.(jpe?g|webp|gif|bmp|html?)$/i.test(output)) {
-    throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .png`);
+    throw invalidValue("--output", output, "end in .png");
   }
-  const explain = {
-    ...how,
-    ...output !== undefined && { output },
-    ...html !== undefined && { html },
-    ...values.class !== undefined && { class: values.class },
-  };
-  return { explain, ...show };
+  return { explain: { output, html, class: values.class, method }, show };
 }

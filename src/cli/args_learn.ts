@@ -2,7 +2,15 @@
 
 import { devices } from "../backend/devices.ts";
 import { type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
-import { exclude, integer, oneOf, positive } from "./choices.ts";
+import {
+  checkNotEmpty,
+  exclude,
+  ifGiven,
+  integer,
+  invalidValue,
+  oneOf,
+  positive,
+} from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { parseStrictly } from "./parse.ts";
 
@@ -58,48 +66,43 @@ photos for each class):
       --head-only        store only the new layer; to load the file, you need
                          the network that you started from`;
 
+const options = {
+  "output": { type: "string", short: "o" },
+  "from": { type: "string" },
+  "base": { type: "string" },
+  "fine-tune": { type: "string", default: "0" },
+  "epochs": { type: "string" },
+  "holdout": { type: "string" },
+  "val": { type: "string" },
+  "folds": { type: "string" },
+  "seed": { type: "string", default: "0" },
+  "precision": { type: "string", default: "f16" },
+  "head-only": { type: "boolean", default: false },
+  "backend": { type: "string", default: "auto" },
+  "offline": { type: "boolean", default: false },
+  "quiet": { type: "boolean", short: "q", default: false },
+  "verbose": { type: "boolean", short: "v", default: false },
+  "no-color": { type: "boolean", default: false },
+} as const;
+
 /**
  * Parses the arguments that follow the command's name.
  *
  * @throws {UsageError} If they are invalid.
  */
 export function readLearnArgs(args: readonly string[]): LearnArgs {
-  const { values, positionals: [folder, ...more] } = parseStrictly({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      "output": { type: "string", short: "o" },
-      "from": { type: "string" },
-      "base": { type: "string" },
-      "fine-tune": { type: "string", default: "0" },
-      "epochs": { type: "string" },
-      "holdout": { type: "string" },
-      "val": { type: "string" },
-      "folds": { type: "string" },
-      "seed": { type: "string", default: "0" },
-      "precision": { type: "string", default: "f16" },
-      "head-only": { type: "boolean", default: false },
-      "backend": { type: "string", default: "auto" },
-      "offline": { type: "boolean", default: false },
-      "quiet": { type: "boolean", short: "q", default: false },
-      "verbose": { type: "boolean", short: "v", default: false },
-      "no-color": { type: "boolean", default: false },
-    },
-  }, "learn");
-  const { output, from, base, val, quiet, verbose } = values;
+  const { values, positionals: [folder, ...more] } = parseStrictly(args, options, "learn");
   if (!folder || more.length > 0) {
     throw new UsageError("learn takes one folder, with a subfolder of photos for each class");
   }
-  if (!output) throw new UsageError("learn needs -o FILE, the file to write");
-  if (!/.\.safetensors$/i.test(output)) {
-    throw new UsageError(`--output is ${JSON.stringify(output)}, must end in .safetensors`);
-  }
-  if (from === "") throw new UsageError("--from is empty, must be a name, a file or a URL");
-  if (base === "") throw new UsageError("--base is empty, must be a file or URL");
+  const { from, base, val, offline, quiet, verbose } = values;
+  const output = outputOf(values.output);
+  checkNotEmpty(values, "from", "a name, a file or a URL");
+  checkNotEmpty(values, "base", "a file or URL");
+  checkNotEmpty(values, "val", "a folder");
   if (base !== undefined && from === undefined) {
     throw new UsageError("--base needs --from, a file with only a last layer");
   }
-  if (val === "") throw new UsageError("--val is empty, must be a folder");
   exclude(values, "holdout", "val");
   exclude(values, "holdout", "folds");
   exclude(values, "val", "folds");
@@ -113,34 +116,42 @@ export function readLearnArgs(args: readonly string[]): LearnArgs {
   if (fineTune !== 0 && values["head-only"]) {
     throw new UsageError("--fine-tune and --head-only cannot be combined");
   }
-  const folds = values.folds === undefined ? undefined : positive("--folds", values.folds);
-  if (folds === 1) throw new UsageError('--folds is "1", must be 2 or more');
   return {
     command: "learn",
     folder,
     output,
     from,
-    ...base !== undefined && { base },
+    base,
     fineTune,
     epochs: positive("--epochs", values.epochs ?? "10"),
     holdout: share("--holdout", values.holdout ?? "0.2"),
     val,
-    folds,
+    folds: ifGiven("--folds", values.folds, twoOrMore),
     seed: integer("--seed", values.seed, 2 ** 32 - 1),
     precision: oneOf("--precision", values.precision, storedPrecisions),
     headOnly: values["head-only"],
     backend: oneOf("--backend", values.backend, devices),
-    offline: values.offline,
+    offline,
     quiet,
     verbose,
   };
+}
+
+function outputOf(output: string | undefined): string {
+  if (!output) throw new UsageError("learn needs -o FILE, the file to write");
+  if (/.\.safetensors$/i.test(output)) return output;
+  throw invalidValue("--output", output, "end in .safetensors");
+}
+
+function twoOrMore(option: string, text: string): number {
+  const value = positive(option, text);
+  if (value > 1) return value;
+  throw invalidValue(option, text, "be 2 or more");
 }
 
 /** A number above 0 and below 1. */
 function share(option: string, text: string): number {
   const value = Number(text);
   if (/^[\d.]+$/.test(text) && value > 0 && value < 1) return value;
-  throw new UsageError(
-    `${option} is ${JSON.stringify(text)}, must be a number between 0 and 1, such as 0.2`,
-  );
+  throw invalidValue(option, text, "be a number between 0 and 1, such as 0.2");
 }

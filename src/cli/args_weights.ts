@@ -1,7 +1,7 @@
 /** Parses the arguments of pull, models, rm, convert and quantize. */
 
 import { type OutputFormat, type StoredPrecision, storedPrecisions } from "../weights/stored.ts";
-import { oneOf } from "./choices.ts";
+import { checkNotEmpty, invalidValue, oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
 import type { weightsCommands } from "./options.ts";
@@ -95,97 +95,100 @@ export function readWeightsArgs(
   command: typeof weightsCommands[number],
   args: readonly string[],
 ): WeightsArgs {
-  switch (command) {
-    case "pull": {
-      const { values, positionals } = parseStrictly({
-        args: [...args],
-        allowPositionals: true,
-        options: {
-          precision: { type: "string", default: "f16" },
-          url: { type: "string" },
-          sha256: { type: "string" },
-          timeout: { type: "string", default: "30" },
-          retries: { type: "string", default: "4" },
-          ...shared,
-        },
-      }, command);
-      const { url, sha256 } = values;
-      if (url !== undefined && !isWebUrl(url)) {
-        throw new UsageError(`--url is ${JSON.stringify(url)}, must be an http or https URL`);
-      }
-      if (sha256 !== undefined && !/^[\da-f]{64}$/i.test(sha256)) {
-        throw new UsageError(
-          `--sha256 is ${JSON.stringify(sha256)}, must be 64 hexadecimal digits`,
-        );
-      }
-      return {
-        command,
-        name: modelName("pull", positionals),
-        precision: oneOf("--precision", values.precision, storedPrecisions),
-        url,
-        sha256,
-        stallMs: 1000 *
-          number("--timeout", values.timeout, /^(?!0+(\.0*)?$)\d+(\.\d+)?$/, "a number of seconds"),
-        retries: number("--retries", values.retries, /^\d+$/, "a number of retries"),
-        quiet: values.quiet,
-      };
-    }
-    case "models": {
-      const { values } = parseStrictly({
-        args: [...args],
-        options: { json: { type: "boolean", default: false }, ...shared },
-      }, command);
-      return { command, json: values.json };
-    }
-    case "rm": {
-      const { values, positionals } = parseStrictly({
-        args: [...args],
-        allowPositionals: true,
-        options: shared,
-      }, command);
-      return { command, name: modelName("rm", positionals), quiet: values.quiet };
-    }
-    case "convert": {
-      const { values, positionals } = parseStrictly({
-        args: [...args],
-        allowPositionals: true,
-        options: { precision: { type: "string", default: "f32" }, ...shared },
-      }, command);
-      const [from, to, ...more] = positionals;
-      if (!from || !to || more.length > 0) {
-        throw new UsageError("convert takes two files, the input and the output");
-      }
-      const precision = oneOf("--precision", values.precision, storedPrecisions);
-      const format = formatOf(to);
-      if (precision === "int8" && format !== "safetensors") {
-        throw new UsageError(
-          `--precision int8 needs a .safetensors output, got ${JSON.stringify(to)}`,
-        );
-      }
-      return { command, from, to, format, precision, quiet: values.quiet };
-    }
-    case "quantize": {
-      const { values, positionals } = parseStrictly({
-        args: [...args],
-        allowPositionals: true,
-        options: {
-          output: { type: "string", short: "o" },
-          calibrate: { type: "string" },
-          model: { type: "string", short: "m" },
-          ...shared,
-        },
-      }, command);
-      const [from, ...more] = positionals, { output: to, calibrate, model, quiet } = values;
-      if (!from || !to || more.length > 0) {
-        throw new UsageError("quantize takes one file, and --output with another");
-      }
-      if (calibrate === "") throw new UsageError("--calibrate is empty, must be a folder");
-      if (formatOf(to) !== "safetensors") {
-        throw new UsageError(`quantize needs a .safetensors output, got ${JSON.stringify(to)}`);
-      }
-      return { command, from, to, calibrate, model, quiet };
-    }
+  return readers[command](args);
+}
+
+const readers = {
+  pull: readPull,
+  models: readModels,
+  rm: readRemove,
+  convert: readConvert,
+  quantize: readQuantize,
+};
+
+/** Options of all these commands. */
+const shared = {
+  "quiet": { type: "boolean", short: "q", default: false },
+  "no-color": { type: "boolean", default: false },
+} as const;
+
+function readPull(args: readonly string[]): PullArgs {
+  const { values, positionals } = parseStrictly(args, {
+    precision: { type: "string", default: "f16" },
+    url: { type: "string" },
+    sha256: { type: "string" },
+    timeout: { type: "string", default: "30" },
+    retries: { type: "string", default: "4" },
+    ...shared,
+  }, "pull");
+  const { precision, url, sha256, timeout, retries, quiet } = values;
+  if (url !== undefined && !isWebUrl(url)) {
+    throw invalidValue("--url", url, "be an http or https URL");
   }
+  if (sha256 !== undefined && !/^[\da-f]{64}$/i.test(sha256)) {
+    throw invalidValue("--sha256", sha256, "be 64 hexadecimal digits");
+  }
+  const seconds = /^(?!0+(\.0*)?$)\d+(\.\d+)?$/; // not zero
+  return {
+    command: "pull",
+    name: modelName("pull", positionals),
+    precision: oneOf("--precision", precision, storedPrecisions),
+    url,
+    sha256,
+    stallMs: 1000 * number("--timeout", timeout, seconds, "a number of seconds"),
+    retries: number("--retries", retries, /^\d+$/, "a number of retries"),
+    quiet,
+  };
+}
+
+function readModels(args: readonly string[]): ModelsArgs {
+  const { values: { json }, positionals: [extra] } = parseStrictly(args, {
+    json: { type: "boolean", default: false },
+    ...shared,
+  }, "models");
+  if (extra !== undefined) throw new UsageError(`unexpected argument '${extra}'; see --help`);
+  return { command: "models", json };
+}
+
+function readRemove(args: readonly string[]): RemoveArgs {
+  const { values: { quiet }, positionals } = parseStrictly(args, shared, "rm");
+  return { command: "rm", name: modelName("rm", positionals), quiet };
+}
+
+function readConvert(args: readonly string[]): ConvertArgs {
+  const { values, positionals: [from, to, ...more] } = parseStrictly(args, {
+    precision: { type: "string", default: "f32" },
+    ...shared,
+  }, "convert");
+  if (!from || !to || more.length > 0) {
+    throw new UsageError("convert takes two files, the input and the output");
+  }
+  const precision = oneOf("--precision", values.precision, storedPrecisions);
+  const format = formatOf(to);
+  if (precision === "int8" && format !== "safetensors") {
+    throw new UsageError(
+      `--precision int8 needs a .safetensors output, got ${JSON.stringify(to)}`,
+    );
+  }
+  return { command: "convert", from, to, format, precision, quiet: values.quiet };
+}
+
+function readQuantize(args: readonly string[]): QuantizeArgs {
+  const { values, positionals: [from, ...more] } = parseStrictly(args, {
+    output: { type: "string", short: "o" },
+    calibrate: { type: "string" },
+    model: { type: "string", short: "m" },
+    ...shared,
+  }, "quantize");
+  const { output: to, calibrate, model, quiet } = values;
+  if (!from || !to || more.length > 0) {
+    throw new UsageError("quantize takes one file, and --output with another");
+  }
+  checkNotEmpty(values, "calibrate", "a folder");
+  if (formatOf(to) !== "safetensors") {
+    throw new UsageError(`quantize needs a .safetensors output, got ${JSON.stringify(to)}`);
+  }
+  return { command: "quantize", from, to, calibrate, model, quiet };
 }
 
 /** The format to write, by the file's extension. */
@@ -206,18 +209,13 @@ function formatOf(file: string): OutputFormat {
   }
 }
 
-/** Options of all these commands. */
-const shared = {
-  "quiet": { type: "boolean", short: "q", default: false },
-  "no-color": { type: "boolean", default: false },
-} as const;
-
 function modelName(command: string, [name, ...more]: readonly string[]): string {
   if (name && more.length === 0) return name;
   throw new UsageError(`${command} takes one model name; the models command lists them`);
 }
 
+/** A number of at most a million, whose text matches `syntax`. */
 function number(option: string, text: string, syntax: RegExp, expected: string): number {
   if (syntax.test(text) && Number(text) <= 1e6) return Number(text);
-  throw new UsageError(`${option} is ${JSON.stringify(text)}, must be ${expected}`);
+  throw invalidValue(option, text, `be ${expected}`);
 }

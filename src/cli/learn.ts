@@ -92,7 +92,7 @@ function modelOptions({ from, base, backend, offline, quiet, verbose }: LearnArg
   const isName = from !== undefined && (isNetworkName(from) || findCatalogueEntry(from));
   return {
     ...isName ? { model: from } : { weights: from },
-    ...base !== undefined && { base },
+    base,
     precision: "f32",
     backend,
     offline,

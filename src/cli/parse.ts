@@ -3,7 +3,7 @@
  * 15 ms to load that module, a tenth of the command's start-up.
  */
 
-import type { parseArgs, ParseArgsConfig, ParseArgsOptionDescriptor } from "node:util";
+import type { parseArgs, ParseArgsOptionDescriptor, ParseArgsOptionsConfig } from "node:util";
 import { oneLine, UsageError } from "./errors.ts";
 
 /**
@@ -11,22 +11,20 @@ import { oneLine, UsageError } from "./errors.ts";
  *
  * @param command The name of the command, for errors; none if the arguments have it.
  */
-export function parseStrictly<const C extends ParseArgsConfig>(
-  config: C,
+export function parseStrictly<const O extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: O,
   command?: string,
-): ReturnType<typeof parseArgs<C>> {
-  const { args = [], allowPositionals = false, options = {} } = config;
+): ReturnType<typeof parseArgs<{ options: O; allowPositionals: true }>> {
   const values: Record<string, string | boolean> = {}, positionals: string[] = [];
   for (const token of tokensOf(args, options, command)) {
-    if (token.option === undefined) {
-      if (!allowPositionals) throw wrong(`unexpected argument '${token.value}'`);
-      positionals.push(token.value);
-    } else values[token.name] = valueOf(token, token.option);
+    if (token.option) values[token.name] = valueOf(token, token.option);
+    else positionals.push(token.value);
   }
   for (const [name, { default: value }] of Object.entries(options)) {
-    if (value !== undefined && !(name in values)) values[name] = value as string | boolean;
+    if (value !== undefined) values[name] ??= value as string | boolean;
   }
-  return { values, positionals } as ReturnType<typeof parseArgs<C>>;
+  return { values, positionals } as ReturnType<typeof parseStrictly<O>>;
 }
 
 /** A positional. */
@@ -48,7 +46,7 @@ interface OptionToken {
 
 function* tokensOf(
   args: readonly string[],
-  options: NonNullable<ParseArgsConfig["options"]>,
+  options: ParseArgsOptionsConfig,
   command: string | undefined,
 ): Generator<Positional | OptionToken> {
   const find = (typed: string): Pick<OptionToken, "option" | "name" | "typed"> => {

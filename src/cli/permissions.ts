@@ -2,21 +2,9 @@
 
 import { fileURLToPath } from "node:url";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
-import type { Options } from "./args.ts";
-import type { LearnArgs } from "./args_learn.ts";
-import type { WeightsArgs } from "./args_weights.ts";
+import type { Command, Options } from "./args.ts";
 import { isWebUrl } from "./inputs.ts";
 import { mirrorFromEnv } from "./mirror.ts";
-
-/** The arguments that decide which permissions a command needs. */
-type CommandArgs =
-  | WeightsArgs
-  | LearnArgs
-  | (
-    & Pick<Options, "inputs" | "filesFrom" | "resume" | "output" | "weights" | "seed" | "classes">
-    & Pick<Options, "base" | "explain">
-    & { readonly command?: Options["command"] }
-  );
 
 /**
  * The message for a missing permission. It ends with the same command, and all flags that it needs.
@@ -29,7 +17,7 @@ export function permissionLine(
   { message }: Deno.errors.NotCapable,
   script: string,
   args: readonly string[],
-  parsed: CommandArgs,
+  parsed: Command,
 ): string {
   const [, kind, what] = /^Requires (\w+) access(?: to "([^"]+)")?/.exec(message) ?? [];
   const { flags, hosts } = requiredPermissions(parsed, script);
@@ -42,54 +30,58 @@ export function permissionLine(
   return `${message.replace(/, run again.*/s, "")}; run: ${line}`;
 }
 
-/** The permission flags and network hosts that a command needs. */
-function requiredPermissions(
-  parsed: CommandArgs,
-  script: string,
-): { flags: Set<string>; hosts: Set<string> } {
-  const flags = new Set<string>(), hosts = new Set<string>();
+/** Permission flags, and the network hosts that a command needs. */
+interface Permissions {
+  readonly flags: Set<string>;
+  readonly hosts: Set<string>;
+}
+
+function requiredPermissions(parsed: Command, script: string): Permissions {
   switch (parsed.command) {
-    case "pull":
+    case "help":
+    case "version":
+      return permissions([]);
+    case "pull": {
+      const { url = mirrorFromEnv() ?? findCatalogueEntry(parsed.name)?.url ?? script } = parsed;
+      return permissions(["env", "read", "write"], [url]);
+    }
     case "rm":
-      ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
-      if (parsed.command === "pull") {
-        const { url = mirrorFromEnv() ?? findCatalogueEntry(parsed.name)?.url ?? script } = parsed;
-        hosts.add(new URL(url).host);
-      }
-      break;
+      return permissions(["env", "read", "write"]);
     case "models":
-      ["--allow-env", "--allow-read"].forEach((flag) => flags.add(flag));
-      break;
+      return permissions(["env", "read"]);
     case "convert":
     case "quantize":
-      ["--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
-      if (isWebUrl(parsed.from)) hosts.add(new URL(parsed.from).host);
-      break;
+      return permissions(["read", "write"], [parsed.from]);
     case "learn":
       // the cache has the default network, and keeps features
-      ["--allow-env", "--allow-read", "--allow-write"].forEach((flag) => flags.add(flag));
-      for (const place of [parsed.from ?? script, parsed.base ?? "-"]) {
-        if (isWebUrl(place)) hosts.add(new URL(place).host);
-      }
-      break;
-    default: {
-      const { inputs, weights, seed } = parsed;
-      const { filesFrom = "-", resume = "-", base = "-", classes = "-" } = parsed;
-      // the bundled weights lie beside the script
-      const weightsAt = weights ?? (seed === undefined ? script : "-");
-      const files = [...inputs, filesFrom, resume, weightsAt, base, classes].filter((file) =>
-        file !== "-" && !/^data:/i.test(file)
-      );
-      if (files.some((file) => !isWebUrl(file))) flags.add("--allow-read");
-      const { output = parsed.output, html } = parsed.explain ?? {};
-      if (resume !== "-" || output !== undefined || html !== undefined) {
-        flags.add("--allow-read"); // the permissions of a file that is replaced
-        flags.add("--allow-write");
-      }
-      files.filter(isWebUrl).forEach((url) => hosts.add(new URL(url).host));
-    }
+      return permissions(["env", "read", "write"], [parsed.from ?? script, parsed.base ?? "-"]);
+    default:
+      return modelPermissions(parsed, script);
   }
-  return { flags, hosts };
+}
+
+/** The permissions of a command that runs a model. */
+function modelPermissions(parsed: Options, script: string): Permissions {
+  const { inputs, weights, seed, filesFrom = "-", resume = "-", base = "-", classes = "-" } =
+    parsed;
+  // the bundled weights lie beside the script
+  const weightsAt = weights ?? (seed === undefined ? script : "-");
+  const files = [...inputs, filesFrom, resume, weightsAt, base, classes].filter((file) =>
+    file !== "-" && !/^data:/i.test(file)
+  );
+  const { output = parsed.output, html } = parsed.explain ?? {};
+  const writes = resume !== "-" || output !== undefined || html !== undefined;
+  const reads = writes || // the permissions of a file that is replaced
+    files.some((file) => !isWebUrl(file));
+  return permissions([...reads ? ["read"] : [], ...writes ? ["write"] : []], files);
+}
+
+/** The flags of some kinds of permissions, and the hosts of the places that are URLs. */
+function permissions(kinds: readonly string[], places: readonly string[] = []): Permissions {
+  return {
+    flags: new Set(kinds.map((kind) => `--allow-${kind}`)),
+    hosts: new Set(places.filter(isWebUrl).map((url) => new URL(url).host)),
+  };
 }
 
 /**

@@ -12,7 +12,8 @@ import {
 } from "../assert.ts";
 
 const usageError = (...args: string[]) => assertThrows(() => readArgs(args), UsageError).message;
-const read = (...args: string[]): Options => readArgs(["--random", ...args]);
+const readOptions = (args: readonly string[]) => readArgs(args) as Options;
+const read = (...args: string[]) => readOptions(["--random", ...args]);
 
 Deno.test("readArgs() has a default for everything but inputs", () => {
   assertEquals(readArgs(["cat.jpg"]), {
@@ -23,10 +24,16 @@ Deno.test("readArgs() has a default for everything but inputs", () => {
     shard: undefined,
     model: undefined,
     weights: undefined,
+    base: undefined,
+    classes: undefined,
+    preprocessing: undefined,
     seed: undefined,
     topK: 5,
     backend: "auto",
     precision: undefined,
+    features: false,
+    output: undefined,
+    serve: undefined,
     format: "text",
     offline: false,
     quiet: false,
@@ -55,11 +62,11 @@ Deno.test("readArgs() accepts long and short options, before and after inputs", 
 });
 
 Deno.test("readArgs() accepts weights and a model", () => {
-  const { weights, model, seed } = readArgs(["cat.jpg", "--weights", "a.pth", "-m", "alexnet"]);
+  const { weights, model, seed } = readOptions(["cat.jpg", "--weights", "a.pth", "-m", "alexnet"]);
   assertEquals([weights, model, seed], ["a.pth", "alexnet", undefined]);
-  assertEquals(readArgs(["-m", "alexnet-tiny", "cat.jpg"]).model, "alexnet-tiny");
+  assertEquals(readOptions(["-m", "alexnet-tiny", "cat.jpg"]).model, "alexnet-tiny");
   assertEquals(read("-m", "alexnet", "cat.jpg").model, "alexnet");
-  assertEquals(readArgs(["summary", "-m", "alexnet"]).model, "alexnet");
+  assertEquals(readOptions(["summary", "-m", "alexnet"]).model, "alexnet");
 });
 
 Deno.test("readArgs() defaults to classify", () => {
@@ -70,13 +77,13 @@ Deno.test("readArgs() defaults to classify", () => {
 });
 
 Deno.test("readArgs() accepts --host and --port for serve only", () => {
-  const listens = readArgs(["serve", "--host", "0.0.0.0", "--port=0"]).serve;
+  const listens = readOptions(["serve", "--host", "0.0.0.0", "--port=0"]).serve;
   assertEquals([listens?.host, listens?.port], ["0.0.0.0", 0]);
-  assertEquals(readArgs(["serve", "--weights=a.pth", "--precision=int8"]).weights, "a.pth");
+  assertEquals(readOptions(["serve", "--weights=a.pth", "--precision=int8"]).weights, "a.pth");
   const notServe = "is for serve, not for classify; leave it out";
   assertEquals(usageError("a.png", "--port=1"), `--port ${notServe}`);
   assertEquals(usageError("a.png", "--memory=1GB"), `--memory ${notServe}`);
-  const { serve } = readArgs(
+  const { serve } = readOptions(
     ["serve", "--max-bytes=1.5MiB", "--max-pixels=9", "--memory=2gb", "--cors=https://a.org/"],
   );
   const limits = { maxBytes: 1572864, maxPixels: 9, memory: 2e9, cors: "https://a.org" };
@@ -193,7 +200,7 @@ Deno.test("readArgs() picks a random seed by default", () => {
   assert(new Set(seeds).size > 1, `${seeds}`);
   assertEquals(read("--seed", "0", "a.png").seed, 0);
   assertEquals(read("--seed", "4294967295", "a.png").seed, 2 ** 32 - 1);
-  assertEquals(readArgs(["--weights", "w.pth", "a.png"]).seed, undefined);
+  assertEquals(readOptions(["--weights", "w.pth", "a.png"]).seed, undefined);
 });
 
 Deno.test("readArgs() gives --help and --version precedence", () => {

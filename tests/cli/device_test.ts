@@ -1,11 +1,11 @@
 /** The fallback to Wasm, with failures that a GPU would report. */
 
 import { Device } from "../../src/cli/device.ts";
-import { readArgs } from "../../src/cli/args.ts";
+import { type Options, readArgs } from "../../src/cli/args.ts";
 import { DeviceLostError } from "../../src/errors.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 
-const options = readArgs(["serve", "-q"]);
+const options = readArgs(["serve", "-q"]) as Options;
 const lost = () => Promise.reject(new DeviceLostError("the device was lost"));
 
 Deno.test("Device repeats work on Wasm when the GPU is lost", async () => {

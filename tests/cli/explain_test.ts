@@ -181,7 +181,8 @@ Deno.test("readCommand() accepts the options of explain for explain only", async
     "--show",
   ]);
   assert(options.command === "explain");
-  assertEquals([options.show, options.explain], ["auto", { method: "saliency", class: "7" }]);
+  const explain = { output: undefined, html: undefined, class: "7", method: "saliency" };
+  assertEquals([options.show, options.explain], ["auto", explain]);
 });
 
 testWith(

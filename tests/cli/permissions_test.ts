@@ -1,3 +1,4 @@
+import { readArgs, readCommand } from "../../src/cli/args.ts";
 import { permissionLine, shellQuote } from "../../src/cli/permissions.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { cli, fixture, run, runSeveral, shell, TempFolder, theError } from "./run.ts";
@@ -9,8 +10,8 @@ const denied = (text: string) =>
 
 /** The message for a command with random weights, or with weights from a file. */
 function line(error: string, inputs: string[], weights?: string): string {
-  const options = { inputs, weights, seed: weights === undefined ? 1 : undefined };
-  return permissionLine(denied(error), "https://x.test/cli.ts", inputs, options);
+  const parsed = readArgs([weights === undefined ? "--random" : `--weights=${weights}`, ...inputs]);
+  return permissionLine(denied(error), "https://x.test/cli.ts", inputs, parsed);
 }
 
 Deno.test("shellQuote() quotes only words with special characters", () => {
@@ -52,22 +53,22 @@ Deno.test("permissionLine() lists exactly the permissions that the inputs need",
   );
 });
 
-Deno.test("permissionLine() lets explain write its files", () => {
-  const options = { inputs: ["-"], seed: 1, explain: { method: "grad-cam", output: "x" } } as const;
+Deno.test("permissionLine() lets explain write its files", async () => {
+  const parsed = await readCommand(["explain", "--random", "-o", "x", "-"]);
   const error = denied('write access to "x"');
   assertMatch(
-    permissionLine(error, "https://x.test/cli.ts", [], options),
+    permissionLine(error, "https://x.test/cli.ts", [], parsed),
     / run --allow-read --allow-write https/,
   );
 });
 
 Deno.test("permissionLine() lets --features write its files, and --base be a URL", () => {
-  const features = { inputs: ["https://a.test/x"], seed: 1, output: "x.npy" };
+  const features = readArgs(["--features", "--random", "-o", "x.npy", "https://a.test/x"]);
   assertMatch(
     permissionLine(denied('read access to "x.npy"'), "https://x.test/cli.ts", [], features),
     / run --allow-read --allow-write --allow-net=a\.test https/,
   );
-  const joined = { inputs: ["a.png"], weights: "head.safetensors", base: "https://b.test/x" };
+  const joined = readArgs(["a.png", "--weights=head.safetensors", "--base=https://b.test/x"]);
   assertMatch(
     permissionLine(denied('read access to "a.png"'), "https://x.test/cli.ts", [], joined),
     / run --allow-read --allow-net=b\.test https/,
@@ -84,7 +85,7 @@ Deno.test("permissionLine() adds the host of a redirect", () => {
 Deno.test("permissionLine() includes the bundled weights beside the script", () => {
   const flags = (script: string, inputs: string[]) =>
     / run: deno run (.*) \S*cli\.ts /.exec(
-      permissionLine(denied('read access to "x"'), script, inputs, { inputs }),
+      permissionLine(denied('read access to "x"'), script, inputs, readArgs(inputs)),
     )?.[1];
   assertEquals(flags("file:///C:/me/cli.ts", ["-"]), "--allow-read");
   assertEquals(
