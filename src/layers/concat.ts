@@ -4,8 +4,7 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
-import { checkInteger, checkOptions, checkTensor } from "../ops/checks.ts";
+import { checkIndex, checkInteger, checkOptions, checkTensor } from "../ops/checks.ts";
 import {
   cat,
   catShape,
@@ -18,12 +17,6 @@ import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForwardOptions, overridesForward, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { isOwnMerge, MergeLayer } from "./merge_layer.ts";
-
-/** Checks an axis without a shape. */
-function checkDim(type: string, dim: number): number {
-  if (Number.isInteger(dim)) return dim;
-  throw new ArgumentError(type, "dim", dim, "an integer");
-}
 
 /**
  * Joins its inputs along an axis, like `torch.cat`. Their shapes are equal but for that axis.
@@ -49,7 +42,7 @@ export class Concat extends MergeLayer implements Repeatable {
    */
   constructor(readonly dim = 1) {
     super();
-    checkDim("Concat", dim);
+    checkIndex("Concat", "dim", dim);
   }
 
   /** See {@linkcode Layer.outputShapeOf}. */
@@ -123,11 +116,9 @@ export class Slice extends Layer {
     readonly options: SliceOptions = {},
   ) {
     super();
-    checkDim("Slice", dim);
-    if (!Number.isInteger(start)) throw new ArgumentError("Slice", "start", start, "an integer");
-    if (end !== undefined && !Number.isInteger(end)) {
-      throw new ArgumentError("Slice", "end", end, "an integer");
-    }
+    checkIndex("Slice", "dim", dim);
+    checkIndex("Slice", "start", start);
+    if (end !== undefined) checkIndex("Slice", "end", end);
     checkOptions("Slice", options, ["step"]);
     checkInteger("Slice", "step", options.step ?? 1, 1);
   }

@@ -10,7 +10,9 @@ import { ArgumentError } from "../errors.ts";
 import {
   checkAnyShape,
   checkBoolean,
+  checkFraction,
   checkInteger,
+  checkNonNegative,
   checkNumber,
   checkOptions,
   checkTensor,
@@ -127,12 +129,8 @@ export abstract class BatchNorm extends Layer implements Repeatable {
     checkOptions(op, options, ["eps", "affine", "momentum"]);
     const { eps = 1e-5, momentum = 0.1, affine: learns = true } = options;
     checkBoolean(op, "affine", learns);
-    if (checkNumber(op, "eps", eps) < 0) {
-      throw new ArgumentError(op, "eps", eps, "a non-negative number");
-    }
-    if (typeof momentum !== "number" || !(momentum >= 0 && momentum <= 1)) {
-      throw new ArgumentError(op, "momentum", momentum, "between 0 and 1");
-    }
+    checkNonNegative(op, "eps", eps);
+    checkFraction(op, "momentum", momentum);
     const affine = { weight: constantParameter(shape, 1), bias: constantParameter(shape, 0) };
     this.parameters = {
       ...(learns ? affine : {}),

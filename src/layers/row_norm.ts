@@ -9,7 +9,7 @@ import { ArgumentError } from "../errors.ts";
 import {
   checkBoolean,
   checkInteger,
-  checkNumber,
+  checkNonNegative,
   checkOptions,
   disposeOnError,
 } from "../ops/checks.ts";
@@ -49,10 +49,7 @@ export abstract class RowNorm extends Layer {
    */
   constructor(type: string, affine: Shape | undefined, eps = 1e-5) {
     super();
-    if (checkNumber(type, "eps", eps) < 0) {
-      throw new ArgumentError(type, "eps", eps, "a non-negative number");
-    }
-    this.eps = eps;
+    this.eps = checkNonNegative(type, "eps", eps);
     this.parameters = affine
       ? { weight: constantParameter(affine, 1), bias: constantParameter(affine, 0) }
       : {};

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { dropout } from "../ops/dropout.ts";
-import { checkAnyShape, checkTensor } from "../ops/checks.ts";
+import { checkAnyShape, checkFraction, checkTensor } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 import { View } from "./view.ts";
@@ -58,9 +58,7 @@ export class Dropout extends Layer {
    */
   constructor(readonly p = 0.5) {
     super();
-    if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
-      throw new ArgumentError("Dropout", "p", p, "between 0 and 1");
-    }
+    checkFraction("Dropout", "p", p);
   }
 
   /**

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
-import { checkAnyShape, checkAxis } from "../ops/checks.ts";
+import { checkAnyShape, checkAxis, checkIndex } from "../ops/checks.ts";
 import { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "../ops/softmax.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
@@ -27,7 +26,7 @@ export abstract class AxisActivation extends Layer {
    */
   constructor(op: string, readonly dim: number) {
     super();
-    if (!Number.isInteger(dim)) throw new ArgumentError(op, "dim", dim, "an integer");
+    checkIndex(op, "dim", dim);
   }
 
   /** See {@linkcode Layer.outputShape}. */

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
 import { mul } from "../ops/arithmetic.ts";
-import { checkAnyShape, checkTensor } from "../ops/checks.ts";
+import { checkAnyShape, checkFraction, checkTensor } from "../ops/checks.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 
@@ -31,9 +30,7 @@ export class StochasticDepth extends Layer {
    */
   constructor(readonly p: number) {
     super();
-    if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
-      throw new ArgumentError("StochasticDepth", "p", p, "between 0 and 1");
-    }
+    checkFraction("StochasticDepth", "p", p);
   }
 
   /**

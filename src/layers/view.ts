@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkAnyShape, checkAxis, checkTensor, LIMIT } from "../ops/checks.ts";
+import { checkAnyShape, checkAxis, checkIndex, checkTensor, LIMIT } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 
@@ -96,7 +96,7 @@ export class Unflatten extends View {
    */
   constructor(readonly dim: number, readonly unflattenedSize: readonly number[]) {
     super();
-    if (!Number.isInteger(dim)) throw new ArgumentError("Unflatten", "dim", dim, "an integer");
+    checkIndex("Unflatten", "dim", dim);
     checkSizes("Unflatten", "unflattenedSize", unflattenedSize);
   }
 

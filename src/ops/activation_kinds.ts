@@ -8,7 +8,14 @@ import type { Activation } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
+import {
+  checkNonNegative,
+  checkNumber,
+  checkOptions,
+  checkTensor,
+  type OutOptions,
+  produce,
+} from "./checks.ts";
 
 /** What the gradient of each kind is computed from, besides dy: the output y or the input x. */
 const saves: Readonly<Record<Activation["kind"], "x" | "y">> = {
@@ -72,10 +79,7 @@ export const activations = {
   },
 
   elu(op: string, alpha: number): Activation {
-    if (checkNumber(op, "alpha", alpha) < 0) {
-      throw new ArgumentError(op, "alpha", alpha, "a non-negative number");
-    }
-    return { kind: "elu", a: alpha, b: 0 };
+    return { kind: "elu", a: checkNonNegative(op, "alpha", alpha), b: 0 };
   },
 };
 

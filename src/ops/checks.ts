@@ -39,11 +39,16 @@ export function checkPerAxis(
   return values;
 }
 
+/** Checks the index of an axis or a position. Negative ones count from the end. */
+export function checkIndex(op: string, parameter: string, value: unknown): void {
+  if (!Number.isInteger(value)) throw new ArgumentError(op, parameter, value, "an integer");
+}
+
 /** Checks an axis of a shape, and returns its index. Negative values count from the last axis. */
 export function checkAxis(op: string, dim: number, shape: Shape): number {
   const rank = shape.length;
   if (Number.isInteger(dim) && dim >= -rank && dim < rank) return dim < 0 ? dim + rank : dim;
-  throw new ArgumentError(op, "dim", dim, `an axis of x [${shape.join(", ")}]`);
+  throw new ArgumentError(op, "dim", dim, `an axis of x ${formatShape(shape)}`);
 }
 
 /** Checks that a value is a backend. */
@@ -68,6 +73,12 @@ export function checkNumber(op: string, parameter: string, value: unknown): numb
 export function checkNonNegative(op: string, parameter: string, value: unknown): number {
   if (checkNumber(op, parameter, value) >= 0) return value as number;
   throw new ArgumentError(op, parameter, value, "a non-negative number");
+}
+
+/** Checks a number from 0 to 1. */
+export function checkFraction(op: string, parameter: string, value: unknown): number {
+  if (typeof value === "number" && value >= 0 && value <= 1) return value;
+  throw new ArgumentError(op, parameter, value, "between 0 and 1");
 }
 
 /** Checks a shape: one size of at least 1 for each axis of `layout`, such as "[N, C, L]". */

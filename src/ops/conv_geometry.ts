@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Conv2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkInteger, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
+import { checkInteger, checkPerAxis, checkShape, formatShape, LIMIT } from "./checks.ts";
 
 /**
  * Zeros added to an axis: one number for both ends, `[before, after]`, or PyTorch's "same" (keeps
@@ -81,9 +81,8 @@ function conv2dGeometry(
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${inC} input channels`);
   }
   if (inC !== channels) {
-    const expected = `[outC, ${inC / groups}, kH, kW] for x [${
-      x.join(", ")
-    }] in ${groups} group(s)`;
+    const fits = `[outC, ${inC / groups}, kH, kW]`;
+    const expected = `${fits} for x ${formatShape(x)} in ${groups} group(s)`;
     throw new ArgumentError(op, "the shape of weight", weight, expected);
   }
   if (outC % groups !== 0) {

@@ -18,6 +18,7 @@ import {
   checkPerAxis,
   checkShape,
   checkTensor,
+  formatShape,
   LIMIT,
   type OutOptions,
   produce,
@@ -238,7 +239,7 @@ export function transposedGeometry(
     throw new ArgumentError(op, "groups", groups, `a divisor of the ${outC} input channels`);
   }
   if (weightC !== outC) {
-    const expected = `[${outC}, …] for x [${x.join(", ")}]`;
+    const expected = `[${outC}, …] for x ${formatShape(x)}`;
     throw new ArgumentError(op, "the shape of weight", weight, expected);
   }
   const [strideH, strideW] = stride, [dilationH, dilationW] = dilation;

@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
+import { checkFraction, checkOptions, checkTensor, type OutOptions, produce } from "./checks.ts";
 
 /**
  * Sets each element to 0 with probability p, and divides it by 1 − p otherwise. The same seed drops
@@ -24,9 +24,7 @@ export function dropout(x: Tensor, p: number, seed: number, options: OutOptions 
   const op = "dropout";
   checkTensor(op, "x", x, x);
   checkOptions(op, options);
-  if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
-    throw new ArgumentError(op, "p", p, "between 0 and 1");
-  }
+  checkFraction(op, "p", p);
   if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
   const target = { shape: x.shape, out: options.out, inPlace: true };
   const keep = Math.round((1 - p) * 2 ** 32) - 1, scale = 1 / (1 - p);

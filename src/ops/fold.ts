@@ -9,8 +9,14 @@ import { kernelsOf } from "../backend/interface.ts";
 import type { Filters } from "../backend/kernels.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkOptionalTensor, checkOptions, checkTensor, disposeOnError } from "./checks.ts";
-import { checkEps, checkNormTensors } from "./norm_checks.ts";
+import {
+  checkNonNegative,
+  checkOptionalTensor,
+  checkOptions,
+  checkTensor,
+  disposeOnError,
+} from "./checks.ts";
+import { checkNormTensors } from "./norm_checks.ts";
 
 /**
  * Computes the weights and the bias of a convolution that normalises its output, too: with
@@ -39,7 +45,7 @@ export function foldConv(
   bias = checkOptionalTensor(op, "bias", bias, weight, [outC]);
   const all = checkNormTensors(op, tensors, weight, outC);
   checkOptions(op, options, ["eps"]);
-  const eps = checkEps(op, options.eps ?? 1e-5);
+  const eps = checkNonNegative(op, "eps", options.eps ?? 1e-5);
   return disposeOnError(
     backend.empty(shape),
     (filters) =>

@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkOptions, checkShape, checkTensor, disposeOnError } from "./checks.ts";
+import { checkFraction, checkOptions, checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
 /**
  * A loss and its gradient. The caller disposes of both.
@@ -75,10 +75,7 @@ export function crossEntropy(
   if (invalid >= 0) {
     throw new ArgumentError(op, "a target", classes[invalid], `a class from 0 to ${c - 1}`);
   }
-  const smoothing = checkNumber(op, "labelSmoothing", options.labelSmoothing ?? 0);
-  if (smoothing < 0 || smoothing > 1) {
-    throw new ArgumentError(op, "labelSmoothing", smoothing, "between 0 and 1");
-  }
+  const smoothing = checkFraction(op, "labelSmoothing", options.labelSmoothing ?? 0);
   using indices = x.backend.uploadIndices(Int32Array.from(classes), [n]);
   return disposeOnError(
     x.backend.empty([1]),

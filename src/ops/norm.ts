@@ -10,6 +10,7 @@ import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import {
   checkInteger,
+  checkNonNegative,
   checkNumber,
   checkObject,
   checkOptionalTensor,
@@ -20,7 +21,7 @@ import {
   produce,
 } from "./checks.ts";
 import { type ActivationOptions, checkActivation } from "./fused.ts";
-import { checkEps, checkGradients, checkNormTensors } from "./norm_checks.ts";
+import { checkGradients, checkNormTensors } from "./norm_checks.ts";
 
 /**
  * The constants of local response normalisation, with PyTorch's defaults.
@@ -93,7 +94,8 @@ export function batchNorm(
   }
   const all = checkNormTensors(op, tensors, x, x.shape[1]);
   checkOptions(op, options, ["eps", "activation", "out"]);
-  const eps = checkEps(op, options.eps ?? 1e-5), activation = checkActivation(op, options);
+  const eps = checkNonNegative(op, "eps", options.eps ?? 1e-5);
+  const activation = checkActivation(op, options);
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
   return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps, activation));
 }
@@ -207,7 +209,7 @@ export function batchNormBackward(
   for (const [name, tensor] of Object.entries({ weight, dweight, dbias })) {
     checkOptionalTensor(op, name, tensor, dy, channels);
   }
-  checkEps(op, eps);
+  checkNonNegative(op, "eps", eps);
   checkGradients(op, dweight, dbias, [dy, x, mean, variance, weight]);
   const reads = [x, ...Object.values(all)];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };

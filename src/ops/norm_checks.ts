@@ -3,7 +3,7 @@
 import type { BatchNormTensors } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkNumber, checkObject, checkOptionalTensor, checkTensor } from "./checks.ts";
+import { checkObject, checkOptionalTensor, checkTensor } from "./checks.ts";
 
 /** Checks the tensors of a batch normalisation. Those that are missing become null. */
 export function checkNormTensors(
@@ -19,12 +19,6 @@ export function checkNormTensors(
   const weight = checkOptionalTensor(op, "weight", tensors.weight, x, [channels]);
   const bias = checkOptionalTensor(op, "bias", tensors.bias, x, [channels]);
   return { runningMean, runningVar, weight, bias };
-}
-
-/** Checks the number that is added to a variance. */
-export function checkEps(op: string, eps: number): number {
-  if (checkNumber(op, "eps", eps) >= 0) return eps;
-  throw new ArgumentError(op, "eps", eps, "a non-negative number");
 }
 
 /** Checks that the gradients of parameters, which are added to, share no memory with what is read. */

@@ -13,6 +13,7 @@ import {
   checkInteger,
   checkOptions,
   checkTensor,
+  formatShape,
   type OutOptions,
   produce,
 } from "./checks.ts";
@@ -64,7 +65,7 @@ export function permutation(op: string, input: Shape, dims: readonly number[]): 
   checkAnyShape(op, input);
   const order = checkPermutation(op, dims);
   if (order.length !== input.length) {
-    const expected = `the ${input.length} axes of [${input.join(", ")}] in any order`;
+    const expected = `the ${input.length} axes of ${formatShape(input)} in any order`;
     throw new ArgumentError(op, "dims", dims, expected);
   }
   const from = stridesOf(input), shape = order.map((axis) => input[axis]), to = stridesOf(shape);

@@ -11,7 +11,7 @@ import { ArgumentError } from "../errors.ts";
 import { elements, isShape, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import {
   checkAnyShape,
-  checkNumber,
+  checkNonNegative,
   checkObject,
   checkOptionalTensor,
   checkOptions,
@@ -191,8 +191,8 @@ export function rowNorm(
   checkOptions(op, options, ["weight", "bias", "eps", "statistics", "out"]);
   const weight = checkOptionalTensor(op, "weight", options.weight, x, affine);
   const bias = checkOptionalTensor(op, "bias", options.bias, x, affine);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-5), statistics = options.statistics ?? null;
-  if (eps < 0) throw new ArgumentError(op, "eps", eps, "a non-negative number");
+  const eps = checkNonNegative(op, "eps", options.eps ?? 1e-5);
+  const statistics = options.statistics ?? null;
   if (statistics) checkStatistics(op, statistics, x, g);
   for (const saved of [statistics?.mean, statistics?.rstd]) {
     if (saved && [x, weight, bias].some((tensor) => tensor?.storage === saved.storage)) {
