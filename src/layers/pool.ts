@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOptions, checkPerAxis, checkShape, LIMIT } from "../ops/checks.ts";
+import { checkOptions, checkPerAxis, checkPlanes, LIMIT } from "../ops/checks.ts";
 import {
   adaptiveAvgPool,
   adaptiveAvgPoolBackward,
@@ -224,7 +224,7 @@ abstract class AdaptiveAvgPool extends Layer implements Repeatable {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
-    checkShape(this.type, "x", input, this.#axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
+    checkPlanes(this.type, "x", input, this.#axes);
     return [input[0], input[1], ...this.#size];
   }
 
@@ -304,7 +304,7 @@ export class AdaptiveMaxPool2d extends IndexedPool {
 
   /** See {@linkcode Layer.outputShape}. */
   override outputShape(input: Shape): Shape {
-    checkShape(this.type, "x", input, "[N, C, H, W]");
+    checkPlanes(this.type, "x", input, 2);
     return [input[0], input[1], ...this.#size];
   }
 

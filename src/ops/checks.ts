@@ -89,6 +89,11 @@ export function checkShape(op: string, parameter: string, shape: Shape, layout: 
   }
 }
 
+/** Checks the shape of planes with one axis, [N, C, L], or two, [N, C, H, W]. */
+export function checkPlanes(op: string, parameter: string, shape: Shape, axes: number): void {
+  checkShape(op, parameter, shape, axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
+}
+
 /** Checks a shape of any number of axes, at least `least`. */
 export function checkAnyShape(op: string, shape: Shape, least = 0): void {
   if (isShape(shape) && shape.length >= least) return;

@@ -25,7 +25,8 @@ import {
   isDepthwise,
   PreparedConv,
 } from "./prepared_conv.ts";
-import { checkQuantizedConv, type InputRange, QuantizedConv } from "./quantize_conv.ts";
+import { checkQuantized } from "./quantize.ts";
+import { type InputRange, QuantizedConv } from "./quantize_conv.ts";
 
 /**
  * Computes a 2-D convolution,
@@ -120,7 +121,7 @@ export function conv(
   }
   const { out } = options, { algorithm = options.algorithm ?? "direct" } = layer;
   checkTensor(op, "x", x, x);
-  if (weight instanceof QuantizedConv) checkQuantizedConv(op, weight, x);
+  if (weight instanceof QuantizedConv) checkQuantized(op, weight, x);
   else checkTensor(op, "weight", weight instanceof PreparedConv ? weight.packed : weight, x);
   const { g, output: shape } = convolution ??
     convGeometry(op, axes, x.shape, weight.shape, options);

@@ -16,6 +16,7 @@ import {
   checkOptionalTensor,
   checkOptions,
   checkPerAxis,
+  checkPlanes,
   checkShape,
   checkTensor,
   formatShape,
@@ -230,7 +231,7 @@ export function transposedGeometry(
   weight: Shape,
   options: ConvTransposeOptions,
 ): TransposedConvolution {
-  checkShape(op, "x", x, axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
+  checkPlanes(op, "x", x, axes);
   checkShape(op, "weight", weight, axes === 1 ? "[C, outC/groups, K]" : "[C, outC/groups, kH, kW]");
   const [n, outC, h, w] = axes === 1 ? to2dShape(x) : x;
   const [weightC, groupC, kh, kw] = axes === 1 ? to2dShape(weight) : weight;

@@ -7,7 +7,6 @@
 import type { BatchNormTensors } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
 import type { Filters } from "../backend/kernels.ts";
-import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import {
   checkNonNegative,
@@ -17,6 +16,7 @@ import {
   disposeOnError,
 } from "./checks.ts";
 import { checkNormTensors } from "./norm_checks.ts";
+import { checkFilters } from "./prepared_conv.ts";
 
 /**
  * Computes the weights and the bias of a convolution that normalises its output, too: with
@@ -38,9 +38,7 @@ export function foldConv(
   const op = "foldConv";
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;
-  if (shape.length !== 3 && shape.length !== 4) {
-    throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
-  }
+  checkFilters(op, shape);
   const [outC] = shape;
   bias = checkOptionalTensor(op, "bias", bias, weight, [outC]);
   const all = checkNormTensors(op, tensors, weight, outC);

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { checkBoolean, checkOptions, checkShape, checkTensor, type OutOptions } from "./checks.ts";
+import { checkBoolean, checkOptions, checkPlanes, checkTensor, type OutOptions } from "./checks.ts";
 import { resample, resampleBackward, type Resampling } from "./resample.ts";
 import { type AxisResize, checkResampled, resizeTaps } from "./taps.ts";
 
@@ -87,7 +87,7 @@ export function interpolation(op: string, input: Shape, options: InterpolateOpti
   checkInterpolation(op, options);
   const { size, scaleFactor, mode = "nearest", recomputeScaleFactor = false } = options;
   const axes = Array.isArray(input) && input.length === 3 ? 1 : 2;
-  checkShape(op, "x", input, axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
+  checkPlanes(op, "x", input, axes);
   if (mode === "linear" && axes === 2 || mode === "bilinear" && axes === 1) {
     const expected = axes === 1 ? '"linear" for [N, C, L]' : '"bilinear" for [N, C, H, W]';
     throw new ArgumentError(op, "mode", mode, expected);

@@ -11,7 +11,7 @@ import type { Shape, Tensor } from "../tensor.ts";
 import {
   checkAnyShape,
   checkOptions,
-  checkShape,
+  checkPlanes,
   checkTensor,
   LIMIT,
   type OutOptions,
@@ -117,7 +117,7 @@ export function mirroring(
     throw new ArgumentError(op, "mode", mode, '"constant", "reflect" or "replicate"');
   }
   const axes = Array.isArray(input) && input.length === 3 ? 1 : 2;
-  checkShape(op, "x", input, axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
+  checkPlanes(op, "x", input, axes);
   const { shape } = padded(op, input, padding);
   if (padding.length > 2 * axes) {
     throw new ArgumentError(op, "padding", padding, `at most ${axes} pairs with mode "${mode}"`);

@@ -13,7 +13,7 @@ import {
   checkInteger,
   checkOptions,
   checkPerAxis,
-  checkShape,
+  checkPlanes,
   checkTensor,
   disposeOnError,
   type OutOptions,
@@ -156,7 +156,7 @@ function checkAdaptive(
 ): { readonly g: AdaptiveGeometry; readonly shape: Shape } {
   checkTensor(op, "x", x, x);
   checkOptions(op, options);
-  checkShape(op, "x", x.shape, axes === 1 ? "[N, C, L]" : "[N, C, H, W]");
+  checkPlanes(op, "x", x.shape, axes);
   const size = checkPerAxis(op, "outputSize", outputSize, axes, 1);
   const shape = [...x.shape.slice(0, 2), ...size];
   return { g: adaptiveGeometry(x.shape, shape), shape };
@@ -181,9 +181,9 @@ export function maxPoolBackward(
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "indices", indices, dy, dy.shape, Int32Array);
   checkOptions(op, options);
-  const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
-  checkShape(op, "dy", dy.shape, layout);
-  checkShape(op, "the input", inputShape, layout);
+  const axes = dy.shape.length === 3 ? 1 : 2;
+  checkPlanes(op, "dy", dy.shape, axes);
+  checkPlanes(op, "the input", inputShape, axes);
   const planes = dy.shape[0] * dy.shape[1];
   if (inputShape[0] * inputShape[1] !== planes) {
     const expected = `a shape with ${planes} planes (N · C), like dy`;
@@ -210,9 +210,9 @@ export function adaptiveAvgPoolBackward(
   const op = "adaptiveAvgPoolBackward";
   checkTensor(op, "dy", dy, dy);
   checkOptions(op, options);
-  const layout = dy.shape.length === 3 ? "[N, C, L]" : "[N, C, H, W]";
-  checkShape(op, "dy", dy.shape, layout);
-  checkShape(op, "the input", inputShape, layout);
+  const axes = dy.shape.length === 3 ? 1 : 2;
+  checkPlanes(op, "dy", dy.shape, axes);
+  checkPlanes(op, "the input", inputShape, axes);
   checkTensor(op, "dy", dy, dy, [...inputShape.slice(0, 2), ...dy.shape.slice(2)]);
   const g = adaptiveGeometry(inputShape, dy.shape);
   const target = { shape: inputShape, out: options.out };

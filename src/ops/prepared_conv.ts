@@ -89,17 +89,21 @@ export function prepareConv(weight: Tensor, options: PrepareOptions = {}): Prepa
   const { groups = 1 } = options;
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;
-  if (shape.length !== 3 && shape.length !== 4) {
-    throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
-  }
-  checkInteger(op, "groups", groups, 1);
-  if (shape[0] % groups !== 0) {
-    throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
-  }
+  checkFilters(op, shape, groups);
   const packed = isDepthwise(shape, groups)
     ? copyOf(weight) // its kernel takes weights as they are
     : kernelsOf(backend).packConv2d(weight, groups);
   return new PreparedConv(shape, packed, { groups });
+}
+
+/** Checks the shape of a convolution's weights, and that the groups divide its output channels. */
+export function checkFilters(op: string, shape: Shape, groups = 1): void {
+  if (shape.length !== 3 && shape.length !== 4) {
+    throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
+  }
+  checkInteger(op, "groups", groups, 1);
+  if (shape[0] % groups === 0) return;
+  throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
 }
 
 /** With more outputs of each input channel, a matrix product is as fast. */

@@ -99,7 +99,11 @@ export function emptyQuantized(backend: Backend, shape: Shape): QuantizedWeight 
 }
 
 /** Checks that quantised weights are alive and on the backend of `x`. */
-export function checkQuantized(op: string, weight: QuantizedWeight, x: Tensor): void {
+export function checkQuantized(
+  op: string,
+  weight: Pick<QuantizedWeight, "shape" | "packed" | "scale">,
+  x: Tensor,
+): void {
   checkTensor(op, "weight", weight.packed, x, undefined, Int8Array);
   checkTensor(op, "the scale of weight", weight.scale, x, [weight.shape[0]]);
 }

@@ -10,8 +10,9 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { checkInteger, checkOptions, checkTensor, disposeOnError } from "./checks.ts";
-import { isDepthwise, type PrepareOptions } from "./prepared_conv.ts";
+import { checkOptions, checkTensor, disposeOnError } from "./checks.ts";
+import { checkFilters, isDepthwise, type PrepareOptions } from "./prepared_conv.ts";
+import { checkQuantized } from "./quantize.ts";
 
 /** The most weights of an output channel: sums of more products could exceed 32 bits. */
 const maxFilter = 131072;
@@ -58,7 +59,7 @@ export class QuantizedConv implements Disposable {
 
   /** Copies the integers to an array in the shape of the weights. */
   async read(): Promise<Int8Array> {
-    checkQuantizedConv("read", this, this.scale);
+    checkQuantized("read", this, this.scale);
     using values = this.backend.emptyInt8(this.shape);
     kernelsOf(this.packed).unpackConv2dInt8!(values, this.packed, this);
     return await values.read();
@@ -101,13 +102,7 @@ export function quantizeConv(weight: Tensor, options: QuantizeConvOptions = {}):
   const { groups = 1, scales } = options;
   checkTensor(op, "weight", weight, weight);
   const { shape, backend } = weight;
-  if (shape.length !== 3 && shape.length !== 4) {
-    throw new ArgumentError(op, "the shape of weight", shape, "[outC, inC/groups, (kH,) kW]");
-  }
-  checkInteger(op, "groups", groups, 1);
-  if (shape[0] % groups !== 0) {
-    throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
-  }
+  checkFilters(op, shape, groups);
   if (!quantizesConv(backend, { shape, groups })) {
     const expected = `on Wasm, not depthwise, and with at most ${maxFilter} weights per output`;
     throw new ArgumentError(op, "the shape of weight", shape, expected);
@@ -163,10 +158,4 @@ export function checkInputRange(op: string, range: InputRange): void {
   const [low, high] = Array.isArray(range) && range.length === 2 ? range as InputRange : [NaN, NaN];
   if (Number.isFinite(low) && Number.isFinite(high) && low < high) return;
   throw new ArgumentError(op, "inputRange", range, "[min, max], two finite numbers, min < max");
-}
-
-/** Checks that quantised weights are alive and on the backend of `x`. */
-export function checkQuantizedConv(op: string, weight: QuantizedConv, x: Tensor): void {
-  checkTensor(op, "weight", weight.packed, x, undefined, Int8Array);
-  checkTensor(op, "the scale of weight", weight.scale, x, [weight.shape[0]]);
 }

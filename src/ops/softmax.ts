@@ -30,11 +30,7 @@ import { checkAxis, checkOptions, checkTensor, type OutOptions, produce } from "
  * ```
  */
 export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
-  checkTensor("softmax", "x", x, x);
-  checkOptions("softmax", options);
-  const g = axisGeometry("softmax", x.shape, dim);
-  const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("softmax", x, target, (y) => kernelsOf(x).softmax(y, x, g));
+  return forward("softmax", x, dim, options);
 }
 
 /**
@@ -47,11 +43,7 @@ export function softmax(x: Tensor, dim: number, options: OutOptions = {}): Tenso
  * @throws {ArgumentError} When `dim` is not an axis of x, or `out` has another shape.
  */
 export function logSoftmax(x: Tensor, dim: number, options: OutOptions = {}): Tensor {
-  checkTensor("logSoftmax", "x", x, x);
-  checkOptions("logSoftmax", options);
-  const g = axisGeometry("logSoftmax", x.shape, dim);
-  const target = { shape: x.shape, out: options.out, inPlace: true };
-  return produce("logSoftmax", x, target, (y) => kernelsOf(x).logSoftmax(y, x, g));
+  return forward("logSoftmax", x, dim, options);
 }
 
 /**
@@ -70,13 +62,7 @@ export function softmaxBackward(
   dim: number,
   options: OutOptions = {},
 ): Tensor {
-  const op = "softmaxBackward";
-  checkTensor(op, "dy", dy, dy);
-  checkTensor(op, "y", y, dy, dy.shape);
-  checkOptions(op, options);
-  const g = axisGeometry(op, dy.shape, dim);
-  const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => kernelsOf(dy).softmaxBackward(dx, dy, y, g));
+  return backward("softmaxBackward", dy, y, dim, options);
 }
 
 /**
@@ -95,13 +81,35 @@ export function logSoftmaxBackward(
   dim: number,
   options: OutOptions = {},
 ): Tensor {
-  const op = "logSoftmaxBackward";
+  return backward("logSoftmaxBackward", dy, y, dim, options);
+}
+
+function forward(
+  op: "softmax" | "logSoftmax",
+  x: Tensor,
+  dim: number,
+  options: OutOptions,
+): Tensor {
+  checkTensor(op, "x", x, x);
+  checkOptions(op, options);
+  const g = axisGeometry(op, x.shape, dim);
+  const target = { shape: x.shape, out: options.out, inPlace: true };
+  return produce(op, x, target, (y) => kernelsOf(x)[op](y, x, g));
+}
+
+function backward(
+  op: "softmaxBackward" | "logSoftmaxBackward",
+  dy: Tensor,
+  y: Tensor,
+  dim: number,
+  options: OutOptions,
+): Tensor {
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "y", y, dy, dy.shape);
   checkOptions(op, options);
   const g = axisGeometry(op, dy.shape, dim);
   const target = { shape: dy.shape, out: options.out, reads: [y], inPlace: true };
-  return produce(op, dy, target, (dx) => kernelsOf(dy).logSoftmaxBackward(dx, dy, y, g));
+  return produce(op, dy, target, (dx) => kernelsOf(dy)[op](dx, dy, y, g));
 }
 
 function axisGeometry(op: string, shape: Shape, dim: number): AxisGeometry {
