@@ -74,54 +74,65 @@ function stepFrom(context: Context, first: number): { step: Step; computed: read
   const { nodes, shapes } = context, { layer, inputs } = nodes[first];
   const isOwn = !overridesForward(layer);
   const training = context.training || layer.training;
-  const computed: number[] = [];
-  const last = () => computed.at(-1) ?? first;
-  /** Returns the next node that may be fused, behind those that only pass their input on. */
-  const follow = () => {
-    let next = onlyConsumer(context, last());
-    while (next !== undefined && isIdentity(context, next)) {
-      computed.push(next);
-      next = onlyConsumer(context, last());
-    }
-    return next;
-  };
+  const chain = new Chain(context, first);
 
   let norm: BatchNorm | undefined, residual: number | undefined;
-  let next = follow();
-  if (next !== undefined && isOwn && layer.fusesNorm && !training) {
-    const { layer: follower } = nodes[next];
-    if (follower instanceof BatchNorm && !follower.training && !overridesForward(follower)) {
-      norm = follower;
-      computed.push(next);
-      next = follow();
-    }
-  }
-  if (next !== undefined && isOwn && layer.fusesResidual && !training) {
-    residual = residualOf(context, next, last(), first);
-    if (residual !== undefined) {
-      computed.push(next);
-      next = follow();
-    }
-  }
   let activation: FusedActivation | undefined;
-  if (next !== undefined && isOwn && layer.fusesActivation) {
-    const { layer: follower } = nodes[next], { fusedAs } = follower;
-    const isFused = fusedAs === "relu" || fusedAs !== undefined && !training;
-    if (isFused && !overridesForward(follower)) {
-      activation = fusedAs;
-      computed.push(next);
+  if (isOwn && layer.fusesNorm && !training) {
+    norm = normOf(chain.next);
+    if (norm) chain.advance();
+  }
+  if (isOwn && layer.fusesResidual && !training) {
+    residual = residualOf(context, chain, first);
+    if (residual !== undefined) chain.advance();
+  }
+  if (isOwn && layer.fusesActivation) {
+    activation = activationOf(chain.next, training);
+    if (activation) chain.advance();
+  }
+  const { last: output, computed } = chain;
+  const step = { layer, inputs, output, shape: shapes[output], activation, norm, residual };
+  return { step, computed };
+}
+
+/** The nodes that a step computes, and the next one that it may. */
+class Chain {
+  /** The nodes behind the first one. */
+  readonly computed: number[] = [];
+  readonly #context: Context;
+  readonly #first: number;
+  #next: number | undefined;
+
+  constructor(context: Context, first: number) {
+    this.#context = context;
+    this.#first = first;
+    this.#follow();
+  }
+
+  /** The last node. */
+  get last(): number {
+    return this.computed.at(-1) ?? this.#first;
+  }
+
+  /** The node that takes the output of the last one, if no other node needs that. */
+  get next(): LeafNode | undefined {
+    return this.#next === undefined ? undefined : this.#context.nodes[this.#next];
+  }
+
+  /** Adds the next node. */
+  advance(): void {
+    this.computed.push(this.#next!);
+    this.#follow();
+  }
+
+  /** Finds the next node, and adds those before it that only pass their input on. */
+  #follow(): void {
+    this.#next = onlyConsumer(this.#context, this.last);
+    while (this.#next !== undefined && isIdentity(this.#context, this.#next)) {
+      this.computed.push(this.#next);
+      this.#next = onlyConsumer(this.#context, this.last);
     }
   }
-  const step = {
-    layer,
-    inputs,
-    output: last(),
-    shape: shapes[last()],
-    ...(activation && { activation }),
-    ...(norm && { norm }),
-    ...(residual !== undefined && { residual }),
-  };
-  return { step, computed };
 }
 
 /** Returns the node that takes this output, if there is only one and nobody else needs it. */
@@ -138,16 +149,26 @@ function isIdentity({ nodes, shapes, training }: Context, node: number): boolean
   return !training && layer.aliases && sameShape(shapes[node], shapes[input]);
 }
 
-/** If a node adds another value to `value`, returns the other one, provided it is known before `now`. */
-function residualOf(
-  { nodes, shapes }: Context,
-  add: number,
-  value: number,
-  now: number,
-): number | undefined {
-  const { layer, inputs } = nodes[add];
-  if (!layer.addsTwo || inputs.length !== 2 || overridesForward(layer)) return undefined;
-  const other = inputs[0] === value ? inputs[1] : inputs[0];
+/** Returns the layer of a node if it is a batch normalisation that a convolution can compute. */
+function normOf(node: LeafNode | undefined): BatchNorm | undefined {
+  const layer = node?.layer;
+  const fits = layer instanceof BatchNorm && !layer.training && !overridesForward(layer);
+  return fits ? layer : undefined;
+}
+
+/** If the next node adds another value to the last one, returns it, provided it is known before `now`. */
+function residualOf({ shapes }: Context, { next, last }: Chain, now: number): number | undefined {
+  if (!next?.layer.addsTwo || next.inputs.length !== 2 || overridesForward(next.layer)) {
+    return undefined;
+  }
+  const other = next.inputs[0] === last ? next.inputs[1] : next.inputs[0];
   const isReady = other >= 0 && other < now;
-  return isReady && sameShape(shapes[other], shapes[value]) ? other : undefined;
+  return isReady && sameShape(shapes[other], shapes[last]) ? other : undefined;
+}
+
+/** Returns the activation of a node if the kernels of other layers can apply it. */
+function activationOf(node: LeafNode | undefined, training: boolean): FusedActivation | undefined {
+  if (!node || overridesForward(node.layer)) return undefined;
+  const { fusedAs } = node.layer;
+  return training && fusedAs !== "relu" ? undefined : fusedAs;
 }

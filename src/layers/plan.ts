@@ -86,9 +86,8 @@ function overwritten(
 ): Group | undefined {
   const input = residual ?? inputs[0], { group, offset } = places.get(input)!;
   const others = residual === undefined ? inputs.slice(1) : inputs;
-  const isAllowed = residual === undefined
-    ? layer.inPlace && !layer.training && !overridesForward(layer)
-    : true;
+  const isAllowed = residual !== undefined ||
+    layer.inPlace && !layer.training && !overridesForward(layer);
   const isRead = others.some((input) => places.get(input)!.group === group);
   const fits = sameShape(shapes.get(input) ?? [], shape) && offset === 0;
   return isAllowed && fits && !isRead && !places.get(output)!.group.isJoined ? group : undefined;

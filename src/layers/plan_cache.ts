@@ -104,9 +104,11 @@ export class PlanCache implements Disposable {
 
 /** Places the values of a plan in the blocks of an arena. */
 function bind(plan: Plan, arena: Arena): BoundPlan {
-  for (const { layer, norm = layer } of plan.steps) {
+  for (const { layer, norm } of plan.steps) {
     // throws if there are no values, as after dispose(), before memory is taken
-    for (const part of [layer, norm]) if (part.stateDict().size > 0) void part.backend;
+    for (const part of norm ? [layer, norm] : [layer]) {
+      if (part.stateDict().size > 0) void part.backend;
+    }
   }
   const blocks = arena.reserve(plan.sizes), tensors: (Tensor | undefined)[] = [];
   for (const { output, shape } of plan.steps) {
@@ -166,12 +168,8 @@ function runStep(
   valueOf: (value: number) => Tensor,
 ): Tensor {
   if (viewOffset !== undefined) return out ?? partOf(valueOf(inputs[0]), viewOffset, shape);
-  return runLayer(layer, inputs.map(valueOf), {
-    out,
-    ...(activation && { activation }),
-    ...(norm && { norm }),
-    ...(residual !== undefined && { residual: valueOf(residual) }),
-  });
+  const added = residual === undefined ? undefined : valueOf(residual);
+  return runLayer(layer, inputs.map(valueOf), { out, activation, norm, residual: added });
 }
 
 /** Whether a step reads the input and tensors of the plan alone, which are the same in each pass. */
