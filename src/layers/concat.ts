@@ -16,7 +16,7 @@ import {
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForwardOptions, overridesForward, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
-import { isOwnMerge, MergeLayer } from "./merge_layer.ts";
+import { gradientsOf, isOwnMerge, MergeLayer } from "./merge_layer.ts";
 
 /**
  * Joins its inputs along an axis, like `torch.cat`. Their shapes are equal but for that axis.
@@ -81,16 +81,12 @@ export class Concat extends MergeLayer implements Repeatable {
     checkTensor(this.type, "dy", dy, dy);
     checkTensor(this.type, "dy", dy, dy, this.recallShape());
     const shapes = this.#shapes, { axis } = catShape(this.type, shapes, this.dim);
-    const gradients: Tensor[] = [];
-    try {
-      for (let i = 0, at = 0; i < shapes.length; at += shapes[i++][axis]) {
-        gradients.push(slice(dy, axis, at, at + shapes[i][axis]));
-      }
-      return gradients;
-    } catch (error) {
-      for (const gradient of gradients) gradient.dispose();
-      throw error;
-    }
+    let end = 0;
+    return gradientsOf(shapes, dy, (shape) => {
+      const start = end;
+      end += shape[axis];
+      return slice(dy, axis, start, end);
+    });
   }
 }
 

@@ -11,7 +11,7 @@ import { checkAnyShape, checkTensor, produce } from "../ops/checks.ts";
 import { elements, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { checkNotInPlace, type Repeatable } from "./forward.ts";
 import { checkForward, type ForwardOptions } from "./layer.ts";
-import { isOwnMerge, MergeLayer } from "./merge_layer.ts";
+import { gradientsOf, isOwnMerge, MergeLayer } from "./merge_layer.ts";
 
 /**
  * The base class of {@linkcode Add} and {@linkcode Mul}. The output has the shape of the largest input;
@@ -80,9 +80,11 @@ export class Add extends ElementwiseMerge {
     this.recall();
     const shapes = this.#shapes;
     checkTensor(this.type, "dy", dy, dy, this.outputShapeOf(shapes));
-    return gradients(shapes, (shape) => {
-      return sameShape(shape, dy.shape) ? dy : addBackward(dy, shape);
-    }, dy);
+    return gradientsOf(
+      shapes,
+      dy,
+      (shape) => sameShape(shape, dy.shape) ? dy : addBackward(dy, shape),
+    );
   }
 
   /** See {@linkcode ElementwiseMerge.checkCount}. */
@@ -122,11 +124,10 @@ export class Mul extends ElementwiseMerge {
   override backwardInto(dy: Tensor): readonly Tensor[] {
     const inputs = this.recall();
     checkTensor(this.type, "dy", dy, dy, this.outputShapeOf(inputs.map(({ shape }) => shape)));
-    return gradients(inputs, (input, i) => {
+    return gradientsOf(inputs, dy, ({ shape }, i) => {
       const other = inputs[1 - i];
-      if (sameShape(input.shape, dy.shape)) return mul(dy, other);
-      return mulBackward(dy, other, input.shape);
-    }, dy);
+      return sameShape(shape, dy.shape) ? mul(dy, other) : mulBackward(dy, other, shape);
+    });
   }
 
   /** See {@linkcode ElementwiseMerge.checkCount}. */
@@ -151,20 +152,4 @@ export class Mul extends ElementwiseMerge {
 /** Whether a has more elements than b, or more axes. */
 function isLarger(a: Shape, b: Shape): boolean {
   return elements(a) > elements(b) || (elements(a) === elements(b) && a.length > b.length);
-}
-
-/** Computes the gradient of each input, or none of them. */
-function gradients<T>(
-  inputs: readonly T[],
-  gradientOf: (input: T, index: number) => Tensor,
-  dy: Tensor,
-): Tensor[] {
-  const made: Tensor[] = [];
-  try {
-    for (const [i, input] of inputs.entries()) made.push(gradientOf(input, i));
-    return made;
-  } catch (error) {
-    for (const tensor of made) if (tensor !== dy) tensor.dispose();
-    throw error;
-  }
 }

@@ -51,6 +51,26 @@ export function isOwnMerge(
   return forward === prototype.forward && forwardFrom === prototype.forwardFrom;
 }
 
+/**
+ * Computes the gradient of each input, or none of them if one fails.
+ *
+ * @param gradientOf Returns a new tensor, or dy itself.
+ */
+export function gradientsOf<T>(
+  inputs: readonly T[],
+  dy: Tensor,
+  gradientOf: (input: T, index: number) => Tensor,
+): Tensor[] {
+  const gradients: Tensor[] = [];
+  try {
+    for (const [i, input] of inputs.entries()) gradients.push(gradientOf(input, i));
+    return gradients;
+  } catch (error) {
+    for (const gradient of gradients) if (gradient !== dy) gradient.dispose();
+    throw error;
+  }
+}
+
 function listOf<T>(type: string, what: string, inputs: unknown): readonly T[] {
   if (Array.isArray(inputs)) return inputs as T[];
   throw new ArgumentError(type, what, inputs, "a list, one for each input");
