@@ -160,29 +160,29 @@ export class Graph extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(this.type, x, options);
-    if (this.training) {
-      this.#disposePass();
-      const part = this.#setModes(), shapes = this.shapes(x.shape);
-      try {
-        const { pass, result } = runTraining(this.type, this.expand(), shapes, x, {
-          ...options,
-          part,
-        });
-        this.#pass = pass;
-        return result;
-      } catch (error) {
-        this.forget();
-        throw error;
-      }
-    }
-    const { output } = this.expand();
-    const plan = this.#plans.get(this.expand().nodes, x, new Set([output]));
+    if (this.training) return this.#forwardInTraining(x, options);
+    const { nodes, output } = this.expand();
+    const plan = this.#plans.get(nodes, x, new Set([output]));
     const shape = plan.steps.find((step) => step.output === output)?.shape ?? x.shape;
     const root = plan.roots.get(output)!;
     if (root < 0) return viewAs(this.type, x, shape, options);
     return produce(this.type, x, { shape, out: options.out }, (result) => {
       run(plan, x, new Map([[root, result]]));
     });
+  }
+
+  #forwardInTraining(x: Tensor, options: ForwardOptions): Tensor {
+    this.#disposePass();
+    const part = this.#setModes(), shapes = this.shapes(x.shape);
+    try {
+      const all = { ...options, part };
+      const { pass, result } = runTraining(this.type, this.expand(), shapes, x, all);
+      this.#pass = pass;
+      return result;
+    } catch (error) {
+      this.forget();
+      throw error;
+    }
   }
 
   /**

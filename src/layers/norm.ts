@@ -26,6 +26,7 @@ import {
   localResponseNormBackward,
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
+import type { ActivationOptions } from "../ops/fused.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import {
   checkForward,
@@ -177,23 +178,30 @@ export abstract class BatchNorm extends Layer implements Repeatable {
     const out = checkForward(this.type, x, options, ["activation"]), { activation } = options;
     if (this.training) checkTrainingForward(this.type, options);
     this.outputShape(x.shape);
-    const { runningMean, runningVar, ...affine } = this.tensors, { eps } = this.options;
-    if (!this.training || this.frozen) {
+    const { tensors } = this, { eps } = this.options;
+    let y: Tensor;
+    if (this.training && !this.frozen) {
+      y = this.#normalizeBatch(x, tensors, { eps, activation, out });
+    } else {
       this.forget();
-      const y = batchNorm(x, { runningMean, runningVar, ...affine }, { eps, activation, out });
-      this.save(x, ...(activation ? [y] : []));
-      return y;
+      y = batchNorm(x, tensors, { eps, activation, out });
     }
+    this.save(x, ...(activation ? [y] : []));
+    return y;
+  }
+
+  /** Normalises by the statistics of the batch, and updates the running ones. */
+  #normalizeBatch(
+    x: Tensor,
+    { runningMean, runningVar, ...affine }: BatchNormTensors,
+    options: { readonly eps?: number } & ActivationOptions,
+  ): Tensor {
     const count = x.size / this.numFeatures;
     if (count === 1) {
-      throw new ArgumentError(
-        this.type,
-        "the shape of x",
-        x.shape,
-        "more than one value per channel",
-      );
+      const expected = "more than one value per channel";
+      throw new ArgumentError(this.type, "the shape of x", x.shape, expected);
     }
-    checkNotInPlace(this.type, out, x);
+    checkNotInPlace(this.type, options.out, x);
     for (const tensor of [runningMean, runningVar]) {
       checkTensor(this.type, "a parameter", tensor, x);
     }
@@ -201,18 +209,16 @@ export abstract class BatchNorm extends Layer implements Repeatable {
     const { mean, variance } = this.#statistics = batchNormStatistics(x);
     let y: Tensor;
     try {
-      const statistics = { runningMean: mean, runningVar: variance };
-      y = batchNorm(x, { ...statistics, ...affine }, { eps, activation, out });
+      y = batchNorm(x, { runningMean: mean, runningVar: variance, ...affine }, options);
     } catch (error) {
       this.forget();
       throw error;
     }
-    // Only now, so that a failed pass leaves the running statistics alone.
+    // only now, so that a failed pass leaves the running statistics alone
     const share = this.options.momentum ?? 0.1;
     kernelsOf(x).axpby(runningMean, mean, share, 1 - share);
-    // PyTorch keeps the unbiased variance.
+    // PyTorch keeps the unbiased variance
     kernelsOf(x).axpby(runningVar, variance, share * count / (count - 1), 1 - share);
-    this.save(x, ...(activation ? [y] : []));
     return y;
   }
 

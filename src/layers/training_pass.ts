@@ -137,7 +137,7 @@ export function frozenNodes({ nodes, output }: LeafGraph): ReadonlySet<number> {
   let learned = 0;
   for (const [i, { layer, inputs }] of nodes.entries()) {
     const isFirst = inputs.every((input) => input < 0 || frozen.has(input));
-    if (!isFirst || !(layer.frozen || hasNoEffect(layer))) continue;
+    if (!isFirst || !(layer.frozen || ignoresMode(layer))) continue;
     frozen.add(i);
     learned += [...layer.stateDict().values()].filter(({ isBuffer }) => !isBuffer).length;
   }
@@ -146,7 +146,7 @@ export function frozenNodes({ nodes, output }: LeafGraph): ReadonlySet<number> {
 }
 
 /** Whether a layer computes the same in both modes. */
-function hasNoEffect(layer: Layer): boolean {
+function ignoresMode(layer: Layer): boolean {
   return !layer.isRandom && !("leaves" in layer) && layer.stateDict().size === 0;
 }
 
