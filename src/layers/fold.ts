@@ -13,6 +13,8 @@ import { Graph } from "./graph.ts";
 import { BatchNorm } from "./norm.ts";
 import type { Sequential } from "./sequential.ts";
 
+const op = "foldBatchNorm";
+
 /**
  * Folds the batch normalisations of a trained network into its convolutions. The result is a faster
  * network with the same outputs in evaluation mode, up to rounding.
@@ -41,37 +43,10 @@ import type { Sequential } from "./sequential.ts";
 export async function foldBatchNorm(trained: Sequential, plain: Sequential): Promise<void> {
   for (const [name, net] of Object.entries({ trained, plain })) {
     if (!(net instanceof Graph)) {
-      throw new ArgumentError("foldBatchNorm", name, net, "a Sequential");
+      throw new ArgumentError(op, name, net, "a Sequential");
     }
   }
-  const layers = trained.leaves(), targets = plain.leaves();
-  const sources = layers.filter(([, layer]) => !(layer instanceof BatchNorm));
-  if (sources.length !== targets.length) {
-    throw new ArgumentError(
-      "foldBatchNorm",
-      "the number of layers of plain",
-      targets.length,
-      `${sources.length}, as in trained without batch normalisation`,
-    );
-  }
-  for (const [i, [name, layer]] of layers.entries()) {
-    if (!(layer instanceof BatchNorm) || layers[i - 1]?.[1] instanceof Conv) continue;
-    const before = layers[i - 1]?.[1].type ?? "nothing";
-    throw new ArgumentError("foldBatchNorm", `the layer before ${name}`, before, "a convolution");
-  }
-  for (const [i, [name, layer]] of layers.entries()) {
-    const pair = layer instanceof BatchNorm ? [layers[i - 1][1], layer] : [];
-    const own = pair.find(overridesForward)?.constructor.name;
-    if (own === undefined) continue;
-    const expected = "one of this library, without a forward() of its own";
-    throw new ArgumentError("foldBatchNorm", `the class of, or before, ${name}`, own, expected);
-  }
-  const pairs = sources.map(([, layer], i) => {
-    const next = layers[layers.findIndex(([, other]) => other === layer) + 1]?.[1];
-    const norm = next instanceof BatchNorm ? next : undefined;
-    checkPair(targets[i], layer, norm);
-    return { layer, target: targets[i][1], norm };
-  });
+  const pairs = pairsOf(trained.leaves(), plain.leaves());
   for (const { layer, target, norm } of pairs) {
     const values = norm ? await foldParameters(layer, norm) : await readParameters(layer);
     for (const [name, parameter] of Object.entries(target.parameters)) {
@@ -81,9 +56,54 @@ export async function foldBatchNorm(trained: Sequential, plain: Sequential): Pro
   }
 }
 
+/** A layer of the trained network, and the one of the plain network that takes its values. */
+interface Pair {
+  readonly layer: Layer;
+  readonly target: Layer;
+  /** The batch normalisation that follows the layer. */
+  readonly norm: BatchNorm | undefined;
+}
+
+/** Checks that two networks fit together, and returns their layers in pairs. */
+function pairsOf(
+  trained: readonly [string, Layer][],
+  plain: readonly [string, Layer][],
+): readonly Pair[] {
+  const count = trained.filter(([, layer]) => !(layer instanceof BatchNorm)).length;
+  if (count !== plain.length) {
+    const expected = `${count}, as in trained without batch normalisation`;
+    throw new ArgumentError(op, "the number of layers of plain", plain.length, expected);
+  }
+  for (const [i, [name, layer]] of trained.entries()) {
+    if (layer instanceof BatchNorm) checkFoldable(name, layer, trained[i - 1]?.[1]);
+  }
+  const pairs: Pair[] = [];
+  for (const [i, [, layer]] of trained.entries()) {
+    if (layer instanceof BatchNorm) continue;
+    const next = trained[i + 1]?.[1], norm = next instanceof BatchNorm ? next : undefined;
+    const [name, target] = plain[pairs.length];
+    checkPair(name, target, layer, norm);
+    pairs.push({ layer, target, norm });
+  }
+  return pairs;
+}
+
+/** Checks that a batch normalisation can be folded into the layer before it. */
+function checkFoldable(name: string, norm: BatchNorm, before: Layer | undefined): void {
+  if (!(before instanceof Conv)) {
+    const actual = before?.type ?? "nothing";
+    throw new ArgumentError(op, `the layer before ${name}`, actual, "a convolution");
+  }
+  const own = [before, norm].find(overridesForward)?.constructor.name;
+  if (own === undefined) return;
+  const expected = "one of this library, without a forward() of its own";
+  throw new ArgumentError(op, `the class of, or before, ${name}`, own, expected);
+}
+
 /** Checks that a layer of the plain network can take the values of a trained one. */
 function checkPair(
-  [name, target]: readonly [string, Layer],
+  name: string,
+  target: Layer,
   layer: Layer,
   norm: BatchNorm | undefined,
 ): void {
@@ -96,7 +116,7 @@ function checkPair(
   if (target.type === layer.type && matches) return;
   const actual = [target.type, ...parametersOf(target)].join(" ");
   const expected = [layer.type, ...parametersOf(layer), norm ? "with a bias" : ""].join(" ");
-  throw new ArgumentError("foldBatchNorm", `layer ${name} of plain`, actual, expected.trim());
+  throw new ArgumentError(op, `layer ${name} of plain`, actual, expected.trim());
 }
 
 /** y = γ·(w·x + b − μ)/√(σ² + ε) + β as the weights and bias of one convolution. */
@@ -119,7 +139,7 @@ async function readParameters(layer: Layer): Promise<Record<string, Float32Array
   for (const [name, { tensor, backend }] of Object.entries(layer.parameters)) {
     if (!tensor) {
       const state = backend ? "stored in fewer than 32 bits" : "uninitialised";
-      throw new ArgumentError("foldBatchNorm", `${layer.type}.${name}`, state, "float32 values");
+      throw new ArgumentError(op, `${layer.type}.${name}`, state, "float32 values");
     }
     values[name] = await tensor.read();
   }
