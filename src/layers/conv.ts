@@ -6,10 +6,11 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkBoolean, checkInteger, checkOptions, checkPerAxis, LIMIT } from "../ops/checks.ts";
+import { checkBoolean, checkOptions, checkPerAxis, LIMIT } from "../ops/checks.ts";
 import { conv } from "../ops/conv.ts";
 import { biasBackward, convBackwardInput, convBackwardWeight } from "../ops/conv_backward.ts";
 import {
+  checkChannels,
   type Conv2dOptions,
   convGeometry,
   type Convolution,
@@ -101,13 +102,7 @@ export abstract class Conv extends Layer implements Repeatable {
   ) {
     super();
     checkBoolean(type, "bias", bias);
-    checkInteger(type, "inChannels", inChannels, 1);
-    checkInteger(type, "outChannels", outChannels, 1);
-    checkInteger(type, "groups", groups, 1);
-    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      const expected = `a divisor of ${inChannels} input and ${outChannels} output channels`;
-      throw new ArgumentError(type, "groups", groups, expected);
-    }
+    checkChannels(type, inChannels, outChannels, groups);
     this.#axes = kernel.length === 1 ? 1 : 2;
     const shape = this.weightShape = [outChannels, inChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));

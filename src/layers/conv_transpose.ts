@@ -4,15 +4,9 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkPerAxis,
-  checkTensor,
-} from "../ops/checks.ts";
+import { checkBoolean, checkOptions, checkPerAxis, checkTensor } from "../ops/checks.ts";
 import { biasBackward } from "../ops/conv_backward.ts";
+import { checkChannels } from "../ops/conv_geometry.ts";
 import {
   checkTransposed,
   convTranspose,
@@ -71,13 +65,8 @@ export abstract class ConvTranspose extends Layer {
     const kernel = checkPerAxis(type, "kernelSize", kernelSize, axes, 1);
     const { groups = 1, bias = true } = options;
     checkBoolean(type, "bias", bias);
-    checkInteger(type, "inChannels", inChannels, 1);
-    checkInteger(type, "outChannels", outChannels, 1);
+    checkChannels(type, inChannels, outChannels, groups);
     checkTransposed(type, axes, options);
-    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      const expected = `a divisor of ${inChannels} input and ${outChannels} output channels`;
-      throw new ArgumentError(type, "groups", groups, expected);
-    }
     this.#axes = axes;
     const shape = this.#weightShape = [inChannels, outChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));

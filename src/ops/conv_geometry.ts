@@ -114,6 +114,21 @@ function conv2dGeometry(
 /** Options of 1-D and 2-D convolutions. */
 export type ConvOptions = Conv1dOptions | Conv2dOptions;
 
+/** Checks that the groups of a convolution divide its channels. */
+export function checkChannels(
+  op: string,
+  inChannels: number,
+  outChannels: number,
+  groups: number,
+): void {
+  checkInteger(op, "inChannels", inChannels, 1);
+  checkInteger(op, "outChannels", outChannels, 1);
+  checkInteger(op, "groups", groups, 1);
+  if (inChannels % groups === 0 && outChannels % groups === 0) return;
+  const expected = `a divisor of ${inChannels} input and ${outChannels} output channels`;
+  throw new ArgumentError(op, "groups", groups, expected);
+}
+
 /** The names of the options that operations and layers of 1-D convolutions share. */
 export const convOptionNames = "stride padding dilation groups bias keepPacked precision"
   .split(" ");
