@@ -121,6 +121,7 @@ export { Concat, Slice } from "./src/layers/concat.ts";
 export { Conv2d } from "./src/layers/conv.ts";
 export { Conv1d } from "./src/layers/conv1d.ts";
 export { ConvTranspose1d, ConvTranspose2d } from "./src/layers/conv_transpose.ts";
+export { Dropout } from "./src/layers/dropout.ts";
 export { foldBatchNorm } from "./src/layers/fold.ts";
 export { Graph } from "./src/layers/graph.ts";
 export type { GraphNode } from "./src/layers/graph_builder.ts";
@@ -144,10 +145,9 @@ export type { Precision } from "./src/layers/precision.ts";
 export { PReLU } from "./src/layers/prelu.ts";
 export { GroupNorm, LayerNorm } from "./src/layers/row_norm.ts";
 export { Sequential } from "./src/layers/sequential.ts";
-export { Dropout, Flatten } from "./src/layers/shape.ts";
 export { LogSoftmax, Softmax } from "./src/layers/softmax.ts";
 export { Upsample } from "./src/layers/upsample.ts";
-export { Identity, Reshape } from "./src/layers/view.ts";
+export { Flatten, Identity, Reshape } from "./src/layers/view.ts";
 
 // Networks
 export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";

@@ -11,7 +11,7 @@ import type { Permute } from "../layers/permute.ts";
 import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
 import { ResampleLayer } from "../layers/resample.ts";
 import { LogSoftmax, Softmax } from "../layers/softmax.ts";
-import { Dropout } from "../layers/shape.ts";
+import { Dropout } from "../layers/dropout.ts";
 import { View } from "../layers/view.ts";
 import type { Classifier } from "../models/classifier.ts";
 import { sigmoidIndex } from "../models/classify.ts";

@@ -50,6 +50,34 @@ export class Identity extends View {
 }
 
 /**
+ * Joins all axes but the first, `torch.nn.Flatten`: [N, …] → [N, features]. The result is a view.
+ */
+export class Flatten extends View {
+  /** The name in `torch.nn`. */
+  override readonly type = "Flatten";
+
+  /**
+   * Creates the layer.
+   *
+   * @param startDim The first axis to join: 1. Use {@linkcode Reshape} for others.
+   * @param endDim The last one: −1.
+   * @throws {ArgumentError} When they are others.
+   */
+  constructor(startDim = 1, endDim = -1) {
+    super();
+    if (startDim === 1 && endDim === -1) return;
+    const expected = "1 and -1; use Reshape for others";
+    throw new ArgumentError("Flatten", "startDim and endDim", [startDim, endDim], expected);
+  }
+
+  /** See {@linkcode Layer.outputShape}. */
+  override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input, 1);
+    return [input[0], elements(input.slice(1))];
+  }
+}
+
+/**
  * Gives each sample another shape: [N, …] → [N, ...shape]. The result is a view.
  *
  * @example

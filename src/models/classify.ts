@@ -17,7 +17,7 @@ import type { Layer } from "../layers/layer.ts";
 import type { Parameter } from "../layers/parameter.ts";
 import { RoundedWeight } from "../layers/rounded_weight.ts";
 import type { Sequential } from "../layers/sequential.ts";
-import { Dropout } from "../layers/shape.ts";
+import { Dropout } from "../layers/dropout.ts";
 import { View } from "../layers/view.ts";
 import { disposeOnError } from "../ops/checks.ts";
 import { elements, type Tensor, type Values } from "../tensor.ts";

@@ -13,7 +13,7 @@ import { ReLU, Sigmoid } from "../layers/activation.ts";
 import { Linear } from "../layers/linear.ts";
 import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
-import { Flatten } from "../layers/shape.ts";
+import { Flatten } from "../layers/view.ts";
 import { elements, type Shape } from "../tensor.ts";
 import { checkLoaded, keepsValues } from "./classify.ts";
 

@@ -3,7 +3,7 @@
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
-import { StochasticDepth } from "../../src/layers/stochastic_depth.ts";
+import { StochasticDepth } from "../../src/layers/dropout.ts";
 import { add, mul } from "../../src/ops/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
