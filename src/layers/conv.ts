@@ -170,9 +170,9 @@ export abstract class Conv extends Layer implements Repeatable {
   }
 
   /**
-   * Whether {@linkcode Conv.inputRange} helps in 8 bits. Not where the kernel finds better ranges by
-   * itself, a range for each pixel, and not where it rounds to 14 bits. Nor in a class that overrides
-   * the forward pass: it may multiply by other values than its input.
+   * Whether {@linkcode Conv.inputRange} helps in 8 bits. It does not where the kernel finds a better
+   * range for each pixel, or rounds inputs to 14 bits. Nor in a class that overrides the forward pass,
+   * which may multiply other values than its input.
    *
    * @internal
    */

@@ -10,14 +10,14 @@ import { ArgumentError } from "../errors.ts";
 import type { Shape } from "../tensor.ts";
 import { formatShape } from "./checks.ts";
 
-/** Neighbouring axes along all of which the small tensor is repeated, or is not. */
+/** Neighbouring axes: the small tensor is repeated along all of them, or along none. */
 interface Run {
   size: number;
   readonly repeats: boolean;
 }
 
 /**
- * Joins the axes to at most three.
+ * Joins neighbouring axes, so that at most three remain.
  *
  * @param parameter The name of the small tensor in error messages.
  * @throws {ArgumentError} When the small shape does not fit, or three axes are not enough.

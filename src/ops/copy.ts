@@ -44,7 +44,7 @@ export function copyGeometry(
 ): CopyGeometry | undefined {
   const joined = joinAxes(axes);
   if (joined.length > 5) return undefined;
-  // the kernel is fast if the last axis but one is that of the input's neighbours
+  // the kernel is fast if the input's neighbours lie along the last axis but one
   const inner = joined.findIndex((axis) => axis.from === 1);
   if (inner >= 0 && inner < joined.length - 1) {
     joined.splice(joined.length - 2, 0, ...joined.splice(inner, 1));

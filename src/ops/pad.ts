@@ -138,7 +138,7 @@ export function mirroring(
   return { input, output: shape, taps };
 }
 
-/** The position inside of an axis whose value stands at a position that can lie outside. */
+/** The position on an axis that padding copies to a position, which can lie before or behind it. */
 function inside(position: number, size: number, mode: PadMode): number {
   if (mode === "replicate") return Math.min(Math.max(position, 0), size - 1);
   const mirrored = Math.abs(position);

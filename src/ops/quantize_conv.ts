@@ -81,16 +81,17 @@ export class QuantizedConv implements Disposable {
  * Rounds the weights of a convolution to 8 bits for {@linkcode conv1d} and {@linkcode conv2d}: a
  * quarter of the memory, and less time. Each output channel has a scale: its largest magnitude / an
  * integer from 112 to 127, the one with the least squared error. A few weights between two integers are
- * rounded the other way, so that the errors of an input channel add up to 0; if there is one pixel to
- * an output, those of all channels.
+ * rounded the other way, so that the errors of each input channel add up to 0. In 1×1 convolutions,
+ * those of all channels together do.
  *
  * The kernel rounds the input to 128 levels, and adds up the products exactly. So results are the same
  * on every engine. The levels lie between the least and the largest value of each sample; in 1×1
- * convolutions, of each pixel. Inputs of at most 16 channels have 16384 levels, if an output has at
- * most 256 weights; in 1×1 convolutions, those of at most 4 channels.
+ * convolutions, of each pixel. There are 16384 levels if the input has at most 16 channels (in 1×1
+ * convolutions, at most 4), and an output has at most 256 weights.
  *
- * If a sample contains NaN or infinity, all its outputs are NaN; or those of that pixel, if each has
- * its own levels. If the weights of an output channel do, its outputs are NaN.
+ * If a sample contains NaN or infinity, all its outputs are NaN. Where each pixel has its own levels,
+ * only the outputs of that pixel are. If the weights of an output channel contain NaN or infinity, its
+ * outputs are NaN.
  *
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW]. It is not changed.
  * @throws {ArgumentError} When the backend cannot compute the convolution in 8 bits: on WebGPU, for
