@@ -72,6 +72,49 @@ export function localResponseNorm(
 }
 
 /**
+ * Computes the gradient of {@linkcode localResponseNorm}.
+ *
+ * @param dy [N, C, …].
+ * @param x The input of the forward pass, in the shape of dy.
+ * @param size The number of channels in the window, odd.
+ * @param options Those of the forward pass.
+ * @returns dx, in the shape of x.
+ * @throws {ArgumentError} When the shapes differ, or an option is invalid.
+ */
+export function localResponseNormBackward(
+  dy: Tensor,
+  x: Tensor,
+  size: number,
+  options: LocalResponseNormOptions & OutOptions = {},
+): Tensor {
+  const op = "localResponseNormBackward";
+  checkTensor(op, "x", x, x);
+  checkTensor(op, "dy", dy, x, x.shape);
+  checkOptions(op, options, ["alpha", "beta", "k", "out"]);
+  const g = lrnGeometry(op, x, size, options);
+  const target = { shape: x.shape, out: options.out, reads: [dy] };
+  return produce(op, x, target, (dx) => kernelsOf(x).localResponseNormBackward(dx, dy, x, g));
+}
+
+function lrnGeometry(
+  op: string,
+  x: Tensor,
+  size: number,
+  options: LocalResponseNormOptions,
+): LocalResponseNormGeometry {
+  if (x.shape.length < 3) {
+    throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
+  }
+  checkInteger(op, "size", size, 1);
+  if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
+  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
+  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
+  const k = checkNumber(op, "k", options.k ?? 1);
+  const [n, c] = x.shape;
+  return { n, c, plane: x.size / (n * c), size, alpha, beta, k };
+}
+
+/**
  * Computes y = (x − mean) / √(var + eps) · weight + bias for each channel, with the given
  * statistics (Ioffe & Szegedy 2015).
  *
@@ -98,31 +141,6 @@ export function batchNorm(
   const activation = checkActivation(op, options);
   const target = { shape: x.shape, out: options.out, reads: Object.values(all), inPlace: true };
   return produce(op, x, target, (y) => kernelsOf(x).batchNorm(y, x, all, eps, activation));
-}
-
-/**
- * Computes the gradient of {@linkcode localResponseNorm}.
- *
- * @param dy [N, C, …].
- * @param x The input of the forward pass, in the shape of dy.
- * @param size The number of channels in the window, odd.
- * @param options Those of the forward pass.
- * @returns dx, in the shape of x.
- * @throws {ArgumentError} When the shapes differ, or an option is invalid.
- */
-export function localResponseNormBackward(
-  dy: Tensor,
-  x: Tensor,
-  size: number,
-  options: LocalResponseNormOptions & OutOptions = {},
-): Tensor {
-  const op = "localResponseNormBackward";
-  checkTensor(op, "x", x, x);
-  checkTensor(op, "dy", dy, x, x.shape);
-  checkOptions(op, options, ["alpha", "beta", "k", "out"]);
-  const g = lrnGeometry(op, x, size, options);
-  const target = { shape: x.shape, out: options.out, reads: [dy] };
-  return produce(op, x, target, (dx) => kernelsOf(x).localResponseNormBackward(dx, dy, x, g));
 }
 
 /**
@@ -214,22 +232,4 @@ export function batchNormBackward(
   const reads = [x, ...Object.values(all)];
   const target = { shape: x.shape, out: options.out, reads, inPlace: true };
   return produce(op, dy, target, (dx) => kernelsOf(x).batchNormBackward(dx, dy, x, all, eps));
-}
-
-function lrnGeometry(
-  op: string,
-  x: Tensor,
-  size: number,
-  options: LocalResponseNormOptions,
-): LocalResponseNormGeometry {
-  if (x.shape.length < 3) {
-    throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
-  }
-  checkInteger(op, "size", size, 1);
-  if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
-  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
-  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
-  const k = checkNumber(op, "k", options.k ?? 1);
-  const [n, c] = x.shape;
-  return { n, c, plane: x.size / (n * c), size, alpha, beta, k };
 }
