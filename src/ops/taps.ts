@@ -63,19 +63,24 @@ export function tapsAt(size: number, out: number, sourceOf: (position: number) =
 
 /** The taps of the gradient: those of each input position are the outputs that read it. */
 export function transposedTaps({ size, starts, positions, weights }: Taps): Taps {
-  const counts = new Int32Array(size + 1), next = counts.subarray(1);
-  for (const position of positions) next[position]++;
-  for (let i = 0; i < size; i++) next[i] += counts[i];
-  const ends = counts.slice(0, size), out = starts.length - 1;
-  const sources = new Int32Array(positions.length), shares = new Float32Array(positions.length);
+  const out = starts.length - 1, count = positions.length;
+  const t = {
+    size: out,
+    starts: new Int32Array(size + 1),
+    positions: new Int32Array(count),
+    weights: new Float32Array(count),
+  };
+  for (const position of positions) t.starts[position + 1]++;
+  for (let i = 0; i < size; i++) t.starts[i + 1] += t.starts[i];
+  const next = t.starts.slice(0, size); // the number of the next tap of each input position
   for (let i = 0; i < out; i++) {
     for (let tap = starts[i]; tap < starts[i + 1]; tap++) {
-      const at = ends[positions[tap]]++;
-      sources[at] = i;
-      shares[at] = weights[tap];
+      const at = next[positions[tap]]++;
+      t.positions[at] = i;
+      t.weights[at] = weights[tap];
     }
   }
-  return { size: out, starts: counts, positions: sources, weights: shares };
+  return t;
 }
 
 /** The table for a kernel, as assembly/resample.ts describes it. */
@@ -115,8 +120,8 @@ export interface AxisResize {
 
 /** The taps of a resized axis. Positions are computed in float32, as PyTorch does. */
 export function resizeTaps({ size, out, step, coordinates, rounding }: AxisResize): Taps {
-  const { fround } = Math,
-    scale = fround(coordinates === "align_corners" ? aligned(size, out) : step);
+  const { fround } = Math;
+  const scale = fround(coordinates === "align_corners" ? aligned(size, out) : step);
   const half = coordinates === "half_pixel" || coordinates === "pytorch_half_pixel" && out > 1;
   const factor = coordinates === "pytorch_half_pixel" && out === 1 ? 0 : scale;
   return tapsAt(size, out, (i) => {
