@@ -257,15 +257,15 @@ export class Graph extends Layer {
    * @param reset Whether to do so in any mode. If not, a trained layer must be in training mode.
    */
   #setModes(reset = this.#hasNewLayers): FrozenPart | undefined {
-    const frozen = frozenNodes(this.expand()), before = this.#frozen?.frozen;
-    if ([...frozen].join() !== [...this.#frozen?.frozen ?? []].join()) {
+    const frozen = frozenNodes(this.expand()), before = this.#frozen?.frozen ?? new Set();
+    if ([...frozen].join() !== [...before].join()) {
       this.#frozen?.[Symbol.dispose]();
       this.#frozen = frozen.size > 0 ? new FrozenPart(this.expand(), frozen) : undefined;
     }
     for (const [i, node] of this.expand().nodes.entries()) {
       const { layer } = node;
       if (frozen.has(i)) { if (layer.training) layer.eval(); }
-      else if (reset || before?.has(i)) layer.train(this.generator);
+      else if (reset || before.has(i)) layer.train(this.generator);
       else if (!layer.training) resumeTraining(this.type, node, this.generator);
     }
     this.#hasNewLayers = false;

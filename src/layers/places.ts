@@ -111,7 +111,7 @@ function joinParts(
   places: Map<number, Place>,
 ): Layout {
   const joined: PlannedStep[] = [];
-  let copy = Math.max(...places.keys());
+  let last = Math.max(...places.keys());
   for (const step of steps.toReversed()) {
     const { layer, inputs, output } = step, place = places.get(output)!;
     const inputShapes = inputs.map((input) => shapes.get(input)!);
@@ -120,28 +120,39 @@ function joinParts(
       joined.push(step);
       continue;
     }
-    const begin = places.get(inputs[0])!, isOwn = !place.group.isJoined && place.offset === 0;
-    const isThere = isOwn && !begin.group.isExternal && begin.group !== place.group &&
-      inputs.every((input, i) => {
-        const { group, offset } = places.get(input)!;
-        return group === begin.group && offset === begin.offset + offsets[i];
-      });
-    if (isThere) move(places, place.group, begin);
-    const copies = inputs.flatMap((input, i): PlannedStep[] => {
+    joined.push({ ...step, viewOffset: 0 });
+    const parts = inputs.map((input) => places.get(input)!);
+    if (areInOrder(parts, offsets, place)) {
+      move(places, place.group, parts[0]);
+      continue;
+    }
+    let copies = 0;
+    for (const [i, input] of inputs.entries()) {
       const { group } = places.get(input)!, shape = inputShapes[i];
-      if (isThere) return [];
       const part = { group: place.group, offset: place.offset + offsets[i] };
       if (!group.isExternal && group !== part.group && group.size === elements(shape)) {
         move(places, group, part);
-        return [];
+      } else {
+        places.set(++last, part);
+        joined.push({ layer, inputs: [input], output: last, shape });
+        copies++;
       }
-      places.set(++copy, part);
-      return [{ layer, inputs: [input], output: copy, shape }];
-    });
-    joined.push({ ...step, viewOffset: 0 }, ...copies);
-    if (copies.length > 1) place.group.isJoined = true;
+    }
+    if (copies > 1) place.group.isJoined = true;
   }
   return { steps: joined.toReversed(), places };
+}
+
+/**
+ * Whether the inputs of a concatenation already lie one after the other in the memory of another group,
+ * as slices of one value do. Then its output can be a view of that memory.
+ */
+function areInOrder(parts: readonly Place[], offsets: readonly number[], output: Place): boolean {
+  const [begin] = parts, isOwn = !output.group.isJoined && output.offset === 0;
+  return isOwn && !begin.group.isExternal && begin.group !== output.group &&
+    parts.every(({ group, offset }, i) =>
+      group === begin.group && offset === begin.offset + offsets[i]
+    );
 }
 
 /** Places the values of a group in another one. */
