@@ -125,7 +125,7 @@ export async function readCommand(args: readonly string[]): Promise<Command> {
  * Parses the arguments of the commands that run a model, of help and of version.
  *
  * @param readOwn Reads what only explain and --show have.
- * @throws {UsageError} If they are invalid.
+ * @throws {UsageError} When they are invalid.
  */
 export function readArgs(
   args: readonly string[],
@@ -198,7 +198,7 @@ function checkOptions(command: typeof modelCommands[number], values: Values): vo
   }
 }
 
-/** Throws a {@linkcode UsageError} if a command cannot take the inputs, or how many there are. */
+/** Throws a {@linkcode UsageError} if a command does not take these inputs, or this number of them. */
 function checkInputs(
   command: typeof modelCommands[number],
   values: Values,

@@ -48,7 +48,7 @@ interface ExplainParts {
 /**
  * Reads the options.
  *
- * @throws {UsageError} If they are invalid, or do not fit the command and the number of its inputs.
+ * @throws {UsageError} When they are invalid, or do not fit the command and the number of its inputs.
  */
 export function readExplain(
   command: string,

@@ -88,7 +88,7 @@ const options = {
 /**
  * Parses the arguments that follow the command's name.
  *
- * @throws {UsageError} If they are invalid.
+ * @throws {UsageError} When they are invalid.
  */
 export function readLearnArgs(args: readonly string[]): LearnArgs {
   const { values, positionals: [folder, ...more] } = parseStrictly(args, options, "learn");

@@ -89,7 +89,7 @@ Quantize options (input: .pth, .net, safetensors or ONNX):
 /**
  * Parses the arguments that follow the command's name.
  *
- * @throws {UsageError} If they are invalid.
+ * @throws {UsageError} When they are invalid.
  */
 export function readWeightsArgs(
   command: typeof weightsCommands[number],

@@ -23,7 +23,7 @@ export interface ChosenWeights {
 /**
  * Chooses the weights of the command: those of --model, or the default ones.
  *
- * @throws {UsageError} If the weights of --model are not in the cache.
+ * @throws {UsageError} When the weights of --model are not in the cache.
  */
 export async function chooseWeights(options: ModelOptions): Promise<ChosenWeights> {
   const { model: name, precision } = options;

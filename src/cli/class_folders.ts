@@ -29,7 +29,7 @@ export interface ClassFolders {
  * Lists the photos in the subfolders of a folder, and in their subfolders. Hidden folders and files
  * are ignored, so that the folders of tools are not classes.
  *
- * @throws {FileError} If the folder cannot be listed, or has no subfolders.
+ * @throws {FileError} When the folder cannot be listed, or has no subfolders.
  */
 export async function classFolders(folder: string): Promise<ClassFolders> {
   const path = pathOf(folder);

@@ -36,7 +36,7 @@ export class Decoders implements Disposable {
   /**
    * Decodes a photo and preprocesses it.
    *
-   * @throws {RequestError} If too many large photos wait.
+   * @throws {RequestError} When too many large photos wait.
    */
   async decode(
     bytes: Uint8Array<ArrayBuffer>,

@@ -29,7 +29,7 @@ export interface DownloadOptions {
  * Downloads weights into the cache.
  *
  * @returns The path of the file, or why there is none.
- * @throws {UsageError} If the address of the mirror is invalid.
+ * @throws {UsageError} When the address of the mirror is invalid.
  */
 export async function downloadOnce(
   entry: CatalogueEntry,

@@ -78,7 +78,7 @@ export async function leadsToFolder(path: string): Promise<boolean> {
 /**
  * What is known of a file to read.
  *
- * @throws {FileError} If reading would wait for another process: it is a pipe, a socket or a device. Those
+ * @throws {FileError} When reading would wait for another process: it is a pipe, a socket or a device. Those
  * of this process are in /dev and /proc, such as /dev/stdin.
  */
 export async function fileInfo(path: string): Promise<Deno.FileInfo> {

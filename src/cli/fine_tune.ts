@@ -39,7 +39,7 @@ export function blocksOf(model: Classifier): string[] {
 /**
  * Checks that a network has as many blocks as `--fine-tune` says.
  *
- * @throws {UsageError} If it has fewer.
+ * @throws {UsageError} When it has fewer.
  */
 export function checkBlocks(model: Classifier, fineTune: LearnArgs["fineTune"]): void {
   const { length } = blocksOf(model);

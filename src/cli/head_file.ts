@@ -26,7 +26,7 @@ export interface JoinedHead {
  * pulled, or are bundled.
  *
  * @param place The path or URL of the file with the last layer.
- * @throws {FileError} If none of these is the network that the layer was learned from.
+ * @throws {FileError} When none of these is the network that the layer was learned from.
  */
 export async function joinHead(
   { base }: ModelOptions,

@@ -38,7 +38,7 @@ export function isWebUrl(argument: string): boolean {
 /**
  * Returns the path of a file URL. Returns paths and web URLs unchanged.
  *
- * @throws {FileError} If it is another URL.
+ * @throws {FileError} When it is another URL.
  */
 export function pathOf(argument: string): string {
   const [scheme] = /^file:(?=\/)|^[a-z][a-z\d+.-]+:(?=\/\/)/.exec(argument.toLowerCase()) ?? [];
@@ -129,7 +129,7 @@ async function readDataUrl(name: string, url: string): Promise<Uint8Array<ArrayB
  * The images of a list file. Each line is an argument of {@linkcode findInputs}; empty lines are skipped.
  *
  * @param file The file's path; "-" for standard input.
- * @throws {FileError} If the file cannot be read.
+ * @throws {FileError} When the file cannot be read.
  */
 export async function* listedInputs(file: string, onSkip?: () => void): AsyncGenerator<Input> {
   try {

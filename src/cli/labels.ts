@@ -14,7 +14,7 @@ const maxBytes = 2 ** 24;
 /**
  * The class names of a text file with one on each line, in the order of the classes.
  *
- * @throws {FileError} If the file cannot be read, or a line is empty.
+ * @throws {FileError} When the file cannot be read, or a line is empty.
  */
 export async function readLabels(file: string): Promise<ClassName[]> {
   try {

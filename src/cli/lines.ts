@@ -21,7 +21,7 @@ export function encodingOf([first, second]: Uint8Array): "utf-8" | "utf-16le" {
  * The lines of text as they arrive. Lines end with LF or CRLF.
  *
  * @param name The name of the file in errors.
- * @throws {FileError} If a line is too long: the bytes are no text, and would fill the memory.
+ * @throws {FileError} When a line is too long: the bytes are no text, and would fill the memory.
  */
 export async function* linesOf(
   bytes: ReadableStream<Uint8Array<ArrayBuffer>>,

@@ -8,7 +8,7 @@ import { isWebUrl } from "./inputs.ts";
  * The address in PEMBROKE_MIRROR; undefined if there is none, or the permission to read it is
  * missing.
  *
- * @throws {UsageError} If it is no URL.
+ * @throws {UsageError} When it is no URL.
  */
 export function mirrorFromEnv(): string | undefined {
   const variable = "PEMBROKE_MIRROR";

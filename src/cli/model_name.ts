@@ -7,7 +7,7 @@ import { invalidValue, oneOf } from "./choices.ts";
 /**
  * The network of a name.
  *
- * @throws {UsageError} If there is no such network.
+ * @throws {UsageError} When there is no such network.
  */
 export function networkOf(name: string): NetworkName {
   if (isNetworkName(name)) return name;

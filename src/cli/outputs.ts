@@ -47,7 +47,7 @@ async function placeOf(file: string): Promise<string> {
 /**
  * Writes a file. On an error, it stays as it was.
  *
- * @throws {FileError} With the name of the file.
+ * @throws {FileError} When it cannot be written.
  */
 export async function writeBytes(file: string, bytes: Uint8Array): Promise<void> {
   try {

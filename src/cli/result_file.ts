@@ -36,7 +36,7 @@ export class ResultFile implements Disposable {
    * Opens or creates the file. Keeps results, and removes errors, so that their images are retried, and
    * an incomplete last line.
    *
-   * @throws {FileError} If the file cannot be read or written, has lines that `--jsonl` does not write,
+   * @throws {FileError} When the file cannot be read or written, has lines that `--jsonl` does not write,
    * or is in use by another command.
    */
   static async open(name: string): Promise<ResultFile> {
