@@ -3,12 +3,11 @@
 import type { Backend } from "../backend/mod.ts";
 import { prepareImage } from "../image/prepare.ts";
 import type { Preprocessing } from "../image/preprocess.ts";
-import type { Precision } from "../layers/precision.ts";
 import type { Prediction } from "../models/mod.ts";
-import type { ModelOptions, Options } from "./args.ts";
-import { Device } from "./device.ts";
+import type { Options } from "./args.ts";
+import { type Device, effectivePrecision, openModel } from "./device.ts";
 import { findInputs, type Input, inShard, listedInputs } from "./inputs.ts";
-import { type SelectedModel, selectModel } from "./model.ts";
+import type { SelectedModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { type Outcome, outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
@@ -32,8 +31,8 @@ export async function classify(options: Options): Promise<number> {
   const bulk = options.filesFrom !== undefined || first.length === bulkThreshold;
 
   const threads = bulk ? "auto" : 1;
-  using device = await Device.open(options, threads, (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options);
+  using opened = await openModel(options, threads);
+  const { device, selected } = opened;
   // no bar where results go to the same terminal
   const showsBar = format === "json" || resultFile !== undefined || !Deno.stdout.isTerminal();
   const progress = new Progress("classifying", !quiet && showsBar);
@@ -150,32 +149,6 @@ async function* counted<T>(
 async function* chain<T>(first: Iterable<T>, rest: AsyncIterable<T>): AsyncGenerator<T> {
   yield* first;
   yield* rest;
-}
-
-/** Loads the weights, and prints the model, the backend and the hint. */
-export async function loadWeights(
-  { model, weights, precision, hint, load }: SelectedModel,
-  backend: Backend,
-  { quiet, verbose }: ModelOptions,
-): Promise<void> {
-  const start = performance.now(), progress = new Progress("loading", !quiet);
-  try {
-    await load(backend, (done, total) => progress.update(done, total));
-  } finally {
-    progress.clear();
-  }
-  if (quiet) return;
-  const duration = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
-  const threads = plural(backend.threads, "thread");
-  const actual = effectivePrecision(precision, backend);
-  const name = actual === "f32" ? model.type : `${model.type} ${actual}`;
-  note(`${name}, ${weights}, ${backend.name}, ${threads}${duration}`);
-  if (hint) note(hint);
-}
-
-/** The precision in which a backend holds weights: Wasm has no f16. */
-function effectivePrecision(precision: Precision, backend: Backend): Precision {
-  return precision === "f16" && backend.device !== "webgpu" ? "f32" : precision;
 }
 
 /** Prints a result, unless it becomes part of a JSON document. */

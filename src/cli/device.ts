@@ -1,9 +1,59 @@
-/** Runs the model on a backend, and falls back to Wasm when a GPU fails. */
+/** Opens the model of a command, and the backend that it runs on. */
 
 import { type Backend, createBackend } from "../backend/mod.ts";
 import { DeviceLostError, type PembrokeError } from "../errors.ts";
+import type { Precision } from "../layers/precision.ts";
 import type { ModelOptions } from "./args.ts";
-import { note, warn } from "./terminal.ts";
+import { type SelectedModel, selectModel, type SelectOptions } from "./model.ts";
+import { Progress } from "./progress.ts";
+import { note, plural, warn } from "./terminal.ts";
+
+/** A model, and the device that it runs on. */
+interface OpenedModel extends Disposable {
+  readonly device: Device;
+  readonly selected: SelectedModel;
+}
+
+/** Opens the model of the options, and its device, which loads the weights before the first run. */
+export async function openModel(
+  options: ModelOptions,
+  threads: 1 | "auto" = "auto",
+  how: SelectOptions = {},
+): Promise<OpenedModel> {
+  using stack = new DisposableStack();
+  const prepare = (backend: Backend) => loadWeights(selected, backend, options);
+  const device = stack.use(await Device.open(options, threads, prepare));
+  const selected = stack.use(await selectModel(options, how));
+  const opened = stack.move();
+  return { device, selected, [Symbol.dispose]: () => opened.dispose() };
+}
+
+/** Loads the weights of a model, and prints the model, the backend and the hint. */
+async function loadWeights(
+  selected: SelectedModel,
+  backend: Backend,
+  { quiet, verbose }: ModelOptions,
+): Promise<void> {
+  const start = performance.now(), progress = new Progress("loading", !quiet);
+  try {
+    await selected.load(backend, (done, total) => progress.update(done, total));
+  } finally {
+    progress.clear();
+  }
+  if (quiet) return;
+  const { model, weights, precision, hint } = selected;
+  const duration = verbose ? `, ready after ${(performance.now() - start).toFixed(1)} ms` : "";
+  const threads = plural(backend.threads, "thread");
+  const actual = effectivePrecision(precision, backend);
+  const name = actual === "f32" ? model.type : `${model.type} ${actual}`;
+  note(`${name}, ${weights}, ${backend.name}, ${threads}${duration}`);
+  if (hint) note(hint);
+}
+
+/** The precision in which a backend holds weights: Wasm has no f16. */
+export function effectivePrecision(precision: Precision, backend: Backend): Precision {
+  return precision === "f16" && backend.device !== "webgpu" ? "f32" : precision;
+}
 
 /** The backend of the command. With `--backend auto`, Wasm replaces a GPU that fails. */
 export class Device implements Disposable {

@@ -12,9 +12,7 @@ import {
   noteOthers,
   quoted,
 } from "./class_folders.ts";
-import { loadWeights } from "./classify.ts";
-import { Device } from "./device.ts";
-import { selectModel } from "./model.ts";
+import { type Device, openModel } from "./device.ts";
 import { checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
@@ -26,8 +24,8 @@ export async function evaluate(options: Options): Promise<number> {
   const { inputs: [folder], format, output, quiet } = options;
   if (output !== undefined) await checkOutput(output);
   const found = await classFolders(folder);
-  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options);
+  using opened = await openModel(options);
+  const { device, selected } = opened;
   const { model } = selected;
   const labels = matchFolders(found.classes, model.classes);
   const used = new Set(found.photos.map(({ label }) => label)); // without empty folders

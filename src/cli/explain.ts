@@ -9,12 +9,11 @@ import type { Classifier } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import type { ExplainArgs } from "./args_explain.ts";
 import { invalidValue } from "./choices.ts";
-import { loadWeights } from "./classify.ts";
-import { Device } from "./device.ts";
+import { type Device, openModel } from "./device.ts";
 import { UsageError } from "./errors.ts";
 import { type Explained, explainImage, readPhoto } from "./explained.ts";
 import { findInputs, type Input } from "./inputs.ts";
-import { type SelectedModel, selectModel } from "./model.ts";
+import type { SelectedModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { checkDiffers, checkOutput, writeBytes, writeText } from "./outputs.ts";
 import { hasPictures, note, printIfRead, warn } from "./terminal.ts";
@@ -22,8 +21,8 @@ import { hasPictures, note, printIfRead, warn } from "./terminal.ts";
 /** Explains the photo, writes the files, and returns the exit code. */
 export async function explainPhoto(options: Options): Promise<number> {
   const { html, class: wanted } = options.explain!;
-  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options);
+  using opened = await openModel(options);
+  const { device, selected } = opened;
   const { model } = selected;
   const index = wanted === undefined ? undefined : indexOf(model, wanted);
   const input = await onlyInput(options.inputs[0]);

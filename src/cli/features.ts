@@ -5,12 +5,11 @@ import type { Classifier } from "../models/mod.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Options } from "./args.ts";
 import { bulkStages } from "./bulk.ts";
-import { inputsOf, loadWeights } from "./classify.ts";
-import { Device } from "./device.ts";
+import { inputsOf } from "./classify.ts";
+import { type Device, openModel } from "./device.ts";
 import { asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { withSignalCleanupWhenBusy } from "./interrupts.ts";
-import { selectModel } from "./model.ts";
 import { checkDiffers, checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
@@ -26,8 +25,8 @@ interface Features {
 export async function features(options: Options): Promise<number> {
   const { output, filesFrom, quiet } = options;
   if (output !== undefined) await checkFiles(output, filesFrom);
-  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options);
+  using opened = await openModel(options);
+  const { device, selected } = opened;
   const { model } = selected, { featureCount } = model;
   let skipped = 0, failures = 0;
   const failed = (line: string) => {

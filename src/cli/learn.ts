@@ -11,13 +11,12 @@ import { type FeatureRows, takeRows } from "../train/features.ts";
 import { nearCopies, seriesOf } from "../train/near_copies.ts";
 import type { ModelOptions } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
-import { loadWeights } from "./classify.ts";
-import { Device } from "./device.ts";
+import { type Device, openModel } from "./device.ts";
 import { UsageError } from "./errors.ts";
 import type { Tuner } from "./fine_tune.ts";
 import { writeLearned } from "./learned_file.ts";
 import { checkClasses, checkFolds, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
-import { type SelectedModel, selectModel } from "./model.ts";
+import type { SelectedModel } from "./model.ts";
 import { checkDiffers, checkOutput } from "./outputs.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
@@ -35,9 +34,8 @@ export async function learn(args: LearnArgs): Promise<number> {
     if (file === undefined) continue;
     await checkDiffers("--output", output, file, "the network that the layer needs");
   }
-  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options, { hashes: true });
-  const { model } = selected;
+  using opened = await openModel(options, "auto", { hashes: true });
+  const { device, selected } = opened, { model } = selected;
   await checkNetwork(args, selected);
   await device.prepare();
   const sha256 = await weightsDigest(selected);

@@ -42,7 +42,7 @@ export interface SelectedModel extends Disposable {
 }
 
 /** How a model is selected. */
-interface SelectOptions {
+export interface SelectOptions {
   /** Whether to compute the hash of a download. */
   readonly hashes?: boolean;
 }

@@ -3,12 +3,10 @@
 import { PembrokeError } from "../errors.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
-import { loadWeights } from "./classify.ts";
 import { Decoders } from "./decoders.ts";
-import { Device } from "./device.ts";
+import { openModel } from "./device.ts";
 import { errorLine, isPermissionError, oneLine } from "./errors.ts";
 import { signals } from "./interrupts.ts";
-import { selectModel } from "./model.ts";
 import { note, printError } from "./terminal.ts";
 
 /** Memory in bytes for all photos that are decoded at once. */
@@ -25,8 +23,8 @@ const flushMs = 1000;
 export async function serve(options: Options): Promise<number> {
   const { host: hostname, port, maxPixels, maxBytes, cors } = options.serve!;
   const { memory = defaultMemory } = options.serve!, { quiet } = options;
-  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options);
+  using opened = await openModel(options);
+  const { device, selected } = opened;
   await device.prepare();
   const { model } = selected;
   using decoders = new Decoders(model.preprocessing, memory);

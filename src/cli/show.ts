@@ -2,11 +2,10 @@
 
 import { drawHeatMap } from "../explain/draw.ts";
 import type { Options } from "./args.ts";
-import { classify, inputsOf, loadWeights } from "./classify.ts";
-import { Device } from "./device.ts";
+import { classify, inputsOf } from "./classify.ts";
+import { openModel } from "./device.ts";
 import { explainImage, readPhoto } from "./explained.ts";
 import type { Input } from "./inputs.ts";
-import { selectModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { failure } from "./pipeline.ts";
 import { hasPictures, noteSkipped, print, printError } from "./terminal.ts";
@@ -15,8 +14,8 @@ import { showPictures } from "./terminal_picture.ts";
 /** Classifies images one by one, and draws each with its heat map. Returns the exit code. */
 export async function classifyAndShow(options: Options): Promise<number> {
   if (!hasPictures()) return await classify(options);
-  using device = await Device.open(options, "auto", (on) => loadWeights(selected, on, options));
-  using selected = await selectModel(options);
+  using opened = await openModel(options);
+  const { device, selected } = opened;
   const { model } = selected;
   let failures = 0, skipped = 0;
   const failed = (input: Input, error: unknown) => {
