@@ -6,6 +6,7 @@ import type { Options } from "./args.ts";
 import { each } from "./async_iterators.ts";
 import { bulkStages } from "./bulk.ts";
 import {
+  type ClassFolders,
   classFolders,
   type LabelledPhoto,
   matchFolders,
@@ -27,25 +28,7 @@ export async function evaluate(options: Options): Promise<number> {
   using opened = await openModel(options);
   const { device, selected } = opened;
   const { model } = selected;
-  const labels = matchFolders(found.classes, model.classes);
-  const used = new Set(found.photos.map(({ label }) => label)); // without empty folders
-  const unmatched = found.classes.filter((_, i) => labels[i] === undefined && used.has(i));
-  const photos = found.photos.flatMap((photo) => {
-    const label = labels[photo.label];
-    return label === undefined ? [] : [{ ...photo, label }];
-  });
-  if (unmatched.length > 0 && !quiet) {
-    const count = found.photos.length - photos.length;
-    warn(`no class of the model matches ${quoted(unmatched)}; skipped ${plural(count, "photo")}`);
-  }
-  if (photos.length === 0) {
-    if (unmatched.length === 0) {
-      throw new FileError(folder, `has no photos in its subfolders (${imageFormats})`);
-    }
-    const names = quoted(model.classes.map(({ label }) => label));
-    throw new FileError(folder, `no subfolder is named after a class of the model: ${names}`);
-  }
-
+  const photos = photosOfClasses(folder, found, model, quiet);
   const { judged, failed } = await judge(photos, model, device, quiet);
   if (judged.length === 0) throw new PembrokeError("no photo could be read");
   if (!quiet) noteOthers(folder, found);
@@ -63,6 +46,36 @@ export async function evaluate(options: Options): Promise<number> {
     if (!quiet) note(`wrote ${output}`);
   }
   return failed.length > 0 ? 1 : 0;
+}
+
+/**
+ * The photos of the model's classes. Warns about folders that are named after none.
+ *
+ * @throws {FileError} When there are no such photos.
+ */
+function photosOfClasses(
+  folder: string,
+  found: ClassFolders,
+  { classes }: Classifier,
+  quiet: boolean,
+): readonly LabelledPhoto[] {
+  const labels = matchFolders(found.classes, classes);
+  const used = new Set(found.photos.map(({ label }) => label)); // without empty folders
+  const unmatched = found.classes.filter((_, i) => labels[i] === undefined && used.has(i));
+  const photos = found.photos.flatMap((photo) => {
+    const label = labels[photo.label];
+    return label === undefined ? [] : [{ ...photo, label }];
+  });
+  if (unmatched.length > 0 && !quiet) {
+    const count = found.photos.length - photos.length;
+    warn(`no class of the model matches ${quoted(unmatched)}; skipped ${plural(count, "photo")}`);
+  }
+  if (photos.length > 0) return photos;
+  if (unmatched.length === 0) {
+    throw new FileError(folder, `has no photos in its subfolders (${imageFormats})`);
+  }
+  const names = quoted(classes.map(({ label }) => label));
+  throw new FileError(folder, `no subfolder is named after a class of the model: ${names}`);
 }
 
 /** Classifies photos. Prints the errors of those that cannot be read. */

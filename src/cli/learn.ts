@@ -4,7 +4,7 @@ import { createBackend } from "../backend/mod.ts";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
 import { isNetworkName } from "../models/registry.ts";
 import { partsOf } from "../train/cross_validate.ts";
-import type { HeadRun, TrainedHead } from "../train/head_rows.ts";
+import type { HeadRun, MirroredRows, TrainedHead } from "../train/head_rows.ts";
 import { holdOut, measureHead, trainHead } from "../train/head_rows.ts";
 import { writeHead } from "../train/linear_head.ts";
 import { type FeatureRows, takeRows } from "../train/features.ts";
@@ -23,6 +23,9 @@ import { Progress } from "./progress.ts";
 import { type Judged, type Report, reportOf, reportText } from "./report.ts";
 import { note, print, printIfRead, warn } from "./terminal.ts";
 import { weightsDigest } from "./weights_digest.ts";
+
+/** Five to choose the weight decay, and one on all photos. */
+const trainingsPerHead = 6;
 
 /** Learns the classes, prints a report, writes the file, and returns the exit code. */
 export async function learn(args: LearnArgs): Promise<number> {
@@ -131,23 +134,18 @@ async function learnHead(
   using own = backend.device === "wasm" ? undefined : await createBackend({ device: "wasm" });
   using progress = new Progress("training", !quiet);
   let done = 0;
-  const total = 6 * (rounds.length + Number(!hasFolder));
+  const total = trainingsPerHead * (rounds.length + Number(!hasFolder));
   const run: HeadRun = {
     backend: own ?? backend,
     classes: classes.length,
     seed,
     onTrained: () => progress.update(++done, total),
   };
-  const judged: Judged[] = [], judgedTuned: Judged[] = [];
-  let head: TrainedHead | undefined;
-  for (const isHeldOut of rounds) {
-    const measured = await measureHead(run, all, isHeldOut);
-    head = measured.head;
-    judged.push(...measured.heldOut.map((held) => ({ ...held, name: photos[held.index].name })));
-    if (tuner) judgedTuned.push(...await tuner.measure(head, isHeldOut));
-  }
-  const alone = judged.length > 0 ? reportOf(judged, classes) : undefined;
-  const tuned = judgedTuned.length > 0 ? reportOf(judgedTuned, classes) : undefined;
+  const measured = await measureRounds(rounds, run, all, photos, tuner);
+  const [alone, tuned] = [measured.judged, measured.judgedTuned].map((each) =>
+    each.length > 0 ? reportOf(each, classes) : undefined
+  );
+  let { head } = measured;
   const isTuned = tuner !== undefined && !(alone && tuned && tuned.accuracy < alone.accuracy);
   // one choice serves both; of several, none is better than the others
   const decay = folds === undefined ? head?.weightDecay : undefined;
@@ -157,6 +155,34 @@ async function learnHead(
   }
   const both = alone && tuned ? { alone, tuned } : undefined;
   return { head, isTuned, report: isTuned ? tuned ?? alone : alone, both };
+}
+
+/** What all rounds together found. */
+interface Measured {
+  /** The last layer of the last round. */
+  readonly head: TrainedHead | undefined;
+  readonly judged: readonly Judged[];
+  /** By the fine-tuned networks. */
+  readonly judgedTuned: readonly Judged[];
+}
+
+/** In each round, trains on some photos, and classifies the others. */
+async function measureRounds(
+  rounds: readonly IsHeldOut[],
+  run: HeadRun,
+  all: MirroredRows,
+  photos: PhotosToLearn["photos"],
+  tuner: Tuner | undefined,
+): Promise<Measured> {
+  const judged: Judged[] = [], judgedTuned: Judged[] = [];
+  let head: TrainedHead | undefined;
+  for (const isHeldOut of rounds) {
+    const measured = await measureHead(run, all, isHeldOut);
+    head = measured.head;
+    judged.push(...measured.heldOut.map((held) => ({ ...held, name: photos[held.index].name })));
+    if (tuner) judgedTuned.push(...await tuner.measure(head, isHeldOut));
+  }
+  return { head, judged, judgedTuned };
 }
 
 /** Whether a photo, by its index, is held out of a training: it is measured on instead. */

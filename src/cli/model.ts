@@ -112,7 +112,7 @@ async function fromFile(
   labels: readonly ClassName[] | undefined,
   hashes: boolean,
 ): Promise<SelectedModel> {
-  const { model: name } = options;
+  const { model: name, precision } = options;
   const requested = name === undefined ? undefined : await networkOf(name);
   const chosen = options.weights === undefined ? await chosenWeights(options) : undefined;
   const weights = options.weights ?? chosen?.path;
@@ -121,18 +121,13 @@ async function fromFile(
   const throwNamed = (error: unknown) => {
     throw asFileError(weights ?? String(place), error);
   };
-  const withRemedy = (error: unknown) => {
-    const { entry } = chosen ?? {};
-    if (!entry || !(error instanceof FileError)) throw error;
-    const remedy = `to replace it, run: deno run -A ${script()} rm ${entry.name}, ` +
-      `then pull ${entry.name}`;
-    throw new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
+  const throwRemedy = (error: unknown) => {
+    throw withRemedy(error, chosen?.entry);
   };
   const open = () => openAt(place, options, hashes).catch(throwNamed);
-  let opened = await open().catch(withRemedy);
+  let opened = await open().catch(throwRemedy);
   let model: Classifier;
   try {
-    const { precision } = options;
     model = await withOverrides(
       options,
       labels,
@@ -148,7 +143,7 @@ async function fromFile(
     name: model.network ?? "onnx",
     weights: redactUrl(weights ?? "bundled"),
     place,
-    precision: options.precision ?? storedPrecision(opened.file),
+    precision: precision ?? storedPrecision(opened.file),
     hint: bundled ? hint(model, chosen?.reason) : undefined,
     async load(backend, onProgress) {
       if (consumed) { // a download cannot be read twice
@@ -157,7 +152,7 @@ async function fromFile(
       }
       consumed = true;
       await loadTensors(model, backend, opened.file, { onProgress }).catch(throwNamed);
-      await opened.source?.finish().catch(withRemedy);
+      await opened.source?.finish().catch(throwRemedy);
     },
     ...opened.download && { digest: () => opened.download!.digest() },
     [Symbol.dispose]() {
@@ -165,6 +160,14 @@ async function fromFile(
       opened.close();
     },
   };
+}
+
+/** The error of a file in the cache, with the commands that replace the file. Returns others unchanged. */
+function withRemedy(error: unknown, entry: ChosenWeights["entry"]): unknown {
+  if (!entry || !(error instanceof FileError)) return error;
+  const { name } = entry;
+  const remedy = `to replace it, run: deno run -A ${script()} rm ${name}, then pull ${name}`;
+  return new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
 }
 
 /** An open file of weights, and what comes with it. */

@@ -92,35 +92,50 @@ export async function photoFeatures(
   using cache = await FeatureCache.open(featureFolder(), network, count, wanted);
   const missing = photos.filter(({ digest }) => !cache.get(digest));
   if (missing.length > 0) {
-    using stages = bulkStages(
-      model.preprocessing,
-      device,
-      (images) => mirroredFeatures(model, images),
-      batchSize,
-    );
-    using progress = new Progress("computing features", !quiet);
-    let done = photos.length - missing.length;
-    for await (const outcome of outcomes(each(missing), stages)) {
-      progress.update(++done, photos.length, "photos");
-      if ("error" in outcome || outcome.warnings.length > 0) progress.clear();
-      if ("error" in outcome) {
-        if (!quiet) warn(`${outcome.error}; skipped`);
-      } else {
-        if (!quiet) outcome.warnings.forEach(warn);
-        if (!outcome.output.every(Number.isFinite)) {
-          throw new PembrokeError(
-            `${outcome.input.name}: ${model.type} computes features that are not finite; ` +
-              "start from other weights with --from",
-          );
-        }
-        cache.set(outcome.input.digest, outcome.output);
-      }
-    }
+    await computeFeatures(missing, photos.length, model, device, cache, quiet);
   }
   return photos.flatMap((photo) => {
     const features = cache.get(photo.digest);
     return features ? [{ ...photo, features }] : [];
   });
+}
+
+/**
+ * Computes the features of photos that the cache lacks, and adds them to it.
+ *
+ * @param total The number of all photos, for the progress bar.
+ */
+async function computeFeatures(
+  missing: readonly HashedPhoto[],
+  total: number,
+  model: Classifier,
+  device: Device,
+  cache: FeatureCache,
+  quiet: boolean,
+): Promise<void> {
+  using stages = bulkStages(
+    model.preprocessing,
+    device,
+    (images) => mirroredFeatures(model, images),
+    batchSize,
+  );
+  using progress = new Progress("computing features", !quiet);
+  let done = total - missing.length;
+  for await (const outcome of outcomes(each(missing), stages)) {
+    progress.update(++done, total, "photos");
+    const lines = "error" in outcome ? [`${outcome.error}; skipped`] : outcome.warnings;
+    if (lines.length > 0) progress.clear();
+    if (!quiet) lines.forEach(warn);
+    if ("error" in outcome) continue;
+    const { input: { name, digest }, output } = outcome;
+    if (!output.every(Number.isFinite)) {
+      throw new PembrokeError(
+        `${name}: ${model.type} computes features that are not finite; ` +
+          "start from other weights with --from",
+      );
+    }
+    cache.set(digest, output);
+  }
 }
 
 /**

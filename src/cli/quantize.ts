@@ -12,6 +12,7 @@ import { describeRanges } from "../models/input_ranges.ts";
 import { isOnnx, loadTensors, openInput } from "../models/load.ts";
 import { modelFor } from "../models/load_model.ts";
 import { recognize } from "../models/recognize.ts";
+import type { Tensor } from "../tensor.ts";
 import type { QuantizeArgs } from "./args_weights.ts";
 import { convertFile } from "./convert.ts";
 import { asFileError, errorLine, isPermissionError } from "./errors.ts";
@@ -102,16 +103,12 @@ async function measure(
   quiet: boolean,
 ): Promise<{ photos: number; same: number }> {
   const recorder = new RangeRecorder(model), readable: Input[] = [], expected: number[] = [];
-  const prepare = async ({ name, read }: Input): Promise<Float32Array<ArrayBuffer>> =>
-    (await prepareImage(await read(), model.preprocessing, { name })).values;
   const isSigmoid = sigmoidIndex(model) >= 0;
   let steps = 0;
   for (const photo of photos) {
     progress.update(steps++, 2 * photos.length, "photos");
     try {
-      const values = await prepare(photo);
-      using x = model.backend.upload(values, model.inputShape());
-      release(values);
+      using x = await upload(model, photo);
       const output = await recorder.record(x);
       if (!output.every(Number.isFinite)) {
         const line = `${photo.name}: ${model.type} computes an output that is not finite`;
@@ -131,13 +128,19 @@ async function measure(
   let same = 0;
   for (const [i, photo] of readable.entries()) {
     progress.update(steps++, photos.length + readable.length, "photos");
-    const values = await prepare(photo);
-    using x = model.backend.upload(values, model.inputShape());
-    release(values);
+    using x = await upload(model, photo);
     using y = model.forward(x);
     if (top(await y.read(), isSigmoid) === expected[i]) same++;
   }
   return { photos: readable.length, same };
+}
+
+/** Prepares a photo as the input of a network. */
+async function upload(model: Classifier, { name, read }: Input): Promise<Tensor> {
+  const { values } = await prepareImage(await read(), model.preprocessing, { name });
+  const x = model.backend.upload(values, model.inputShape());
+  release(values);
+  return x;
 }
 
 /** The index of the class with the largest score. */

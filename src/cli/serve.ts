@@ -54,21 +54,21 @@ export async function serve(options: Options): Promise<number> {
     return Response.json({ error: "unexpected error" }, { status: 500 });
   };
   const server = listen({ hostname, port, onListen, onError }, (request) => service.fetch(request));
-
-  const stopped = Promise.withResolvers<void>();
-  const stop = async () => {
-    // so that a second signal kills the process
-    signals.forEach((signal) => Deno.removeSignalListener(signal, stop));
-    if (!quiet) note("stopping: finishing accepted requests");
-    // only then: shutdown() aborts requests whose bodies are still arriving
-    await within(drainMs, service.close());
-    // does not end while a client sends the rest of a body that was answered
-    await within(flushMs, server.shutdown());
-    stopped.resolve();
-  };
-  signals.forEach((signal) => Deno.addSignalListener(signal, stop));
-  await Promise.race([server.finished, stopped.promise]);
+  await Promise.race([server.finished, untilSignal()]);
+  if (!quiet) note("stopping: finishing accepted requests");
+  // first, because shutdown() aborts requests whose bodies are still arriving
+  await within(drainMs, service.close());
+  // does not end while a client sends the rest of a body that was answered
+  await within(flushMs, server.shutdown());
   return 0;
+}
+
+/** Waits for a signal. A second one kills the process. */
+async function untilSignal(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signals.forEach((signal) => Deno.addSignalListener(signal, resolve));
+  await promise;
+  signals.forEach((signal) => Deno.removeSignalListener(signal, resolve));
 }
 
 /** Waits for a promise, but no longer than this. */
