@@ -100,7 +100,7 @@ export interface ServeArgs {
 /** Options that may come before the command. */
 const globalOptions = ["-q", "--quiet", "-v", "--verbose", "--no-color"];
 
-/** Arguments whose reader is loaded only for them. */
+/** Arguments that {@linkcode readExplain} reads, which is loaded only for them. */
 const explaining = /^(explain|--(show|show-as|class|method)(=.*)?)$/s;
 
 /** Parses the arguments of any command; throws a {@linkcode UsageError} if they are invalid. */
@@ -299,8 +299,15 @@ function originOf(option: string, text: string): string {
 }
 
 const preprocessingFields: readonly (keyof Preprocessing)[] = [
-  ...["resize", "interpolation", "crop", "cropWidth", "mean", "std"] as const,
-  ...["channels", "layout", "rounding"] as const,
+  "resize",
+  "interpolation",
+  "crop",
+  "cropWidth",
+  "mean",
+  "std",
+  "channels",
+  "layout",
+  "rounding",
 ];
 
 /** Parses the JSON of `--preprocessing`. The model checks its values. */

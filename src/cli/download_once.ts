@@ -56,7 +56,10 @@ export async function downloadOnce(
   try {
     const { path } = await withSignalCleanup(() =>
       pull(entry, folder, {
-        ...{ url, signal: abort.signal, stallMs, retries: 0 },
+        url,
+        signal: abort.signal,
+        stallMs,
+        retries: 0,
         onProgress(done, total) {
           clearTimeout(timer);
           progress.update(done, total, "MB");

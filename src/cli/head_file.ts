@@ -60,7 +60,9 @@ export async function joinHead(
 /** The values of a network as a file: the graph of an ONNX network cannot be saved. */
 async function valuesOf(model: Classifier): Promise<Uint8Array<ArrayBuffer>> {
   const tensors = [...model.stateDict()].map(async ([name, { shape, tensor }]) => ({
-    ...{ name, shape, dtype: "F32" as const },
+    name,
+    shape,
+    dtype: "F32" as const,
     data: await tensor!.read(),
   }));
   return writeSafetensors(await Promise.all(tensors));

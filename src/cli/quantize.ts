@@ -76,7 +76,10 @@ async function calibrated(args: QuantizeArgs): Promise<Calibration> {
   }
   const { network: architecture, classes, preprocessing, temperature, hasLinearHead } = model;
   const description = architecture === undefined ? {} : describe({
-    ...{ architecture, classes, preprocessing, temperature },
+    architecture,
+    classes,
+    preprocessing,
+    temperature,
     ...(hasLinearHead && { head: "linear" }),
   });
   return { ...found, metadata: { ...description, ...describeRanges(model) } };

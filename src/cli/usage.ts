@@ -150,15 +150,11 @@ export function usageOf(command = ""): string {
   if (!command || !first) return usage;
   const isModelCommand = (modelCommands as readonly string[]).includes(command);
   const fits = (section: string) => {
+    if (section.startsWith("Images")) return !withoutPhotos.includes(command);
+    if (section.startsWith("Model options that summary") && command === "summary") return false;
     const [, of] = /^(\w+) options\b/.exec(section) ?? [];
-    if (section.startsWith("Model options that summary")) {
-      return isModelCommand && command !== "summary";
-    }
-    return of === "Model"
-      ? isModelCommand
-      : of === undefined
-      ? !section.startsWith("Images") || !withoutPhotos.includes(command)
-      : of === "General" || of.toLowerCase() === command;
+    if (of === undefined || of === "General") return true;
+    return of === "Model" ? isModelCommand : of.toLowerCase() === command;
   };
   return [
     `${first.toUpperCase()}${rest.replace(/\n +/g, "\n")}.`,
