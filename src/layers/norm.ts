@@ -13,7 +13,6 @@ import {
   checkFraction,
   checkInteger,
   checkNonNegative,
-  checkNumber,
   checkOptions,
   checkTensor,
 } from "../ops/checks.ts";
@@ -26,6 +25,7 @@ import {
   localResponseNormBackward,
   type LocalResponseNormOptions,
 } from "../ops/norm.ts";
+import { checkLocalResponseNorm } from "../ops/norm_checks.ts";
 import type { ActivationOptions } from "../ops/fused.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import {
@@ -52,12 +52,7 @@ export class LocalResponseNorm extends Layer implements Repeatable {
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
     super();
     checkOptions(this.type, options, ["alpha", "beta", "k"]);
-    checkInteger(this.type, "size", size, 1);
-    if (size % 2 === 0) throw new ArgumentError(this.type, "size", size, "odd");
-    const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
-    for (const [name, value] of Object.entries({ alpha, beta, k })) {
-      checkNumber(this.type, name, value);
-    }
+    checkLocalResponseNorm(this.type, size, options);
   }
 
   /** See {@linkcode Layer.outputShape}. */

@@ -9,9 +9,7 @@ import type { BatchNormTensors, LocalResponseNormGeometry } from "../backend/geo
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import {
-  checkInteger,
   checkNonNegative,
-  checkNumber,
   checkObject,
   checkOptionalTensor,
   checkOptions,
@@ -21,7 +19,7 @@ import {
   produce,
 } from "./checks.ts";
 import { type ActivationOptions, checkActivation } from "./fused.ts";
-import { checkGradients, checkNormTensors } from "./norm_checks.ts";
+import { checkGradients, checkLocalResponseNorm, checkNormTensors } from "./norm_checks.ts";
 
 /**
  * The constants of local response normalisation, with PyTorch's defaults.
@@ -105,13 +103,8 @@ function lrnGeometry(
   if (x.shape.length < 3) {
     throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …] with at least three axes");
   }
-  checkInteger(op, "size", size, 1);
-  if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
-  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
-  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
-  const k = checkNumber(op, "k", options.k ?? 1);
-  const [n, c] = x.shape;
-  return { n, c, plane: x.size / (n * c), size, alpha, beta, k };
+  const [n, c] = x.shape, constants = checkLocalResponseNorm(op, size, options);
+  return { n, c, plane: x.size / (n * c), size, ...constants };
 }
 
 /**

@@ -1,9 +1,15 @@
 /** The argument checks that operations with a batch normalisation share. */
 
-import type { BatchNormTensors } from "../backend/geometry.ts";
+import type { BatchNormTensors, LocalResponseNormGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { checkObject, checkOptionalTensor, checkTensor } from "./checks.ts";
+import {
+  checkInteger,
+  checkNumber,
+  checkObject,
+  checkOptionalTensor,
+  checkTensor,
+} from "./checks.ts";
 
 /** Checks the tensors of a batch normalisation. Those that are missing become null. */
 export function checkNormTensors(
@@ -19,6 +25,24 @@ export function checkNormTensors(
   const weight = checkOptionalTensor(op, "weight", tensors.weight, x, [channels]);
   const bias = checkOptionalTensor(op, "bias", tensors.bias, x, [channels]);
   return { runningMean, runningVar, weight, bias };
+}
+
+/** The constants of a local response normalisation. */
+type Constants = Pick<LocalResponseNormGeometry, "alpha" | "beta" | "k">;
+
+/** Checks the arguments of a local response normalisation, and returns its constants. */
+export function checkLocalResponseNorm(
+  op: string,
+  size: number,
+  options: Partial<Constants>,
+): Constants {
+  checkInteger(op, "size", size, 1);
+  if (size % 2 === 0) throw new ArgumentError(op, "size", size, "odd");
+  return {
+    alpha: checkNumber(op, "alpha", options.alpha ?? 1e-4),
+    beta: checkNumber(op, "beta", options.beta ?? 0.75),
+    k: checkNumber(op, "k", options.k ?? 1),
+  };
 }
 
 /** Checks that the gradients of parameters, which are added to, share no memory with what is read. */
