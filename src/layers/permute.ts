@@ -27,7 +27,7 @@ import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 export class ChannelShuffle extends Layer implements Repeatable {
   /** The name in `torch.nn`. */
   override readonly type = "ChannelShuffle";
-  /** That of the last forward pass. A graph passes the same shape object in every pass. */
+  /** How the last forward pass reordered. A graph passes the same shape object in every pass. */
   #reordering: Reordering | undefined;
 
   /**

@@ -10,7 +10,7 @@ import { type Backend, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
 /** Tables, and what they were made for. */
-interface Kept {
+interface KeptTables {
   readonly backend: Backend;
   readonly plane: Shape;
   readonly tables: ResampleTables;
@@ -22,8 +22,8 @@ interface Kept {
  * @internal
  */
 export abstract class ResampleLayer extends Layer {
-  #forward: Kept | undefined;
-  #backward: Kept | undefined;
+  #forward: KeptTables | undefined;
+  #backward: KeptTables | undefined;
 
   /** The resampling of an input. */
   protected abstract resampling(input: Shape): Resampling;
@@ -36,7 +36,7 @@ export abstract class ResampleLayer extends Layer {
   /** See {@linkcode Layer.forward}. */
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const out = checkForward(this.type, x, options), resampling = this.resampling(x.shape);
-    const kept = this.#forward = keep(this.#forward, x.backend, resampling, false);
+    const kept = this.#forward = tablesFor(this.#forward, x.backend, resampling, false);
     const y = resample(this.type, x, resampling, out, kept.tables);
     this.saveShape(x);
     return y;
@@ -47,7 +47,7 @@ export abstract class ResampleLayer extends Layer {
     checkTensor(this.type, "dy", dy, dy);
     const resampling = this.resampling(this.recallShape());
     checkTensor(this.type, "dy", dy, dy, resampling.output);
-    const kept = this.#backward = keep(this.#backward, dy.backend, resampling, true);
+    const kept = this.#backward = tablesFor(this.#backward, dy.backend, resampling, true);
     return resampleBackward(this.type, dy, resampling, undefined, kept.tables);
   }
 
@@ -67,12 +67,12 @@ export abstract class ResampleLayer extends Layer {
 }
 
 /** Returns the old tables if they fit, or else new ones in their place. */
-function keep(
-  old: Kept | undefined,
+function tablesFor(
+  old: KeptTables | undefined,
   backend: Backend,
   resampling: Resampling,
   gradient: boolean,
-): Kept {
+): KeptTables {
   const plane = resampling.input.slice(2);
   if (old?.backend === backend && sameShape(old.plane, plane)) return old;
   const tables = new ResampleTables(backend, resampling, gradient);
