@@ -10,18 +10,18 @@ import type { Shape, Tensor } from "../tensor.ts";
 import { checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
 /**
- * The weights of a fully connected layer as 8-bit integers with a scale for each row, packed for
- * the backend's kernel by {@linkcode quantizeLinear}. The caller disposes of them.
+ * Weights as 8-bit integers with a scale for each output, packed for the backend's kernel. The caller
+ * disposes of them.
  *
  * @internal
  */
-export class QuantizedWeight implements Disposable {
+export abstract class PackedInt8 implements Disposable {
   /**
-   * For {@linkcode quantizeLinear}.
+   * For {@linkcode quantizeLinear} and {@linkcode quantizeConv}.
    *
-   * @param shape The shape of the weights, [out, in].
+   * @param shape The shape of the weights, [out, …].
    * @param packed The integers, in the order of the backend's kernel.
-   * @param scale The factor of each row's integers, [out].
+   * @param scale The factor of each output's integers, [out].
    */
   constructor(
     readonly shape: Shape,
@@ -34,13 +34,19 @@ export class QuantizedWeight implements Disposable {
     return this.packed.backend;
   }
 
-  /** Copies the integers to an array, [out, in]: weight[o, i] ≈ scale[o] · values[o, i]. */
+  /**
+   * Copies the integers to an array in the shape of the weights. A weight is about its integer times
+   * the scale of its output.
+   */
   async read(): Promise<Int8Array> {
     checkQuantized("read", this, this.scale);
     using values = this.backend.emptyInt8(this.shape);
-    kernelsOf(this.packed).unpackLinearInt8(values, this.packed);
+    this.unpack(values);
     return await values.read();
   }
+
+  /** Copies the integers to a tensor in the shape of the weights. */
+  protected abstract unpack(values: Tensor<Int8Array>): void;
 
   /** Frees the memory. */
   dispose(): void {
@@ -48,9 +54,22 @@ export class QuantizedWeight implements Disposable {
     this.scale.dispose();
   }
 
-  /** Calls {@linkcode QuantizedWeight.dispose}. `using` calls it at the end of the block. */
+  /** Calls {@linkcode PackedInt8.dispose}. `using` calls it at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+}
+
+/**
+ * The weights of a fully connected layer in 8 bits, [out, in]: the result of
+ * {@linkcode quantizeLinear}.
+ *
+ * @internal
+ */
+export class QuantizedWeight extends PackedInt8 {
+  /** See {@linkcode PackedInt8.unpack}. */
+  protected override unpack(values: Tensor<Int8Array>): void {
+    kernelsOf(this.packed).unpackLinearInt8(values, this.packed);
   }
 }
 
@@ -99,11 +118,7 @@ export function emptyQuantized(backend: Backend, shape: Shape): QuantizedWeight 
 }
 
 /** Checks that quantised weights are alive and on the backend of `x`. */
-export function checkQuantized(
-  op: string,
-  weight: Pick<QuantizedWeight, "shape" | "packed" | "scale">,
-  x: Tensor,
-): void {
+export function checkQuantized(op: string, weight: PackedInt8, x: Tensor): void {
   checkTensor(op, "weight", weight.packed, x, undefined, Int8Array);
   checkTensor(op, "the scale of weight", weight.scale, x, [weight.shape[0]]);
 }

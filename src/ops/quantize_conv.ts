@@ -12,7 +12,7 @@ import { kindOf } from "../kinds.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkOptions, checkTensor, disposeOnError } from "./checks.ts";
 import { checkFilters, isDepthwise, type PrepareOptions } from "./prepared_conv.ts";
-import { checkQuantized } from "./quantize.ts";
+import { PackedInt8 } from "./quantize.ts";
 
 /** The most weights of an output channel: sums of more products could exceed 32 bits. */
 const maxFilter = 131072;
@@ -31,12 +31,12 @@ interface QuantizeConvOptions extends PrepareOptions {
 }
 
 /**
- * The weights of a convolution as 8-bit integers with a scale for each output channel, packed for
- * the kernel by {@linkcode quantizeConv}. The caller disposes of them.
+ * The weights of a convolution in 8 bits, [outC, inC/groups, (kH,) kW]: the result of
+ * {@linkcode quantizeConv}.
  *
  * @internal
  */
-export class QuantizedConv implements Disposable {
+export class QuantizedConv extends PackedInt8 {
   /**
    * For {@linkcode quantizeConv}.
    *
@@ -46,34 +46,17 @@ export class QuantizedConv implements Disposable {
    * @param scale The factor of each output channel's integers, [outC].
    */
   constructor(
-    readonly shape: Shape,
+    shape: Shape,
     readonly groups: number,
-    readonly packed: Tensor<Int8Array>,
-    readonly scale: Tensor,
-  ) {}
-
-  /** The backend that holds the values. */
-  get backend(): Backend {
-    return this.packed.backend;
+    packed: Tensor<Int8Array>,
+    scale: Tensor,
+  ) {
+    super(shape, packed, scale);
   }
 
-  /** Copies the integers to an array in the shape of the weights. */
-  async read(): Promise<Int8Array> {
-    checkQuantized("read", this, this.scale);
-    using values = this.backend.emptyInt8(this.shape);
+  /** See {@linkcode PackedInt8.unpack}. */
+  protected override unpack(values: Tensor<Int8Array>): void {
     kernelsOf(this.packed).unpackConv2dInt8!(values, this.packed, this);
-    return await values.read();
-  }
-
-  /** Frees the memory. */
-  dispose(): void {
-    this.packed.dispose();
-    this.scale.dispose();
-  }
-
-  /** Calls {@linkcode QuantizedConv.dispose}. `using` calls it at the end of the block. */
-  [Symbol.dispose](): void {
-    this.dispose();
   }
 }
 
