@@ -61,6 +61,7 @@ function assignBlocks(
     const { group } = places.get(step.output)!;
     shapes.set(step.output, step.shape);
     if (!group.isExternal && !blockOf.has(group)) {
+      // the output may take over the block of an input that no later step reads
       const input = overwritten(step, places, shapes);
       const isDead = input !== undefined && lastUses.get(input) === i;
       const block = (isDead ? blockOf.get(input) : undefined) ??
@@ -69,6 +70,7 @@ function assignBlocks(
       blockOf.set(group, block);
       free.delete(block);
     }
+    // a block is free after the last use of its group, unless the output took it over and is needed
     for (const read of groupsOf(step)) {
       const block = blockOf.get(read), isOverwritten = block === blockOf.get(group);
       const isNeeded = isOverwritten && lastUses.get(group)! > i;
