@@ -18,7 +18,7 @@ const explain: readonly ModelCommand[] = ["explain"];
 const shows: readonly ModelCommand[] = ["classify", "explain"];
 const serve: readonly ModelCommand[] = ["serve"];
 
-/** The options, as `parseStrictly()` takes them, with the commands that use them; none stands for all. */
+/** The options for `parseStrictly()`. `of` lists the commands that use one; without it, all do. */
 export const options = {
   "model": { type: "string", short: "m" },
   "weights": { type: "string" },

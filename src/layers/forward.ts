@@ -53,9 +53,9 @@ export interface ForwardOptions {
  */
 export interface Repeatable {
   /**
-   * A number that changes with everything, other than the parameters, that decides which kernels a
-   * forward pass calls: recorded calls are then out of date. Undefined where each pass may call other
-   * kernels, as in a class that overrides the forward pass, or the backward pass of an activation.
+   * The version of what decides, besides the parameters, which kernels a forward pass calls. Recorded
+   * calls of another version are out of date. Undefined if each pass may call other kernels: in a class
+   * that overrides the forward pass, or the backward pass of an activation.
    */
   readonly kernelVersion: number | undefined;
 }
