@@ -6,7 +6,7 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkBoolean, checkOptions, checkPerAxis, LIMIT } from "../ops/checks.ts";
+import { checkBoolean, checkOptions, checkPerAxis, maxSize } from "../ops/checks.ts";
 import { conv } from "../ops/conv.ts";
 import { biasBackward, convBackwardInput, convBackwardWeight } from "../ops/conv_backward.ts";
 import {
@@ -319,7 +319,7 @@ export class Conv2d extends Conv {
     checkBoolean("Conv2d", "keepPacked", options.keepPacked ?? true);
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);
-    this.outputShape([1, inChannels, LIMIT, LIMIT]); // checks the options
+    this.outputShape([1, inChannels, maxSize, maxSize]); // checks the options
     checkAlgorithm("Conv2d", this.algorithm, this.weightShape, options.stride, options.dilation);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkBoolean, checkInteger, checkOptions, LIMIT } from "../ops/checks.ts";
+import { checkBoolean, checkInteger, checkOptions, maxSize } from "../ops/checks.ts";
 import { type Conv1dOptions, convOptionNames } from "../ops/conv_geometry.ts";
 import { Conv } from "./conv.ts";
 import type { BiasOptions, PackingOptions, PrecisionOptions } from "./precision.ts";
@@ -32,6 +32,6 @@ export class Conv1d extends Conv {
     checkBoolean("Conv1d", "keepPacked", options.keepPacked ?? true);
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);
-    this.outputShape([1, inChannels, LIMIT]); // checks the options
+    this.outputShape([1, inChannels, maxSize]); // checks the options
   }
 }

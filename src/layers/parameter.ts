@@ -11,10 +11,10 @@ import type { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor, type TensorStorage } from "../tensor.ts";
 
 /** Floats initialised at a time, to avoid a second copy of a large parameter. */
-const CHUNK = 1 << 18;
+const chunkSize = 1 << 18;
 
 /** The largest last chunk: normal numbers are drawn 16 at a time, and fewer than 16 in another way. */
-const LAST_CHUNK = CHUNK + 15;
+const maxLastChunk = chunkSize + 15;
 
 /** A parameter of a layer: learned weights, or a running statistic. */
 export class Parameter {
@@ -119,9 +119,9 @@ export class Parameter {
    */
   init(backend: Backend, generator: RandomGenerator, fill: Parameter["fill"] = this.fill): void {
     this.allocate(backend);
-    const size = elements(this.shape), values = new Float32Array(Math.min(LAST_CHUNK, size));
+    const size = elements(this.shape), values = new Float32Array(Math.min(maxLastChunk, size));
     for (let at = 0; at < size;) {
-      const left = size - at, chunk = values.subarray(0, left <= LAST_CHUNK ? left : CHUNK);
+      const left = size - at, chunk = values.subarray(0, left <= maxLastChunk ? left : chunkSize);
       fill(chunk, generator);
       this.write(chunk, at);
       at += chunk.length;

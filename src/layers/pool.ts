@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOptions, checkPerAxis, checkPlanes, LIMIT } from "../ops/checks.ts";
+import { checkOptions, checkPerAxis, checkPlanes, maxSize } from "../ops/checks.ts";
 import {
   adaptiveAvgPool,
   adaptiveAvgPoolBackward,
@@ -46,7 +46,7 @@ function windowOptions<T extends object, K>(
 /** Checks the options of a pooling with a window, and returns them. */
 function checkWindow<T extends PoolOptions>(type: string, axes: 1 | 2, options: T): T {
   checkPerAxis(type, "kernelSize", options.kernelSize, axes, 1);
-  poolGeometry(type, axes, [1, 1, ...Array(axes).fill(LIMIT)], options);
+  poolGeometry(type, axes, [1, 1, ...Array(axes).fill(maxSize)], options);
   return options;
 }
 

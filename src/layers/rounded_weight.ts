@@ -21,7 +21,7 @@ import { Parameter } from "./parameter.ts";
 import { type Precision, precisions } from "./precision.ts";
 
 /** Rows rounded at a time while weights are written: a panel of the int8 kernel. */
-const ROWS = 8;
+const panelRows = 8;
 
 /** Rows on their way to a rounded weight. */
 interface PendingRows {
@@ -133,7 +133,7 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
     checkInteger("write", "offset", offset, 0);
     const { backend } = rounded, [out, ...row] = this.shape, total = elements(this.shape);
     if (offset === 0) this.#disposePending();
-    this.#pending ??= { rows: backend.empty([Math.min(ROWS, out), ...row]), written: 0 };
+    this.#pending ??= { rows: backend.empty([Math.min(panelRows, out), ...row]), written: 0 };
     const { rows, written } = this.#pending;
     if (offset !== written || offset + values.length > total) {
       const range = `${offset} … ${offset + values.length}`, precision = this.#precision;

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkAnyShape, checkAxis, checkIndex, checkTensor, LIMIT } from "../ops/checks.ts";
+import { checkAnyShape, checkAxis, checkIndex, checkTensor, maxSize } from "../ops/checks.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer, viewAs } from "./layer.ts";
 
@@ -140,7 +140,7 @@ export class Unflatten extends View {
 /** Checks a list of sizes, one of which may be −1. */
 function checkSizes(type: string, parameter: string, sizes: readonly number[]): void {
   const isSize = (size: unknown) =>
-    Number.isInteger(size) && (size === -1 || size as number >= 1) && size as number <= LIMIT;
+    Number.isInteger(size) && (size === -1 || size as number >= 1) && size as number <= maxSize;
   const valid = Array.isArray(sizes) && sizes.findIndex((size) => !isSize(size)) < 0 &&
     sizes.filter((size) => size === -1).length <= 1;
   if (valid) return;

@@ -6,11 +6,11 @@ import { type Backend, isShape, sameShape, type Shape, Tensor, type Values } fro
 export { checkObject, checkOptions } from "../options.ts";
 
 /** The largest size or option. Kernels count in int32, and the sum of three must not overflow. */
-export const LIMIT = 2 ** 29;
+export const maxSize = 2 ** 29;
 
-/** Checks an integer from `least` to {@linkcode LIMIT}, and returns it. */
+/** Checks an integer from `least` to {@linkcode maxSize}, and returns it. */
 export function checkInteger(op: string, parameter: string, value: unknown, least: number): number {
-  if (!Number.isInteger(value) || (value as number) < least || (value as number) > LIMIT) {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > maxSize) {
     const expected = least === 1 ? "a positive integer" : `an integer of at least ${least}`;
     throw new ArgumentError(op, parameter, value, expected);
   }
@@ -27,11 +27,11 @@ export function checkPerAxis(
 ): number[] {
   const values = Array.isArray(value) ? value as number[] : Array(axes).fill(value);
   const ok = values.length === axes &&
-    values.findIndex((v) => !Number.isInteger(v) || v < least || v > LIMIT) < 0;
+    values.findIndex((v) => !Number.isInteger(v) || v < least || v > maxSize) < 0;
   if (!ok) {
     const kind = least === 1 ? "positive integer" : "non-negative integer";
-    const what = values.some((v) => Number.isInteger(v) && v > LIMIT)
-      ? `${kind} of at most ${LIMIT}`
+    const what = values.some((v) => Number.isInteger(v) && v > maxSize)
+      ? `${kind} of at most ${maxSize}`
       : kind;
     const expected = axes === 1 ? `one ${what}` : `one ${what}, or one for each of ${axes} axes`;
     throw new ArgumentError(op, parameter, value, expected);
@@ -84,7 +84,7 @@ export function checkFraction(op: string, parameter: string, value: unknown): nu
 /** Checks a shape: one size of at least 1 for each axis of `layout`, such as "[N, C, L]". */
 export function checkShape(op: string, parameter: string, shape: Shape, layout: string): void {
   const rank = layout.split(",").length;
-  if (!isShape(shape) || shape.length !== rank || shape.some((size) => size > LIMIT)) {
+  if (!isShape(shape) || shape.length !== rank || shape.some((size) => size > maxSize)) {
     throw new ArgumentError(op, `the shape of ${parameter}`, shape, `${layout}, each at least 1`);
   }
 }

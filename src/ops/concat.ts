@@ -14,7 +14,7 @@ import {
   checkOptions,
   checkTensor,
   formatShape,
-  LIMIT,
+  maxSize,
   type OutOptions,
   produce,
 } from "./checks.ts";
@@ -88,7 +88,9 @@ export function catShape(
     }
     size += shape[axis];
   }
-  if (size > LIMIT) throw new ArgumentError(op, "the size of the result", size, `at most ${LIMIT}`);
+  if (size > maxSize) {
+    throw new ArgumentError(op, "the size of the result", size, `at most ${maxSize}`);
+  }
   return { shape: first.with(axis, size), axis };
 }
 

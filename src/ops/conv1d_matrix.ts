@@ -8,7 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { checkInteger } from "./checks.ts";
 
 /** The largest number of rows: 512 MB of numbers. */
-const LARGEST = 8192;
+const maxRows = 8192;
 
 /**
  * Returns the n×n band matrix W with W·x = conv1d(x, w) for "same" padding:
@@ -33,8 +33,8 @@ export function conv1dMatrix(w: ArrayLike<number>, n: number): number[][] {
     throw new ArgumentError(op, "w", w, "a list of numbers");
   }
   if (!(w.length % 2 === 1)) throw new ArgumentError(op, "the length of w", w.length, "odd");
-  if (checkInteger(op, "n", n, 1) > LARGEST) {
-    throw new ArgumentError(op, "n", n, `at most ${LARGEST}: the matrix has n² numbers`);
+  if (checkInteger(op, "n", n, 1) > maxRows) {
+    throw new ArgumentError(op, "n", n, `at most ${maxRows}: the matrix has n² numbers`);
   }
   const padding = (w.length - 1) / 2;
   return Array.from(

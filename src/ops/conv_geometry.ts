@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Conv2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkInteger, checkPerAxis, checkShape, formatShape, LIMIT } from "./checks.ts";
+import { checkInteger, checkPerAxis, checkShape, formatShape, maxSize } from "./checks.ts";
 
 /**
  * Zeros added to an axis: one number for both ends, `[before, after]`, or PyTorch's "same" (keeps
@@ -207,7 +207,7 @@ function padding2d(
     const top = Math.floor((spanH - 1) / 2), left = Math.floor((spanW - 1) / 2);
     const sides = [top, left, spanH - 1 - top, spanW - 1 - left];
     if (sides.findIndex((side) => !isSide(side)) < 0) return sides;
-    throw new ArgumentError(op, "padding", sides, `at most ${LIMIT}`);
+    throw new ArgumentError(op, "padding", sides, `at most ${maxSize}`);
   }
   const sides = checkPadding(
     op,
@@ -237,5 +237,5 @@ export function checkPadding(
 }
 
 function isSide(side: unknown): boolean {
-  return Number.isInteger(side) && side as number >= 0 && side as number <= LIMIT;
+  return Number.isInteger(side) && side as number >= 0 && side as number <= maxSize;
 }

@@ -20,7 +20,7 @@ import {
   checkShape,
   checkTensor,
   formatShape,
-  LIMIT,
+  maxSize,
   type OutOptions,
   produce,
 } from "./checks.ts";
@@ -247,9 +247,9 @@ export function transposedGeometry(
   const [top, left, bottom, right] = sides;
   const oh = (h - 1) * strideH + dilationH * (kh - 1) + 1 + extra[0] - top - bottom;
   const ow = (w - 1) * strideW + dilationW * (kw - 1) + 1 + extra[1] - left - right;
-  if (!(Math.min(oh, ow) >= 1 && Math.max(oh, ow) <= LIMIT)) {
+  if (!(Math.min(oh, ow) >= 1 && Math.max(oh, ow) <= maxSize)) {
     const size = axes === 1 ? [ow] : [oh, ow];
-    throw new ArgumentError(op, "the size of the output", size, `from 1 to ${LIMIT}`);
+    throw new ArgumentError(op, "the size of the output", size, `from 1 to ${maxSize}`);
   }
   const inC = groupC * groups;
   // deno-fmt-ignore

@@ -13,7 +13,7 @@ import {
   checkOptions,
   checkPlanes,
   checkTensor,
-  LIMIT,
+  maxSize,
   type OutOptions,
   produce,
 } from "./checks.ts";
@@ -162,15 +162,15 @@ export function padded(op: string, input: Shape, padding: readonly number[]): Pa
   checkAnyShape(op, input);
   const rank = input.length;
   const valid = Array.isArray(padding) && padding.length % 2 === 0 && padding.length <= 2 * rank &&
-    padding.findIndex((side) => !Number.isInteger(side) || Math.abs(side) > LIMIT) < 0;
+    padding.findIndex((side) => !Number.isInteger(side) || Math.abs(side) > maxSize) < 0;
   if (!valid) {
     const expected = "integers: [before, after] of each padded axis, the last axis first";
     throw new ArgumentError(op, "padding", padding, expected);
   }
   const sides = input.map((_, axis) => sidesOf(padding, rank, axis));
   const shape = input.map((size, axis) => size + sides[axis][0] + sides[axis][1]);
-  if (shape.some((size) => size < 1 || size > LIMIT)) {
-    throw new ArgumentError(op, "the padded shape", shape, `sizes from 1 to ${LIMIT}`);
+  if (shape.some((size) => size < 1 || size > maxSize)) {
+    throw new ArgumentError(op, "the padded shape", shape, `sizes from 1 to ${maxSize}`);
   }
   const toStrides = stridesOf(shape), fromStrides = stridesOf(input);
   let to = 0, from = 0, empty = false;

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Pool2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkBoolean, checkOptions, checkPerAxis, checkShape, LIMIT } from "./checks.ts";
+import { checkBoolean, checkOptions, checkPerAxis, checkShape, maxSize } from "./checks.ts";
 import { checkPadding, to2dShape } from "./conv_geometry.ts";
 
 /** Options of 2-D pooling. Pairs are `[height, width]`. */
@@ -140,7 +140,7 @@ function outputSize(
 ): number {
   const steps = (size + before + after - span) / stride;
   const out = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
-  if (out < 1 || span > LIMIT) {
+  if (out < 1 || span > maxSize) {
     const expected = `at least ${span}, the extent of the window`;
     throw new ArgumentError(op, `the padded ${axis} of x`, size + before + after, expected);
   }

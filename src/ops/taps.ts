@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 
 /** The largest size of a resampled axis: its table takes 12 bytes for each position. */
-const LARGEST = 2 ** 22;
+const maxResampled = 2 ** 22;
 
 /**
  * The positions of the input that each position of the output reads, and their weights.
@@ -27,8 +27,8 @@ export interface Taps {
 
 /** Checks the size of an axis that is resampled, or the result. */
 export function checkResampled(op: string, parameter: string, size: number): number {
-  if (Number.isInteger(size) && size >= 1 && size <= LARGEST) return size;
-  throw new ArgumentError(op, parameter, size, `from 1 to ${LARGEST}`);
+  if (Number.isInteger(size) && size >= 1 && size <= maxResampled) return size;
+  throw new ArgumentError(op, parameter, size, `from 1 to ${maxResampled}`);
 }
 
 /**
