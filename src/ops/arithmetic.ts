@@ -17,6 +17,7 @@ import {
   disposeOnError,
   type OutOptions,
   produce,
+  type Target,
 } from "./checks.ts";
 
 /**
@@ -139,7 +140,7 @@ function sumProducts(
 }
 
 /** Where the result goes: not to b if elements of b are read more than once. */
-function targetFor(a: Tensor, b: Tensor, { out }: OutOptions): Parameters<typeof produce>[2] {
+function targetFor(a: Tensor, b: Tensor, { out }: OutOptions): Target {
   return { shape: a.shape, out, reads: b.size === a.size ? [] : [b], inPlace: true };
 }
 

@@ -166,7 +166,7 @@ export function checkOptionalTensor(
 }
 
 /** The tensor that an operation writes to. */
-interface Target {
+export interface Target {
   /** The shape of the result. */
   readonly shape: Shape;
   /** The caller's tensor. Default: a new one. */

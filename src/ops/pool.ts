@@ -1,5 +1,5 @@
 /**
- * Max, average and adaptive average pooling in one and two dimensions.
+ * Max and average pooling in one and two dimensions.
  *
  * @module
  */
