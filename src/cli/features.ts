@@ -8,7 +8,7 @@ import { bulkStages } from "./bulk.ts";
 import { inputsOf } from "./classify.ts";
 import { type Device, openModel } from "./device.ts";
 import { asWriteError } from "./errors.ts";
-import { pathOf } from "./inputs.ts";
+import { type Input, pathOf } from "./inputs.ts";
 import { withSignalCleanupWhenBusy } from "./interrupts.ts";
 import { checkDiffers, checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
@@ -48,7 +48,7 @@ export async function features(options: Options): Promise<number> {
 
 /** Computes the features of images, in their order. Leaves out those that cannot be computed. */
 async function* featuresOf(
-  inputs: ReturnType<typeof inputsOf>,
+  inputs: AsyncGenerator<Input>,
   model: Classifier,
   device: Device,
   { quiet, showsBar, failed }: {

@@ -47,38 +47,33 @@ export function checkBlocks(model: Classifier, fineTune: LearnArgs["fineTune"]):
   throw new UsageError(`--fine-tune is ${fineTune}, but ${model.type} has ${length} blocks`);
 }
 
+/** What {@linkcode Tuner} needs. */
+export interface TunerOptions {
+  readonly model: Classifier;
+  readonly device: Device;
+  readonly photos: PhotosToLearn;
+  readonly args: LearnArgs;
+  /** Identifies the weights. */
+  readonly base: string;
+}
+
 /** Fine-tunes a network, as often as needed, always from the same weights. */
 export class Tuner {
+  readonly #options: TunerOptions;
   readonly #original = new Map<string, Float32Array>();
 
-  private constructor(
-    readonly model: Classifier,
-    readonly device: Device,
-    readonly learned: PhotosToLearn,
-    readonly args: LearnArgs,
-    readonly base: string,
-  ) {}
+  private constructor(options: TunerOptions) {
+    this.#options = options;
+  }
 
-  /**
-   * Replaces the last layer of a model, and freezes all but its last blocks.
-   *
-   * @param base Identifies the weights.
-   */
-  static async prepare(
-    { model, device, photos, args, base }: {
-      readonly model: Classifier;
-      readonly device: Device;
-      readonly photos: PhotosToLearn;
-      readonly args: LearnArgs;
-      readonly base: string;
-    },
-  ): Promise<Tuner> {
-    const { fineTune } = args, blocks = blocksOf(model);
+  /** Replaces the last layer of a model, and freezes all but its last blocks. */
+  static async prepare(options: TunerOptions): Promise<Tuner> {
+    const { model, photos, args: { fineTune } } = options, blocks = blocksOf(model);
     model.replaceHead(photos.classes);
     if (fineTune !== "all") {
       model.freeze({ except: [...blocks.slice(-fineTune), model.head.name] });
     }
-    const tuner = new Tuner(model, device, photos, args, base);
+    const tuner = new Tuner(options);
     for (const [name, { tensor }] of model.stateDict()) {
       if (tensor) tuner.#original.set(name, await tensor.read());
     }
@@ -87,7 +82,7 @@ export class Tuner {
 
   /** Undoes all training: the network is the original one with a trained head. */
   reset(head: TrainedHead): void {
-    const { model } = this;
+    const { model } = this.#options;
     for (const [name, parameter] of model.stateDict()) {
       const values = this.#original.get(name);
       if (values) parameter.write(values);
@@ -102,7 +97,8 @@ export class Tuner {
    * @throws {PembrokeError} When the loss or a value of the network is not finite.
    */
   async train(head: TrainedHead, isHeldOut: (index: number) => boolean): Promise<void> {
-    const { model, args: { epochs, seed, quiet } } = this, { classes, photos } = this.learned;
+    const { model, device, args, base, photos: { classes, photos } } = this.#options;
+    const { epochs, seed, quiet, fineTune } = args, { weightDecay } = head;
     this.reset(head);
     const samples = photos.filter((_, index) => !isHeldOut(index));
     const dataset = augmented(samples, classes, model);
@@ -116,8 +112,7 @@ export class Tuner {
       labelSmoothing: 0.1,
       seed,
     });
-    const { fineTune } = this.args, { weightDecay } = head;
-    const network = [this.base, model.preprocessing, this.device.backend.name];
+    const network = [base, model.preprocessing, device.backend.name];
     const run = [...network, fineTune, epochs, seed, weightDecay];
     const list = samples.map(({ digest, label }) => [digest, label]);
     const checkpoint = await Checkpoint.open(sha256(JSON.stringify([run, list])));
@@ -138,12 +133,12 @@ export class Tuner {
 
   /** Throws if the last step gave values that are not finite: no loss was computed after it. */
   async #checkFinite(): Promise<void> {
-    const { type } = this.model;
-    for (const [name, { tensor }] of this.model.stateDict()) {
+    const { model } = this.#options;
+    for (const [name, { tensor }] of model.stateDict()) {
       const values = await tensor?.read();
       if (!values || values.every(Number.isFinite)) continue;
       throw new PembrokeError(
-        `fine-tuning ${type} made ${name} not finite; leave out --fine-tune, or start from other ` +
+        `fine-tuning ${model.type} made ${name} not finite; leave out --fine-tune, or start from other ` +
           "weights with --from",
       );
     }
@@ -152,8 +147,9 @@ export class Tuner {
   /** Trains on the photos that are not held out, and classifies the others. */
   async measure(head: TrainedHead, isHeldOut: (index: number) => boolean): Promise<Judged[]> {
     await this.train(head, isHeldOut);
-    const held = this.learned.photos.filter((_, index) => isHeldOut(index));
-    return (await judge(held, this.model, this.device, this.args.quiet)).judged;
+    const { model, device, args, photos: { photos } } = this.#options;
+    const held = photos.filter((_, index) => isHeldOut(index));
+    return (await judge(held, model, device, args.quiet)).judged;
   }
 }
 

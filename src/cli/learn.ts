@@ -13,7 +13,7 @@ import type { ModelOptions } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import { type Device, openModel } from "./device.ts";
 import { UsageError } from "./errors.ts";
-import type { Tuner } from "./fine_tune.ts";
+import type { Tuner, TunerOptions } from "./fine_tune.ts";
 import { writeLearned } from "./learned_file.ts";
 import { checkClasses, checkFolds, foldersToLearn, type PhotosToLearn } from "./learn_folders.ts";
 import type { SelectedModel } from "./model.ts";
@@ -83,7 +83,7 @@ async function checkNetwork(
   checkBlocks(model, fineTune);
 }
 
-async function startTuner(options: Parameters<typeof Tuner.prepare>[0]): Promise<Tuner> {
+async function startTuner(options: TunerOptions): Promise<Tuner> {
   const { Tuner } = await import("./fine_tune.ts");
   return await Tuner.prepare(options);
 }
