@@ -63,7 +63,7 @@ export async function classFolders(folder: string): Promise<ClassFolders> {
 }
 
 /** Prints how many files were skipped, if there are any. */
-export function noteOthers(folder: string, { skipped }: ClassFolders): void {
+export function noteSkippedFiles(folder: string, { skipped }: ClassFolders): void {
   if (skipped === 0) return;
   const others = skipped === 1 ? "1 file is not a photo" : `${skipped} files are not photos`;
   note(`${folder}: ${others} of a class (${imageFormats}); skipped`);

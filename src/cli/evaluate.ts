@@ -10,7 +10,7 @@ import {
   classFolders,
   type LabelledPhoto,
   matchFolders,
-  noteOthers,
+  noteSkippedFiles,
   quoted,
 } from "./class_folders.ts";
 import { type Device, openModel } from "./device.ts";
@@ -31,7 +31,7 @@ export async function evaluate(options: Options): Promise<number> {
   const photos = photosOfClasses(folder, found, model, quiet);
   const { judged, failed } = await judge(photos, model, device, quiet);
   if (judged.length === 0) throw new PembrokeError("no photo could be read");
-  if (!quiet) noteOthers(folder, found);
+  if (!quiet) noteSkippedFiles(folder, found);
   const report = reportOf(judged, model.classes.map(({ label }) => label));
   const { name, weights } = selected;
   if (format === "text") printIfRead(reportText(report));

@@ -6,7 +6,7 @@ import {
   classFolders,
   type LabelledPhoto,
   matchFolders,
-  noteOthers,
+  noteSkippedFiles,
   quoted,
 } from "./class_folders.ts";
 import { UsageError } from "./errors.ts";
@@ -26,12 +26,12 @@ export async function foldersToLearn(
 ): Promise<{ classes: readonly string[]; photos: readonly LabelledPhoto[] }> {
   const found = await classFolders(folder), { classes, photos } = found;
   const withPhotos = new Set(photos.map(({ label }) => label));
-  checkCount(folder, classes.filter((_, i) => withPhotos.has(i)));
+  checkTwoClasses(folder, classes.filter((_, i) => withPhotos.has(i)));
   checkFolds(folds, photos.length);
-  if (!quiet) noteOthers(folder, found);
+  if (!quiet) noteSkippedFiles(folder, found);
   if (val === undefined) return { classes, photos };
   const held = await classFolders(val);
-  if (!quiet) noteOthers(val, held);
+  if (!quiet) noteSkippedFiles(val, held);
   const labels = matchFolders(held.classes, classes.map((label) => ({ wnid: "", label })));
   const unknown = held.classes.filter((_, i) => labels[i] === undefined);
   if (unknown.length > 0 && !quiet) {
@@ -54,7 +54,7 @@ export function checkClasses(
     photos.filter(({ label, isHeld }) => label === i && !isHeld).length
   );
   const kept = classes.filter((_, i) => counts[i] > 0);
-  checkCount(folder, kept);
+  checkTwoClasses(folder, kept);
   const left = photos.flatMap((photo) =>
     counts[photo.label] === 0 ? [] : [{ ...photo, label: kept.indexOf(classes[photo.label]) }]
   );
@@ -77,7 +77,8 @@ export function checkFolds(folds: number | undefined, photos: number): void {
   throw new UsageError(`--folds is ${folds}, must be at most the number of photos, ${photos}`);
 }
 
-function checkCount(folder: string, [first, ...more]: readonly string[]): void {
+/** Throws unless there are photos of two classes or more. */
+function checkTwoClasses(folder: string, [first, ...more]: readonly string[]): void {
   if (first === undefined) {
     throw new FileError(folder, `has no photos in its subfolders (${imageFormats})`);
   }
