@@ -97,7 +97,10 @@ const advice: readonly (readonly [RegExp, string])[] = [
     "$1; start from other weights with --from",
   ],
   [/, or the weight decay is too large$/, "; start from other weights with --from"],
-  [/: pass `model`, /, "; name the network with --model, in learn use other weights, "],
+  [
+    /: pass `model`, /,
+    "; if it is a known network, name it with --model; otherwise use other weights, ",
+  ],
   [/: pass it as files: \{ .* \}$/, "; download both into one folder, and pass the path"],
   [/: use forward\(\) or outputsOf\(\)$/, "; use another network"],
   [/; pass the names of two classes$/, "; pass --classes FILE with the names of two classes"],

@@ -8,6 +8,7 @@ import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
 import {
   bundledNetwork,
   bundledWeights,
+  isShipped,
   type ShippedNetwork,
   shippedNetworks,
 } from "../models/bundled.ts";
@@ -120,7 +121,11 @@ async function inCache(
 export async function removeModel({ name, quiet }: RemoveArgs): Promise<number> {
   const removed = await inFolder((folder) => removeCached(folder, name));
   if (removed.length === 0) {
-    throw new PembrokeError(`${name}: not in the cache (${requireCacheFolder()})`);
+    throw new PembrokeError(
+      isShipped(name)
+        ? `${name}: is bundled, not in the cache`
+        : `${name}: not in the cache (${requireCacheFolder()})`,
+    );
   }
   if (!quiet) removed.forEach((path) => print(`deleted ${path}`));
   return 0;

@@ -44,9 +44,10 @@ export function bar(fraction: number): string {
   return ("█".repeat(steps >> 3) + eighths[steps & 7]).padEnd(barWidth);
 }
 
-/** A fraction as "89.19 %"; small ones keep two significant digits. */
+/** A fraction as "89.19 %"; small ones keep two significant digits, down to 0.0001 %. */
 export function percent(fraction: number): string {
   const value = fraction * 100;
+  if (value > 0 && value < 0.0001) return "<0.0001 %";
   return `${value >= 0.1 || value === 0 ? value.toFixed(2) : value.toPrecision(2)} %`;
 }
 

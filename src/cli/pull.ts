@@ -2,6 +2,7 @@
 
 import { catalogue, findCatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { pull } from "../hub/pull.ts";
+import { similarNames } from "../models/registry.ts";
 import type { PullArgs } from "./args_weights.ts";
 import { requireCacheFolder } from "./cache.ts";
 import { UsageError } from "./errors.ts";
@@ -16,8 +17,11 @@ export async function pullModel(args: PullArgs): Promise<number> {
   const { command: _, name, quiet, ...options } = args;
   const entry = findCatalogueEntry(name);
   if (!entry) {
-    const names = catalogue.map(({ name }) => name).join(", ");
-    throw new UsageError(`unknown model ${JSON.stringify(name)}; available: ${names}`);
+    const names = catalogue.map(({ name }) => name), similar = similarNames(name, names);
+    const hint = similar.length > 0
+      ? `similar: ${similar.join(", ")}`
+      : `available: ${names.join(", ")}`;
+    throw new UsageError(`unknown model ${JSON.stringify(name)}; ${hint}`);
   }
   const folder = requireCacheFolder(), { url = urlOf(entry, mirrorFromEnv()) } = args;
   if (!quiet) [entry.title, url, entry.terms].forEach(note);

@@ -185,6 +185,7 @@ export class Saved {
 /** Throws the error of a backward pass without a forward pass. */
 export function throwNotSaved(type: string): never {
   throw new PembrokeError(
-    `${type}: backward() needs a forward pass in training mode; call train() first`,
+    `${type}: backward() needs a forward pass in training mode; ` +
+      "call train(), then forward(), before each backward()",
   );
 }

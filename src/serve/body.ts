@@ -25,7 +25,8 @@ export function photoReader(request: Request): (upload: Upload) => Uint8Array<Ar
     const problem = type === ""
       ? "missing content type"
       : `unsupported content type ${JSON.stringify(type.slice(0, 200))}`;
-    throw new RequestError(415, `${problem}: send an image, or a form with one`, { accept });
+    const advice = 'send a photo with its type, such as "image/jpeg", or a form with a photo';
+    throw new RequestError(415, `${problem}: ${advice}`, { accept });
   }
   return ({ bytes }) => {
     const photo = isForm ? onlyPart(firstFile(bytes, type)) : bytes;

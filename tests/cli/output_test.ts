@@ -29,8 +29,8 @@ Deno.test("bar() is 20 wide, in steps of an eighth of a character", () => {
 
 Deno.test("percent() shows two decimals, or two significant digits of small values", () => {
   assertEquals(
-    [1, 0.8919, 0.001, 0.00057, 0.0000123, 0].map(percent),
-    ["100.00 %", "89.19 %", "0.10 %", "0.057 %", "0.0012 %", "0.00 %"],
+    [1, 0.8919, 0.001, 0.00057, 0.0000123, 0.0000011, 0.00000099, 0].map(percent),
+    ["100.00 %", "89.19 %", "0.10 %", "0.057 %", "0.0012 %", "0.00011 %", "<0.0001 %", "0.00 %"],
   );
 });
 
@@ -108,8 +108,8 @@ Deno.test("errorLine() says what to do in the command, where the library names i
     ],
     [
       () => recognize(file),
-      "x: holds the tensor a [1], which no known network has; name the network with --model, " +
-      "in learn use other weights, or export the network as ONNX",
+      "x: holds the tensor a [1], which no known network has; if it is a known network, " +
+      "name it with --model; otherwise use other weights, or export the network as ONNX",
     ],
     [
       () => new RelatedFiles(source).open("y"),

@@ -50,7 +50,11 @@ Deno.test("wrong usage of pull and rm exits with 2 and one error", async () => {
   );
   assertMatch(
     await errorOf("pull", "vgg"),
-    /^unknown model "vgg"; available: squeezenet, alexnet-compressed, alexnet, .*, vgg19,/,
+    /^unknown model "vgg"; similar: vgg11, .*vgg19/,
+  );
+  assertMatch(
+    await errorOf("pull", "other"),
+    /^unknown model "other"; available: squeezenet, alexnet-compressed, alexnet, .*, vgg19,/,
   );
   assertEquals(await errorOf("rm"), "rm takes one model name; the models command lists them");
   const pull = (...args: string[]) => errorOf("pull", "alexnet", ...args);
@@ -142,6 +146,8 @@ Deno.test("models lists bundled and available models; rm fails if nothing is cac
     const line = theError(await withCache(folder.path, ["rm", name]), 1);
     assertEquals(line, `${name}: not in the cache (${folder.path})`);
   }
+  const bundled = theError(await withCache(folder.path, ["rm", "resnet-tiny"]), 1);
+  assertEquals(bundled, "resnet-tiny: is bundled, not in the cache");
 });
 
 Deno.test("models lists damaged files in the cache, and rm deletes them", async () => {

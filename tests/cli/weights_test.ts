@@ -76,7 +76,7 @@ Deno.test("weights of another network give an error with the tensor and both sha
   );
   assertMatch(
     await errorOf(fixture("weights/model.pth")),
-    /holds \d+ tensors from .+ to .+, which no known network has; name the network with --model, .*as ONNX$/,
+    /holds \d+ tensors from .+ to .+, which no known network has; if it is .+ with --model; .*as ONNX$/,
   );
 });
 

@@ -123,7 +123,11 @@ testOnEveryBackend("eval() frees the memory that training mode saved", (backend)
   assert(training > afterwards);
   assertEquals(trainOnce(), [training, afterwards]);
   using dy = backend.empty([2, 12]);
-  assertThrows(() => net.backward(dy), PembrokeError, "call train() first");
+  assertThrows(
+    () => net.backward(dy),
+    PembrokeError,
+    "call train(), then forward(), before each backward()",
+  );
 });
 
 testOnEveryBackend("BatchNorm1d updates its running statistics like PyTorch", async (backend) => {

@@ -151,7 +151,11 @@ testOnEveryBackend(
         for (const gradient of [da, db]) if (gradient !== tdy) gradient.dispose();
         const same = [left, right].map((shape) => adds && sameShape(shape, full));
         assertEquals([da === tdy, db === tdy], same);
-        assertThrows(() => layer.backwardInto(tdy), PembrokeError, "call train() first");
+        assertThrows(
+          () => layer.backwardInto(tdy),
+          PembrokeError,
+          "call train(), then forward(), before each backward()",
+        );
       }
     }
   },

@@ -40,7 +40,10 @@ Deno.test("photoHandler() rejects other content types and names the accepted one
     assertMatch(response.headers.get("accept")!, /image\/\*/);
     const [status, line] = await errorOf(response);
     assertEquals(status, 415);
-    assertMatch(line, /^(missing|unsupported) content type.*: send an image, or a form with one$/);
+    assertMatch(
+      line,
+      /^(missing|unsupported) content type.*: send a photo with its type, such as "image\/jpeg", or a form/,
+    );
   }
 });
 
