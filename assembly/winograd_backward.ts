@@ -142,15 +142,15 @@ function transformBox(
  * dw += Gᵀ [E · V] G, when one box holds all tiles. A thread computes all positions of a few outputs and channels,
  * and transforms them back while they are in a cache.
  * @param products all positions of a block, of this thread
- * @param product filled in but for m
+ * @param product filled in but for m, n and ldc
  */
 function multiplyOutputs(
   dw: usize, products: usize, e: usize, v: usize, g: Conv2dGeometry, product: Product,
 ): void {
-  const m = g.groupOutC, columns = product.n, kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
+  const m = g.groupOutC, channels = g.groupInC * g.strideH * g.strideH, columns = packedColumns(channels);
   const stepV = positionStep(columns, tiles), stepE = positionStep(packedRows(m), tiles);
   const most = blockChannels(columns), step = positionStep(TALL, most), blocks = ceilDiv(m, TALL);
-  const items = blocks * ceilDiv(columns, most), channels = g.groupInC * g.strideH * g.strideH;
+  const items = blocks * ceilDiv(columns, most), kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
   product.ldc = most;
   for (let item = claim(items); item >= 0; item = claim(items)) {
     const first = item % blocks * TALL, count = min(TALL, m - first), i = item / blocks * most;

@@ -146,11 +146,13 @@ testOnWasm("gradients of many outputs are correct around the edges of twenty", a
 });
 
 testOnWasm("gradients of many outputs are correct in blocks of channels", async (backend) => {
-  for (const inC of [12, 17, 24]) { // with 240 tiles, a block has eight
-    await check(backend, { x: [1, inC, 33, 121], w: [81, inC, 3, 3] });
+  for (const inC of [144, 145, 153, 160]) { // with 4 tiles, a block has at most 144
+    await check(backend, { x: [1, inC, 8, 7], w: [81, inC, 3, 3] });
   }
-  await check(backend, { x: [1, 3, 62, 240], w: [81, 3, 7, 7], stride: 2, padding: [3, 3, 3, 3] });
-  await check(backend, { x: [1, 12, 33, 121], w: [241, 12, 3, 3] }); // on three threads, too
+  await check(backend, { x: [1, 21, 15, 16], w: [81, 21, 7, 7], stride: 2, padding: [3, 3, 3, 3] });
+  for (const outC of [81, 241]) { // on one thread, or on three
+    await check(backend, { x: [1, 450, 7, 8], w: [3 * outC, 150, 3, 3], groups: 3 });
+  }
 });
 
 testOnWasm("winograd works with more tiles than fit into a box", async (backend) => {
