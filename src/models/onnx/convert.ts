@@ -126,7 +126,7 @@ function defaultPreprocessing({ nodes, input: { image, isBytes } }: OnnxLayers):
 
 /**
  * Layers may use a tensor of the file more than once. All together may have so many elements per
- * stored byte, and 64 MB more.
+ * byte of the file, those that the file creates, and 64 MB more.
  */
 const elementsPerByte = 2, maxExtraElements = 1 << 24;
 
@@ -142,7 +142,8 @@ async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxL
   const nodes: GraphNode[] = [], names = new Map<LayerStep, string>(), unique = new LayerNames();
   const parameters = new Map<string, ParameterMapping>();
   const steps = neededSteps(graph.steps, outputs);
-  let elementsLeft = elementsPerByte * file.storedBytes + maxExtraElements;
+  let elementsLeft = elementsPerByte * file.fileBytes + file.graph.createdBytes / 4 +
+    maxExtraElements;
   for (const step of steps) {
     const name = unique.nameOf(step), { layer } = step;
     names.set(step, name);

@@ -17,7 +17,6 @@ import {
   type Fold,
   fromAll,
   integers,
-  maxLarge,
   pairs,
   sizeWithoutZeros,
   spread,
@@ -33,7 +32,7 @@ import {
   targetShape,
   unsqueezedShape,
 } from "./shape_rules.ts";
-import { type NumberArray, stridesOf } from "./values.ts";
+import { mapNumbers, type NumberArray, numbersFrom, stridesOf } from "./values.ts";
 
 /** The operations, and the number of inputs that they need at least. */
 const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Map<
@@ -107,6 +106,9 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Where", [3, where]],
 ]);
 
+/** The most elements of an input. Of an empty one, the product of the other sizes. */
+const maxInput = 1 << 24;
+
 /** Whether an operation can be computed here. */
 export function isFolded(op: string): boolean {
   return folds.has(op);
@@ -121,7 +123,7 @@ export function fold(node: NodeReader, inputs: readonly NumberArray[]): readonly
   const [count, compute] = folds.get(node.op)!;
   for (let i = 0; i < count; i++) if (!inputs[i]) throw node.bad("it lacks an input: damaged");
   for (const input of inputs) {
-    if (input && sizeWithoutZeros(input.shape) > maxLarge) {
+    if (input && sizeWithoutZeros(input.shape) > maxInput) {
       throw node.bad(`its input ${formatShape(input.shape)} is too large: damaged`);
     }
   }
@@ -146,7 +148,7 @@ function rounding(
     if (!output.isFloat) return output;
     return isDouble
       ? { ...output, isDouble }
-      : { ...output, isDouble, numbers: output.numbers.map(Math.fround) };
+      : { ...output, isDouble, numbers: mapNumbers(output.numbers, Math.fround) };
   };
 }
 
@@ -162,7 +164,7 @@ function withShape(x: NumberArray, shape: Shape): NumberArray {
 }
 
 function convert({ shape, numbers }: NumberArray, isFloat: boolean): NumberArray {
-  return { shape, numbers: isFloat ? numbers : numbers.map(Math.trunc), isFloat };
+  return { shape, numbers: isFloat ? numbers : mapNumbers(numbers, Math.trunc), isFloat };
 }
 
 function join(node: NodeReader, inputs: readonly NumberArray[]): NumberArray {
@@ -187,7 +189,7 @@ function clip(node: NodeReader, inputs: readonly NumberArray[]): NumberArray {
   const [x] = inputs;
   const low = inputs.at(1)?.numbers[0] ?? node.number("min", -Infinity);
   const high = inputs.at(2)?.numbers[0] ?? node.number("max", Infinity);
-  return { ...x, numbers: x.numbers.map((value) => Math.min(Math.max(value, low), high)) };
+  return { ...x, numbers: mapNumbers(x.numbers, (value) => Math.min(Math.max(value, low), high)) };
 }
 
 /** Integers are divided towards 0. */
@@ -215,7 +217,13 @@ export const floatTypes: readonly number[] = [1, 10, 11, 16];
 
 function cast(node: NodeReader, [x]: readonly NumberArray[]): NumberArray {
   const type = node.number("to", 1);
-  if (type === 9) return { ...x, numbers: x.numbers.map((v) => v === 0 ? 0 : 1), isFloat: false };
+  if (type === 9) {
+    return {
+      ...x,
+      numbers: mapNumbers(x.numbers, (v) => v === 0 ? 0 : 1),
+      isFloat: false,
+    };
+  }
   return convert(x, floatTypes.includes(type));
 }
 
@@ -226,19 +234,22 @@ function constantOfShape(node: NodeReader, [{ numbers: shape }]: readonly Number
   return { shape, numbers: Array<number>(elements(shape)).fill(number), isFloat };
 }
 
-function nonZero(_node: NodeReader, [{ shape, numbers }]: readonly NumberArray[]): NumberArray {
-  const at = numbers.flatMap((value, i) => value ? [i] : []);
-  const rows = stridesOf(shape).map((stride, axis) =>
-    at.map((i) => Math.floor(i / stride) % shape[axis])
-  );
-  return integers([shape.length, at.length], rows.flat());
+function nonZero(node: NodeReader, [{ shape, numbers }]: readonly NumberArray[]): NumberArray {
+  const at: number[] = [], strides = stridesOf(shape);
+  numbers.forEach((value, i) => value && at.push(i));
+  const { length } = at, all = checkSize(node, [shape.length, length]);
+  const indices = numbersFrom(all, (i) => {
+    const axis = Math.floor(i / length);
+    return Math.floor(at[i % length] / strides[axis]) % shape[axis];
+  });
+  return integers([shape.length, length], indices);
 }
 
 function range(node: NodeReader, [start, limit, delta]: readonly NumberArray[]): NumberArray {
   const [first] = start.numbers, [end] = limit.numbers, [step] = delta.numbers;
   const length = Math.max(0, Math.ceil((end - first) / step));
   checkSize(node, [length]);
-  const numbers = Array.from({ length }, (_, i) => first + i * step);
+  const numbers = numbersFrom(length, (i) => first + i * step);
   return { shape: [length], numbers, isFloat: start.isFloat };
 }
 
@@ -269,5 +280,6 @@ function tile(node: NodeReader, [x, { numbers: repeats }]: readonly NumberArray[
 function where(node: NodeReader, [condition, a, b]: readonly NumberArray[]): NumberArray {
   const shape = broadcast(node, condition.shape, broadcast(node, a.shape, b.shape));
   const [test, yes, no] = [condition, a, b].map((array) => spread(node, array, shape).numbers);
-  return { shape, numbers: test.map((value, i) => value ? yes[i] : no[i]), isFloat: a.isFloat };
+  const numbers = numbersFrom(test.length, (i) => test[i] ? yes[i] : no[i]);
+  return { shape, numbers, isFloat: a.isFloat };
 }

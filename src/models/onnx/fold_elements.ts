@@ -8,13 +8,7 @@ import { elements, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import { expand } from "./fold_shapes.ts";
 import type { NodeReader } from "./node.ts";
-import type { NumberArray } from "./values.ts";
-
-/** The most elements of a computed value. */
-export const maxFolded = 4096;
-
-/** The most elements of one that is computed from large tensors of the file. */
-export const maxLarge = 1 << 24;
+import { mapNumbers, type NumberArray, numbersFrom } from "./values.ts";
 
 /** The most axes of a computed value. */
 const maxRank = 16;
@@ -31,7 +25,7 @@ export function integers(shape: Shape, numbers: readonly number[]): NumberArray 
 }
 
 export function each(compute: (value: number) => number): Fold {
-  return (_, [x]) => ({ ...x, numbers: x.numbers.map((value) => compute(value)) });
+  return (_, [x]) => ({ ...x, numbers: mapNumbers(x.numbers, compute) });
 }
 
 export function pairs(compute: (a: number, b: number) => number): Fold {
@@ -58,7 +52,7 @@ export function combine(
 ): NumberArray {
   const shape = broadcast(node, a.shape, b.shape), isFloat = a.isFloat || b.isFloat;
   const { numbers: left } = spread(node, a, shape), { numbers: right } = spread(node, b, shape);
-  return { shape, numbers: left.map((value, i) => compute(value, right[i])), isFloat };
+  return { shape, numbers: numbersFrom(left.length, (i) => compute(left[i], right[i])), isFloat };
 }
 
 /** Returns the shape of two arrays together, aligned at their last axes. */
@@ -83,15 +77,17 @@ export function sizeWithoutZeros(shape: Shape): number {
   return shape.reduce((product, size) => product * (size || 1), 1);
 }
 
-/** Checks the size of an output before it is made, and returns it. */
+/** Checks the size of an output before it is made, counts it, and returns it. */
 export function checkSize(node: NodeReader, shape: Shape): number {
-  const count = elements(shape), text = formatShape(shape);
+  const size = sizeWithoutZeros(shape), text = formatShape(shape);
   const isShape = shape.every((n) => Number.isInteger(n) && n >= 0) && shape.length <= maxRank;
   if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
-  const limit = node.numbersLeft === undefined ? maxFolded : maxLarge;
-  if (sizeWithoutZeros(shape) > limit) {
-    throw node.bad(`its output ${text} has more than ${limit} numbers: fold it with onnxsim first`);
+  const { maxNumbers } = node;
+  if (size > maxNumbers) {
+    throw node.bad(
+      `its output ${text} has more than ${maxNumbers} numbers: fold it with onnxsim first`,
+    );
   }
-  node.spend(count);
-  return count;
+  node.spend(size);
+  return elements(shape);
 }

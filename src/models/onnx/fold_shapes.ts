@@ -5,7 +5,7 @@
  */
 
 import { elements, sameShape, type Shape } from "../../tensor.ts";
-import { type NumberArray, stridesOf } from "./values.ts";
+import { type NumberArray, numbersFrom, stridesOf } from "./values.ts";
 
 /** The part of an axis that Slice takes; a negative step goes backwards. */
 export type Indices = readonly {
@@ -17,10 +17,11 @@ export type Indices = readonly {
 
 /** Reads the elements of a view: a shape, its strides, and the offset of the first element. */
 function view(x: NumberArray, shape: Shape, strides: readonly number[], offset = 0): NumberArray {
-  const numbers: number[] = [], index = shape.map(() => 0), count = elements(shape);
-  for (let at = offset; numbers.length < count;) {
-    numbers.push(x.numbers[at]);
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
+  const count = elements(shape), numbers = new Array<number>(count), index = shape.map(() => 0);
+  const last = shape.length - 1, row = shape[last] ?? 1, step = strides[last] ?? 0;
+  for (let at = offset, filled = 0; filled < count;) {
+    for (let i = 0; i < row; i++) numbers[filled++] = x.numbers[at + i * step];
+    for (let axis = last - 1; axis >= 0; axis--) {
       at += strides[axis];
       if (++index[axis] < shape[axis]) break;
       at -= shape[axis] * strides[axis];
@@ -67,8 +68,9 @@ export function split(x: NumberArray, axis: number, sizes: readonly number[]): N
 export function concat(arrays: readonly NumberArray[], axis: number): NumberArray {
   const [{ shape, isFloat }] = arrays, numbers: number[] = [];
   const rows = elements(shape.slice(0, axis));
-  for (let row = 0; row < rows; row++) {
-    for (const array of arrays) {
+  const filled = arrays.filter((array) => array.numbers.length > 0);
+  for (let row = 0; row < rows && filled.length > 0; row++) {
+    for (const array of filled) {
       const size = array.numbers.length / rows;
       for (let i = 0; i < size; i++) numbers.push(array.numbers[row * size + i]);
     }
@@ -106,7 +108,7 @@ export function reduce(
   const all = [...x.shape.keys()], isKept = (axis: number) => !axes.has(axis);
   const { numbers: ordered } = permute(x, [...all.filter(isKept), ...axes]);
   const length = count === 0 ? 0 : ordered.length / count;
-  const numbers = Array.from({ length: count }, (_, i) => {
+  const numbers = numbersFrom(count, (i) => {
     let value = first;
     for (let j = i * length; j < (i + 1) * length; j++) value = combine(value, ordered[j]);
     return value;

@@ -9,7 +9,7 @@ import { formatShape } from "../../weights/io/quote.ts";
 import { checkSize, combine, type Fold } from "./fold_elements.ts";
 import { reduce } from "./fold_shapes.ts";
 import type { NodeReader } from "./node.ts";
-import type { NumberArray } from "./values.ts";
+import { mapNumbers, type NumberArray, numbersFrom } from "./values.ts";
 
 /**
  * Combines the elements along the axes that an attribute or input lists.
@@ -32,7 +32,7 @@ export function reduceWith(
       : list.map((axis) => node.resolveAxis(axis, rank));
     const y = reduce(x, new Set(reduced), keep, combine, first);
     const count = elements(x.shape) / elements(y.shape);
-    return { ...y, numbers: y.numbers.map((value) => finish(value, count)) };
+    return { ...y, numbers: mapNumbers(y.numbers, (value) => finish(value, count)) };
   };
 }
 
@@ -84,7 +84,7 @@ export function matMul(node: NodeReader, [a, b]: readonly NumberArray[]): Number
   }
   const shape = [...left.slice(0, -1), ...right.slice(1)], count = checkSize(node, shape);
   node.spend(count * size);
-  const numbers = Array.from({ length: count }, (_, i) => {
+  const numbers = numbersFrom(count, (i) => {
     const row = Math.floor(i / columns) * size, column = i % columns;
     let sum = 0;
     for (let j = 0; j < size; j++) sum += a.numbers[row + j] * b.numbers[j * columns + column];

@@ -8,19 +8,29 @@ import { elements } from "../../tensor.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { type OnnxTensor, tensorFromNumbers } from "../../weights/onnx/tensor.ts";
 import { fold } from "./fold.ts";
-import { maxFolded, maxLarge } from "./fold_elements.ts";
-import type { NodeReader } from "./node.ts";
-import { type Constant, isFloatTensor, type NumberArray, storedConstant } from "./values.ts";
+import { maxFolded, type NodeReader } from "./node.ts";
+import {
+  type Constant,
+  isFloatTensor,
+  mapNumbers,
+  type NumberArray,
+  storedConstant,
+} from "./values.ts";
 
-/** How many numbers are computed for each byte of the file's tensors, and how many more. */
+/** How many numbers are computed for each byte of the file, and how many more. */
 const numbersPerByte = 8, moreNumbers = 1 << 24;
+
+/** The most elements of a computed value, and how many it may have besides one for each byte. */
+const maxLarge = 1 << 24, moreElements = 1 << 16;
 
 /** Computes constants of any size. */
 export class LargeFolder {
   #numbersLeft: number;
+  readonly #maxNumbers: number;
 
   constructor(readonly file: OnnxFile) {
-    this.#numbersLeft = numbersPerByte * file.storedBytes + moreNumbers;
+    this.#maxNumbers = Math.min(maxLarge, file.fileBytes + moreElements);
+    this.#numbersLeft = numbersPerByte * file.fileBytes + moreNumbers;
   }
 
   /**
@@ -33,6 +43,7 @@ export class LargeFolder {
     inputs: readonly (Constant | undefined)[],
   ): Promise<readonly Constant[]> {
     node.numbersLeft = this.#numbersLeft;
+    node.maxNumbers = this.#maxNumbers;
     const arrays: (NumberArray | undefined)[] = [];
     for (const [i, constant] of inputs.entries()) {
       arrays.push(constant && await this.#array(node, i, constant));
@@ -56,12 +67,19 @@ export class LargeFolder {
       throw node.bad("it computes a large constant from integers: fold it with onnxsim first");
     }
     const count = elements(shape); // Expand and Tile repeat elements
-    if (Math.max(count, tensor.count) > maxLarge) {
-      throw node.bad(`it computes more than ${maxLarge} numbers: fold it with onnxsim first`);
+    if (Math.max(count, tensor.count) > this.#maxNumbers) {
+      throw node.bad(
+        `it computes more than ${this.#maxNumbers} numbers: fold it with onnxsim first`,
+      );
     }
     node.spend(count);
     const values = await this.file.readFloats(tensor, stored!);
-    return { shape, numbers: [...values], isFloat: true, isDouble: tensor.dtype === "F64" };
+    return {
+      shape,
+      numbers: mapNumbers(values, (value) => value),
+      isFloat: true,
+      isDouble: tensor.dtype === "F64",
+    };
   }
 }
 

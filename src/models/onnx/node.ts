@@ -24,6 +24,9 @@ const ignoredAttributes = [
   ...["consumed_inputs", "is_test", "broadcast", "momentum", "seed", "stash_type", "saturate"],
 ];
 
+/** The most elements of a computed value, unless it is computed from large tensors of the file. */
+export const maxFolded = 4096;
+
 /** What a node needs to know of its graph. */
 export interface Scope {
   /** The name of the file, for errors. */
@@ -69,6 +72,8 @@ export class NodeReader {
   readonly opset: number;
   /** How many numbers may still be computed of tensors of any size. Undefined for a few. */
   numbersLeft?: number;
+  /** The most elements of a computed value. */
+  maxNumbers = maxFolded;
   readonly #unread: Set<string>;
 
   constructor(readonly node: OnnxNode, readonly scope: Scope, unread?: Set<string>) {

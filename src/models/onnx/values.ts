@@ -207,6 +207,21 @@ export function scaledOf(x: Activation): Scaled {
   return x.scaled ?? { of: x, scale: 1, shift: 0 };
 }
 
+/** As `Array.from({ length: count }, (_, i) => compute(i))`, but several times as fast. */
+export function numbersFrom(count: number, compute: (index: number) => number): number[] {
+  const numbers = new Array<number>(count);
+  for (let i = 0; i < count; i++) numbers[i] = compute(i);
+  return numbers;
+}
+
+/** As `numbers.map(compute)`, but several times as fast. */
+export function mapNumbers(
+  numbers: ArrayLike<number>,
+  compute: (value: number) => number,
+): number[] {
+  return numbersFrom(numbers.length, (i) => compute(numbers[i]));
+}
+
 /** Returns the strides of contiguous row-major order. */
 export function stridesOf(shape: Shape): number[] {
   return shape.map((_, axis) => elements(shape.slice(axis + 1)));

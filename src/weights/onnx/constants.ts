@@ -39,7 +39,7 @@ const floatType = 1;
 export async function foldConstants(reader: ProtoReader, graph: OnnxGraph): Promise<OnnxGraph> {
   const tensors = new Map(graph.tensors), nodes: OnnxNode[] = [];
   const scales = new Map<string, Float32Array>();
-  let constantBytes = 0;
+  let createdBytes = 0;
   for (const node of graph.nodes) {
     const [output] = node.outputs;
     const isStandard = node.domain === "" && output !== undefined;
@@ -59,12 +59,12 @@ export async function foldConstants(reader: ProtoReader, graph: OnnxGraph): Prom
       throw reader.bad(`has two tensors named ${escapeText(output)}: damaged`);
     }
     tensors.set(output, tensor);
-    if (node.op === "ConstantOfShape") constantBytes += tensor.span;
-    if (constantBytes > maxConstantBytes) {
+    if (node.op === "ConstantOfShape") createdBytes += tensor.span;
+    if (createdBytes > maxConstantBytes) {
       throw reader.bad(`creates more than ${maxConstantBytes} bytes of constants`);
     }
   }
-  return { ...graph, nodes, tensors };
+  return { ...graph, nodes, tensors, createdBytes };
 }
 
 /** The tensor that a node outputs; undefined if it is not constant. */

@@ -55,6 +55,8 @@ export interface OnnxGraph {
   readonly opset: number;
   /** The names of tensors that are parts of quantised ones: integers, scales and zero points. */
   readonly parts: Set<string>;
+  /** The bytes of all ConstantOfShape tensors, which take no space in the file. */
+  readonly createdBytes: number;
 }
 
 /** The version if a file names none: the oldest that all tools still read. */
@@ -74,6 +76,7 @@ export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
     metadata: new Map(),
     opset: defaultOpset,
     parts: new Set(),
+    createdBytes: 0,
   };
   let hasGraph = false, opset: number | undefined;
   for await (const field of reader.fields({ start: 0, length: reader.source.size })) {

@@ -59,9 +59,9 @@ export class OnnxFile extends TensorFile {
     this.#files.close();
   }
 
-  /** The bytes of all tensors. */
-  get storedBytes(): number {
-    return [...this.graph.tensors.values()].reduce((sum, { span }) => sum + span, 0);
+  /** The bytes of the file, and of those with external data. */
+  get fileBytes(): number {
+    return this.#file.size + this.#files.size;
   }
 
   /** Creates an error for the file. */
