@@ -210,7 +210,8 @@ function tensorOf(name: string, { tensor, backend }: Parameter): Tensor {
 }
 
 /** Whether a generator can take these numbers. */
-function isGeneratorState(numbers: readonly number[]): boolean {
+function isGeneratorState(numbers: unknown): boolean {
+  if (!Array.isArray(numbers)) return false; // any object with a length would be copied
   try {
     new RandomGenerator(0).setState(Uint32Array.from(numbers));
     return true;
@@ -254,7 +255,9 @@ function checkOptimizer(
   };
   for (const [key, own] of Object.entries(optimizer.settings)) {
     const was = JSON.stringify(saved[key]), is = JSON.stringify(own);
-    if (key in saved && was !== is) refuse(`the ${key} of its optimizer is ${was}, not ${is}`);
+    if (Object.hasOwn(saved, key) && was !== is) {
+      refuse(`the ${key} of its optimizer is ${escapeText(String(was))}, not ${is}`);
+    }
   }
   for (const parameter of optimizer.parameters.keys()) {
     if (steps === (missed?.[parameter] ?? 0)) continue; // it was never updated

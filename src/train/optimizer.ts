@@ -10,6 +10,7 @@ import { Layer } from "../layers/layer.ts";
 import { Parameter } from "../layers/parameter.ts";
 import { checkNumber, disposeOnError } from "../ops/checks.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
+import { escapeText } from "../weights/io/quote.ts";
 
 /**
  * The parameters of an optimiser: a model, or parameters by name.
@@ -135,12 +136,12 @@ export abstract class Optimizer implements Disposable {
     const loaded = new Map<string, Tensor>();
     try {
       for (const name of names) {
-        const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [];
+        const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [], quoted = escapeText(name);
         const tensor = this.#parameters.get(parameter)?.tensor;
-        if (!tensor) throw new FileError(file, `${name} does not match a parameter of the model`);
+        if (!tensor) throw new FileError(file, `${quoted} does not match a parameter of the model`);
         const own = this.stateNames(parameter);
         if (own.size > 0 && !own.has(name)) {
-          const reason = `${name} belongs to another optimizer; use the one of the saved run`;
+          const reason = `${quoted} belongs to another optimizer; use the one of the saved run`;
           throw new FileError(file, reason);
         }
         const state = tensor.backend.empty(tensor.shape);

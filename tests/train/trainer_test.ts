@@ -24,7 +24,7 @@ import {
   Trainer,
   type TrainerOptions,
 } from "../../src/train/mod.ts";
-import { bytesSource, openWeights } from "../../src/weights/mod.ts";
+import { bytesSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnBuilds, testOnEveryBackend, testWithThreads } from "../backends.ts";
 
@@ -318,6 +318,44 @@ Deno.test("loadCheckpoint() rejects positions that the run does not have", async
   const next = create(16, { ...data, length: 40 }); // any run has the start of an epoch
   await loadCheckpoint(next, await saveCheckpoint(same));
   assertEquals(next.state.epoch, 1);
+});
+
+/** A checkpoint with other fields in its header. */
+async function withHeader(bytes: Uint8Array, fields: object): Promise<Uint8Array> {
+  using file = await openWeights(bytesSource(bytes, "run"));
+  const entries = [];
+  for (const [name, { shape }] of file.entries) {
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    await file.read(name, (values, offset) => data.set(values, offset));
+    entries.push({ name, dtype: "F32" as const, shape: [...shape], data });
+  }
+  const header = { ...JSON.parse(file.metadata.get("run")!), ...fields };
+  return writeSafetensors(entries, {
+    ...Object.fromEntries(file.metadata),
+    run: JSON.stringify(header),
+  });
+}
+
+Deno.test("loadCheckpoint() rejects hostile headers at once, in a short line", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
+  const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
+  const bytes = await saveCheckpoint(trainer);
+  await loadCheckpoint(trainer, await withHeader(bytes, {})); // a checkpoint as before
+  const refused = async (fields: object, message: string) => {
+    const hostile = await withHeader(bytes, fields), start = performance.now();
+    const error = await assertRejects(() => loadCheckpoint(trainer, hostile, "a"), FileError);
+    assertEquals(error.message.slice(0, message.length), message);
+    assert(error.message.length < 300, `${error.message.length} characters`);
+    assert(performance.now() - start < 5000, "slow"); // milliseconds; to copy the list took minutes
+  };
+  for (const generator of [{ length: 2 ** 32 - 1 }, { length: 2e8 }, "1".repeat(625), null, 1]) {
+    await refused({ generator }, "a: its header is damaged");
+  }
+  await refused(
+    { optimizer: { type: `\x9b31m\u202e${"a".repeat(1e6)}` } },
+    'a: the type of its optimizer is "\\u{9b}31m\\u{202e}aaa',
+  );
 });
 
 testOnEveryBackend(
