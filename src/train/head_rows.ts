@@ -75,7 +75,9 @@ export function holdOut(
   const byClass = new Map<number, Map<number, number[]>>();
   for (const index of shuffledIndices(firsts.length, new RandomGenerator(seed))) {
     const groups = byClass.get(labels[index]) ?? new Map<number, number[]>();
-    groups.set(firsts[index], [...groups.get(firsts[index]) ?? [], index]);
+    const group = groups.get(firsts[index]) ?? [];
+    group.push(index);
+    groups.set(firsts[index], group);
     byClass.set(labels[index], groups);
   }
   const chosen = new Array<boolean>(firsts.length).fill(false);
