@@ -34,7 +34,10 @@ export function columnsOfTerminal(): number {
  */
 export function print(text: string): void {
   try {
-    write(Deno.stdout, text.replace(/[\x7f-\x9f]/g, (char) => `\\u00${hex(char)}`));
+    write(
+      Deno.stdout,
+      text.replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (char) => `\\u${hex(char, 4)}`),
+    );
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
     throw asWriteError("standard output", error);
@@ -79,14 +82,20 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Escapes control characters, so that file names cannot control the terminal. */
+/**
+ * Escapes control characters, so that file names cannot control the terminal. Also those that change the
+ * direction of text: they would reorder the rest of the line.
+ */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (char) => `\\x${hex(char)}`);
+  return text.replace(
+    /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu,
+    (char) => char < "\u0100" ? `\\x${hex(char, 2)}` : `\\u${hex(char, 4)}`,
+  );
 }
 
 /** The code of a control character. */
-function hex(char: string): string {
-  return char.charCodeAt(0).toString(16).padStart(2, "0");
+function hex(char: string, digits: number): string {
+  return char.charCodeAt(0).toString(16).padStart(digits, "0");
 }
 
 /** Prints to standard error. */

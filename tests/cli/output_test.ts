@@ -65,6 +65,7 @@ Deno.test("timingsText() lists the image and each stage", () => {
 
 Deno.test("printable() escapes control characters in file names", () => {
   assertEquals(printable("a\x1b[31m\nü 猫.png\x9b"), "a\\x1b[31m\\x0aü 猫.png\\x9b");
+  assertEquals(printable("\u202egpj.exe\u2066 עברית"), "\\u202egpj.exe\\u2066 עברית");
 });
 
 Deno.test("errorLine() returns expected errors as one line, and unexpected ones with their location", () => {
