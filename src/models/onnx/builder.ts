@@ -25,7 +25,7 @@ import {
   Sigmoid,
   Softmax,
 } from "../../layers/mod.ts";
-import { ArgumentError } from "../../errors.ts";
+import { ArgumentError, FileError } from "../../errors.ts";
 import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
@@ -78,6 +78,9 @@ interface ChannelParameters {
 
 /** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
 const maxValues = 1 << 26;
+
+/** The most layers of a network. The largest have about a thousand; one node may need 65. */
+const maxLayers = 10_000;
 
 /** The most scales of all weights in 8 bits: a hundred times more than in large networks. */
 const maxScales = 1 << 22;
@@ -147,6 +150,9 @@ export class LayerBuilder {
     }
     if (elements(shape) > maxValues * shape[0]) {
       throw node.bad(`its output ${formatShape(shape)} is too large`);
+    }
+    if (this.steps.length === maxLayers) {
+      throw new FileError(node.scope.file, `its graph needs more than ${maxLayers} layers`);
     }
     const error = from.find(({ error }) => error)?.error;
     const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb, isBound };

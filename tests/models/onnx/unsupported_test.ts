@@ -259,6 +259,11 @@ Deno.test("a hostile graph takes bounded time and memory", async () => {
     chain(40, (from, to) => node("Concat", [from, from], [to], { axis: 1 })),
     "node v21 (Concat): its output [1, 6291456, 4, 4] is too large",
   );
+  // each needs nine layers
+  await refuse(
+    chain(1200, (from, to) => node("Exp", [from], [to])),
+    "its graph needs more than 10000 layers",
+  );
   const joined = (i: number) =>
     node("Concat", [i ? `c${i}` : "ones", i ? `c${i}` : "ones"], [`c${i + 1}`], { axis: 0 });
   await refuse(
