@@ -18,7 +18,7 @@ const keys = [
   "categories",
 ];
 
-/** Longer texts are not parsed. */
+/** So many characters are parsed: the names of 20 000 classes take 700 000. */
 const maxLength = 1 << 20;
 
 /**
@@ -30,9 +30,11 @@ export function readClassNames(
   metadata: ReadonlyMap<string, string>,
   numClasses: number,
 ): ClassName[] | undefined {
+  let left = maxLength;
   for (const key of keys) {
     const text = metadata.get(key);
-    if (text === undefined || text.length > maxLength) continue;
+    if (text === undefined || text.length > left) continue;
+    left -= text.length;
     const names = parseNames(text.trim());
     if (names?.length !== numClasses || names.some((name) => name.trim() === "")) continue;
     return names.map((name) => ({ wnid: "", label: escapeText(name.trim()) }));

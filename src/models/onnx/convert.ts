@@ -126,7 +126,7 @@ function defaultPreprocessing({ nodes, input: { image, isBytes } }: OnnxLayers):
 
 /**
  * Layers may use a tensor of the file more than once. All together may have so many elements per
- * byte of the file, those that the file creates, and 64 MB more.
+ * byte of the file, a float for each 4 bytes of what the file creates, and 64 MB more.
  */
 const elementsPerByte = 2, maxExtraElements = 1 << 24;
 

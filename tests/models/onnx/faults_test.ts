@@ -91,6 +91,9 @@ Deno.test("readClassNames() reads lists, dictionaries and lines, of JSON and Pyt
     assertEquals(read(quotes), undefined);
     assertEquals(read(`["${"\\".repeat(2e5)}`), undefined);
   });
+  // all keys together: each text of a million characters takes up to a second
+  const long = "[".repeat(2 ** 20 - 5);
+  assertEquals(readClassNames(new Map([["names", long], ["labels", "ant,bee"]]), 2), undefined);
 });
 
 /** A model with these nodes from x [1, 3, 4, 4] to y. */
