@@ -29,6 +29,7 @@ import { ArgumentError, FileError } from "../../errors.ts";
 import type { AlgorithmOptions } from "../../ops/prepared_conv.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
+import { maxDimensions } from "../../weights/layout.ts";
 import type { ParameterMapping } from "../../weights/onnx/reader.ts";
 import { Affine, ChannelAffine } from "./affine_layer.ts";
 import { Blocks } from "./blocks_layer.ts";
@@ -148,7 +149,7 @@ export class LayerBuilder {
     if (shape[0] !== first.shape[0]) {
       throw node.bad(`its output ${formatShape(shape)} has another batch axis: not supported`);
     }
-    if (elements(shape) > maxValues * shape[0]) {
+    if (elements(shape) > maxValues * shape[0] || shape.length > maxDimensions) {
       throw node.bad(`its output ${formatShape(shape)} is too large`);
     }
     if (this.steps.length === maxLayers) {

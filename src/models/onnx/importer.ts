@@ -312,7 +312,7 @@ export function stepsOf(values: readonly (Value | undefined)[]): ReadonlySet<Lay
     const value = stack.pop();
     if (value?.kind !== "activation" || !value.step || needed.has(value.step)) continue;
     needed.add(value.step);
-    stack.push(...value.step.inputs);
+    for (const input of value.step.inputs) stack.push(input); // there may be 100 000
   }
   return needed;
 }

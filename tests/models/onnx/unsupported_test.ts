@@ -4,8 +4,10 @@ import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../../src/errors.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { assert, assertEquals, assertRejects } from "../../assert.ts";
+import { joinBytes } from "../../bytes.ts";
 import {
   type Attribute,
+  field,
   floats,
   halves,
   integers,
@@ -264,6 +266,12 @@ Deno.test("a hostile graph takes bounded time and memory", async () => {
     chain(1200, (from, to) => node("Exp", [from], [to])),
     "its graph needs more than 10000 layers",
   );
+  const axes = Array.from({ length: 30_000 }, (_, i) => i + 1);
+  await assertUnsupported(
+    backend,
+    { nodes: [node("Unsqueeze", ["x"], ["y"], { axes })], tensors, opset: 11 },
+    `node y (Unsqueeze): its output [1, ${"1, ".repeat(8)}…] is too large`,
+  );
   const joined = (i: number) =>
     node("Concat", [i ? `c${i}` : "ones", i ? `c${i}` : "ones"], [`c${i + 1}`], { axis: 0 });
   await refuse(
@@ -293,6 +301,14 @@ Deno.test("a hostile graph takes bounded time and memory", async () => {
     },
     "node m2 (MatMul): the graph computes too many numbers",
   );
+  // more than the arguments that a call may have
+  const sum = joinBytes([...Array(150_000).fill(field(1, "x")), node("Sum", [], ["s"])]);
+  const flat = [node("Flatten", ["s"], ["f"]), node("Gemm", ["f", "w"], ["y"], { transB: 1 })];
+  using summed = await loadModel({
+    backend,
+    weights: smallModel({ tensors: [halves("w", 5, 48)], nodes: [sum, ...flat] }),
+  });
+  assertEquals(summed.classes.length, 5);
   const start = performance.now();
   using wide = await loadModel({
     backend,
