@@ -39,22 +39,20 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
   try {
     for (const pass of passesOf(size, header)) {
       const { rowBytes, bandRows } = pass, stride = 1 + rowBytes;
-      const band = new Uint8Array(bandRows * stride);
-      const above = new Uint8Array(rowBytes); // the row above the first is all zeros
+      const band = new Uint8Array((1 + bandRows) * stride); // the row above the first is all zeros
       for (let y = 0; y < pass.height;) {
         const count = Math.min(bandRows, pass.height - y);
-        const rows = band.subarray(0, count * stride);
-        await inflateRows(inflater, rows, { name, complete });
+        const rows = band.subarray(0, (1 + count) * stride);
+        await inflateRows(inflater, rows.subarray(stride), { name, complete });
         signal?.throwIfAborted();
-        if (!unfilter(rows, above, step)) {
+        if (!unfilter(rows, stride, step)) {
           throw damaged(name, "PNG", "a row uses an unknown filter");
         }
-        for (let row = 0; row < count; row++, y++) {
+        for (let row = 1; row <= count; row++, y++) {
           const to = ((pass.y + y * pass.stepY) * size.width + pass.x) * 3;
-          const values = rows.subarray(row * stride + 1, (row + 1) * stride);
-          writeRow(values, pass.width, format, data, to, pass.stepX * 3);
+          writeRow(rows, row * stride + 1, pass.width, format, data, to, pass.stepX * 3);
         }
-        if (y < pass.height) above.set(rows.subarray(rows.length - rowBytes));
+        if (y < pass.height) band.copyWithin(0, count * stride);
       }
     }
     // A few bytes too many are common, and change no pixel. Nothing needs as many again.
@@ -122,9 +120,13 @@ function* dataParts(bytes: Uint8Array, name: string): Generator<Uint8Array> {
   }
 }
 
-/** Writes a row's pixels as RGB, with `stride` bytes from one pixel to the next. */
+/** Rows of more bytes are copied as a whole where they can be. Others have too many calls. */
+const fewBytes = 64;
+
+/** Writes the pixels of a row that starts at `from` as RGB, with `stride` bytes from one to the next. */
 function writeRow(
-  row: Uint8Array,
+  rows: Uint8Array,
+  from: number,
   width: number,
   { bits, samples, palette }: PixelFormat,
   out: Uint8Array,
@@ -135,24 +137,26 @@ function writeRow(
     const mask = (1 << bits) - 1;
     for (let x = 0; x < width; x++, to += stride) {
       const bit = x * bits;
-      const value = row[bit >> 3] >> (8 - bits - (bit & 7)) & mask;
+      const value = rows[from + (bit >> 3)] >> (8 - bits - (bit & 7)) & mask;
       if (palette) writePaletteColour(palette, value, out, to);
       else out[to] = out[to + 1] = out[to + 2] = value * 255 / mask;
     }
     return;
   }
-  if (samples === 3 && bits === 8 && stride === 3) return out.set(row, to); // already RGB
+  if (samples === 3 && bits === 8 && stride === 3 && 3 * width > fewBytes) { // already RGB
+    return out.set(rows.subarray(from, from + 3 * width), to);
+  }
   const sample = bits / 8; // of a 16-bit sample, only the high byte is used, which comes first
   const pixel = samples * sample;
   const [g, b] = samples < 3 ? [0, 0] : [sample, 2 * sample]; // grey repeats its only sample
-  for (let x = 0, from = 0; x < width; x++, from += pixel, to += stride) {
+  for (let x = 0; x < width; x++, from += pixel, to += stride) {
     if (palette) {
-      writePaletteColour(palette, row[from], out, to);
+      writePaletteColour(palette, rows[from], out, to);
       continue;
     }
-    out[to] = row[from];
-    out[to + 1] = row[from + g];
-    out[to + 2] = row[from + b];
+    out[to] = rows[from];
+    out[to + 1] = rows[from + g];
+    out[to + 2] = rows[from + b];
   }
 }
 
