@@ -265,7 +265,8 @@ function flatten(node: NodeReader, [x]: readonly NumberArray[]): NumberArray {
 
 function splitAt(node: NodeReader, [x, sizes]: readonly NumberArray[]): readonly NumberArray[] {
   const axis = node.axis("axis", x.shape.length, 0);
-  return split(x, axis, splitSizes(node, x.shape[axis], sizes?.numbers));
+  const all = splitSizes(node, x.shape[axis], sizes?.numbers);
+  return split(x, axis, all.slice(0, node.outputCount)); // num_outputs may be any number
 }
 
 function tile(node: NodeReader, [x, { numbers: repeats }]: readonly NumberArray[]): NumberArray {

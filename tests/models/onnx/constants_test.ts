@@ -9,6 +9,7 @@ import { bytesSource } from "../../../src/weights/io/source.ts";
 import { OnnxFile } from "../../../src/weights/onnx/reader.ts";
 import { openWeights } from "../../../src/weights/open.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertRejects } from "../../assert.ts";
+import { assertQuick } from "../../quick.ts";
 import { floats, integers, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
 import { formula, run } from "./models.ts";
 
@@ -240,6 +241,25 @@ Deno.test("constants that are small in the file take no unbounded work or memory
     const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
     assertMatch(error.message, message, op);
   }
+});
+
+Deno.test("an import makes no parts of a tensor that the graph does not name", async () => {
+  const size = 65536, parts = Array.from({ length: 120 }, (_, i) => `p${i}`);
+  using file = await openWeights(bytesSource(onnx({
+    inputs: [port("x", "N", 3)],
+    outputs: [port("y")],
+    opset: 18,
+    nodes: [
+      node("ConstantOfShape", ["shape"], ["ones"], { value: floats("v", [1], 1) }),
+      ...parts.map((part) => node("Split", ["ones"], [part], { axis: 0, num_outputs: size })),
+      node("Concat", parts, ["all"], { axis: 0 }),
+      node("ReduceSum", ["all"], ["sum"], { keepdims: 0 }),
+      node("Mul", ["x", "sum"], ["y"]),
+    ],
+    tensors: [integers("shape", size)],
+  })));
+  assert(file instanceof OnnxFile);
+  await assertQuick(5000, () => onnxNetwork(file)); // all parts took 30 s
 });
 
 Deno.test("layers share a constant that takes no space in the file only within bounds", async () => {
