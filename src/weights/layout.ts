@@ -168,8 +168,8 @@ export class SharedElements {
    * @throws {FileError} When all tensors have more bytes than four times the file's size plus 64
    * MiB.
    */
-  add({ name, dtype, shape, count, strides }: StoredTensor): void {
-    this.#bytes += count * itemSize(dtype);
+  add({ name, dtype, shape, count, strides, span }: StoredTensor): void {
+    this.#bytes += Math.max(count * itemSize(dtype), strides ? span : 0); // both are read or made
     if (this.#bytes <= 4 * this.file.size + maxSharedBytes) return;
     const kind = strides?.some((stride, axis) => stride === 0 && shape[axis] > 1)
       ? "is an expanded tensor (stride 0)"
