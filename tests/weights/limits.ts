@@ -118,6 +118,15 @@ const attribute = (content: Uint8Array) =>
 const entry = (name: string, shape = "[0]") =>
   `"${name}":{"dtype":"F32","shape":${shape},"data_offsets":[0,0]}`;
 
+/** A graph from v0 [1, 250 000], with as many numbers in c. */
+const computing = (...parts: Uint8Array[]) => {
+  const numbers = new Uint8Array(new Float32Array(250_000).fill(1.5).buffer);
+  const list = field(5, field(1, "value_floats"), field(7, numbers), int(20, 6));
+  const constant = field(1, bytes(node("Constant", [], ["c"]), list));
+  const input = field(11, port("v0", 1, 250_000));
+  return bytes(int(1, 8), field(7, constant, input, ...parts), field(8, int(2, 13)));
+};
+
 /** A zip archive of empty entries. */
 function zipOf(count: number): Bytes {
   const name = (i: number) => String(1_000_000 + i);
@@ -180,6 +189,21 @@ const files: Record<string, () => Uint8Array> = {
         join(12_000, (i) => field(1, node("Relu", [`v${i}`], [`v${i + 1}`]))),
         field(12, port("v12000", 1, 5)),
       ),
+    ),
+  "ONNX: layers with many numbers of their own": () =>
+    computing(
+      join(500, (i) =>
+        bytes(
+          field(1, node("Div", [`v${i}`, "c"], [`q${i}`])),
+          field(1, node("Relu", [`q${i}`], [`v${i + 1}`])),
+        )),
+      field(12, port("v500", 1, 5)),
+    ),
+  "ONNX: nodes that compute too much and fail": () =>
+    computing(
+      join(3000, (i) => field(1, node("Exp", ["c"], [`e${i}`]))),
+      field(1, bytes(join(3000, (i) => field(1, `e${i}`)), node("Sum", [], ["y"]))),
+      field(12, port("y", 1, 5)),
     ),
   "ONNX: metadata": () =>
     bytes(graph(), join(30_000, (i) => field(14, field(1, `k${i}`), field(2, "v")))),

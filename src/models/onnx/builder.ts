@@ -83,7 +83,10 @@ const maxValues = 1 << 26;
 /** The most layers of a network. The largest have about a thousand; one node may need 65. */
 const maxLayers = 10_000;
 
-/** The most scales of all weights in 8 bits: a hundred times more than in large networks. */
+/**
+ * The most scales of all weights in 8 bits, and numbers of layers that are not in the file: a hundred times
+ * more than in large networks.
+ */
 const maxScales = 1 << 22;
 
 /** Layers whose output has no values below 0. */
@@ -122,7 +125,7 @@ export class LayerBuilder {
     this.usesIntegers = precision === "int8";
   }
 
-  /** Counts the scales of a layer, before they are copied. */
+  /** Counts the scales of a layer, before they are copied, or its numbers. */
   countScales(node: NodeReader, count: number): void {
     this.#scalesLeft -= count;
     if (this.#scalesLeft < 0) throw node.bad("the graph uses its weights too many times");
@@ -154,6 +157,9 @@ export class LayerBuilder {
     }
     if (this.steps.length === maxLayers) {
       throw new FileError(node.scope.file, `its graph needs more than ${maxLayers} layers`);
+    }
+    for (const source of Object.values(parameters)) {
+      if ("numbers" in source) this.countScales(node, source.numbers.length);
     }
     const error = from.find(({ error }) => error)?.error;
     const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb, isBound };

@@ -11,7 +11,7 @@ import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
 import { fold, isFolded, shapeNumbers } from "./fold.ts";
 import { LargeFolder } from "./large.ts";
-import { maxFolded, NodeError, NodeReader, type Scope } from "./node.ts";
+import { NodeError, NodeReader, type Scope } from "./node.ts";
 import { operations, severalOutputs, takesIntegers } from "./operations/mod.ts";
 import { checkFloats, isSymmetric } from "./operations/quantization.ts";
 import { orderNodes } from "./order.ts";
@@ -22,6 +22,7 @@ import {
   type Constant,
   type Grid,
   type LayerStep,
+  maxFolded,
   type NumberArray,
   probed,
   sameNumbers,
@@ -266,10 +267,16 @@ export class GraphImport implements Scope {
   }
 
   #fold(node: NodeReader, inputs: readonly (NumberArray | undefined)[]): readonly NumberArray[] {
+    this.#spend(node, inputs); // first: the import goes on after a node that fails
     const outputs = fold(node, inputs as readonly NumberArray[]); // checks those that it needs
-    for (const array of [...inputs, ...outputs]) this.#numbersLeft -= array?.numbers.length ?? 0;
-    if (this.#numbersLeft < 0) throw node.bad("the graph computes too many numbers");
+    this.#spend(node, outputs);
     return outputs;
+  }
+
+  /** Counts numbers that a node reads or writes. */
+  #spend(node: NodeReader, arrays: readonly (NumberArray | undefined)[]): void {
+    for (const array of arrays) this.#numbersLeft -= array?.numbers.length ?? 0;
+    if (this.#numbersLeft < 0) throw node.bad("the graph computes too many numbers");
   }
 
   /** The shape of a value, for both batch sizes, and for other sizes of images. */

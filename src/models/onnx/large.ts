@@ -8,17 +8,18 @@ import { elements } from "../../tensor.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { type OnnxTensor, tensorFromNumbers } from "../../weights/onnx/tensor.ts";
 import { fold } from "./fold.ts";
-import { maxFolded, type NodeReader } from "./node.ts";
+import type { NodeReader } from "./node.ts";
 import {
   type Constant,
   isFloatTensor,
   mapNumbers,
+  maxFolded,
   type NumberArray,
   storedConstant,
 } from "./values.ts";
 
 /** How many numbers are computed for each byte of the file, and how many more. */
-const numbersPerByte = 8, moreNumbers = 1 << 24;
+const numbersPerByte = 8, moreNumbers = 1 << 22;
 
 /** The most elements of a computed value, and how many it may have besides one for each byte. */
 const maxLarge = 1 << 24, moreElements = 1 << 16;
@@ -44,15 +45,17 @@ export class LargeFolder {
   ): Promise<readonly Constant[]> {
     node.numbersLeft = this.#numbersLeft;
     node.maxNumbers = this.#maxNumbers;
-    const arrays: (NumberArray | undefined)[] = [];
-    for (const [i, constant] of inputs.entries()) {
-      arrays.push(constant && await this.#array(node, i, constant));
+    try {
+      const arrays: (NumberArray | undefined)[] = [];
+      for (const [i, constant] of inputs.entries()) {
+        arrays.push(constant && await this.#array(node, i, constant));
+      }
+      return fold(node, arrays as readonly NumberArray[]).map((array, i) =>
+        storedConstant(computedTensor(node.node.outputs[i] ?? "", array))
+      );
+    } finally { // the import goes on after a node that fails
+      this.#numbersLeft = node.numbersLeft;
     }
-    const outputs = fold(node, arrays as readonly NumberArray[]);
-    this.#numbersLeft = node.numbersLeft;
-    return outputs.map((array, i) =>
-      storedConstant(computedTensor(node.node.outputs[i] ?? "", array))
-    );
   }
 
   /** The elements of an input. */

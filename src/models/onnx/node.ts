@@ -11,6 +11,7 @@ import {
   type Activation,
   type Constant,
   fixedNumbers,
+  maxFolded,
   type NumberArray,
   sameNumbers,
   shapeOf,
@@ -23,9 +24,6 @@ import {
 const ignoredAttributes = [
   ...["consumed_inputs", "is_test", "broadcast", "momentum", "seed", "stash_type", "saturate"],
 ];
-
-/** The most elements of a computed value, unless it is computed from large tensors of the file. */
-export const maxFolded = 4096;
 
 /** What a node needs to know of its graph. */
 export interface Scope {

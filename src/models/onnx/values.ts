@@ -194,12 +194,16 @@ export function isFloatTensor({ dtype }: OnnxTensor): boolean {
   return /^B?F/.test(dtype);
 }
 
+/** The most elements of a computed value, unless it is computed from large tensors of the file. */
+export const maxFolded = 4096;
+
 /** Converts a tensor of the file. */
 export function storedConstant(tensor: OnnxTensor): Constant {
   const { shape, numbers, dtype } = tensor, isFloat = isFloatTensor(tensor);
-  const array = numbers && { shape, numbers, isFloat, isDouble: dtype === "F64" };
+  const array = numbers && numbers.length <= maxFolded &&
+    { shape, numbers, isFloat, isDouble: dtype === "F64" };
   const stored = { tensor, shape };
-  return { kind: "constant", numbers: array && [array, array], stored, isSized: false };
+  return { kind: "constant", numbers: array ? [array, array] : undefined, stored, isSized: false };
 }
 
 /** Returns an activation without the multiplication and addition after it. */

@@ -182,12 +182,13 @@ Deno.test("constants that are small in the file take no unbounded work or memory
   using backend = await createBackend({ threads: 1 });
   const ones = (shape: string, to: string) =>
     node("ConstantOfShape", [shape], [to], { value: floats("v", [1], 1) });
+  const failing = Array.from({ length: 300 }, (_, i) => `q${i}`);
   const exps = Array.from({ length: 12 }, (_, i) => `e${i}`);
   const hostile: [string, Uint8Array<ArrayBuffer>[], RegExp][] = [
     [
       "Expand",
       [node("Expand", ["a", "large"], ["b"]), node("Exp", ["b"], ["c"])],
-      /node c \(Exp\): it computes more than \d{5} numbers: fold it with onnxsim first/,
+      /node c \(Exp\): it computes more than \d+ numbers: fold it with onnxsim first/,
     ],
     [
       "ReduceSum",
@@ -202,12 +203,12 @@ Deno.test("constants that are small in the file take no unbounded work or memory
     [ // an index for each of 16 axes: 2 GB
       "NonZero of a large constant",
       [ones("axes", "b"), node("NonZero", ["b"], ["c"])],
-      /node c \(NonZero\): it computes more than \d{5} numbers/,
+      /node c \(NonZero\): it computes more than \d+ numbers/,
     ],
     [
       "NonZero of a small constant",
       [ones("few", "b"), node("NonZero", ["b"], ["c"])],
-      /node c \(NonZero\): its output \[16, 16384\] has more than \d{5} numbers/,
+      /node c \(NonZero\): its output \[16, 16384\] has more than \d+ numbers/,
     ],
     [ // 80 billion rows without elements
       "Concat",
@@ -217,10 +218,19 @@ Deno.test("constants that are small in the file take no unbounded work or memory
       ],
       /node c \(Concat\): it computes more than \d+ numbers/,
     ],
+    [ // each fails after it has read 60 000 numbers
+      "Gather",
+      [
+        ones("line", "b"),
+        ...failing.map((q) => node("Gather", ["b", "beyond"], [q])),
+        node("Sum", failing, ["c"]),
+      ],
+      /\(Gather\): .* does not hold 0 values; .*\(Gather\): the graph computes too many numbers/,
+    ],
     [ // 64 MB each
       "Exp",
       [ones("square", "b"), ...exps.map((e) => node("Exp", ["b"], [e])), node("Sum", exps, ["c"])],
-      /nodes e0, e1, e2 and 9 more \(Exp\): it computes more than \d{5} numbers/,
+      /nodes e0, e1, e2 and 9 more \(Exp\): it computes more than \d+ numbers/,
     ],
   ];
   const tensors = [
@@ -228,7 +238,7 @@ Deno.test("constants that are small in the file take no unbounded work or memory
     ...[integers("large", 2 ** 36), integers("one", 1), integers("below", -5)],
     ...[integers("axes", ...Array(14).fill(1), 4096, 2048), floats("rows", [2 ** 22, 0])],
     ...[integers("few", ...Array(14).fill(1), 128, 128), integers("column", 2 ** 22, 1)],
-    integers("square", 4096, 4096),
+    ...[integers("square", 4096, 4096), integers("line", 60_000), integers("beyond", -60_001)],
   ];
   for (const [op, nodes, message] of hostile) {
     const sum = [node("ReduceSum", ["c"], ["d"], { keepdims: 0 }), node("Add", ["x", "d"], ["y"])];
@@ -244,7 +254,7 @@ Deno.test("constants that are small in the file take no unbounded work or memory
 });
 
 Deno.test("an import makes no parts of a tensor that the graph does not name", async () => {
-  const size = 65536, parts = Array.from({ length: 120 }, (_, i) => `p${i}`);
+  const size = 65536, parts = Array.from({ length: 60 }, (_, i) => `p${i}`);
   using file = await openWeights(bytesSource(onnx({
     inputs: [port("x", "N", 3)],
     outputs: [port("y")],
@@ -259,7 +269,7 @@ Deno.test("an import makes no parts of a tensor that the graph does not name", a
     tensors: [integers("shape", size)],
   })));
   assert(file instanceof OnnxFile);
-  await assertQuick(5000, () => onnxNetwork(file)); // all parts took 30 s
+  await assertQuick(2500, () => onnxNetwork(file)); // all parts took 15 s
 });
 
 Deno.test("layers share a constant that takes no space in the file only within bounds", async () => {
