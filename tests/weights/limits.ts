@@ -199,6 +199,14 @@ const files: Record<string, () => Uint8Array> = {
         )),
       field(12, port("v500", 1, 5)),
     ),
+  "ONNX: scales of groups, repeated for each channel": () =>
+    onnx({
+      nodes: [node("GroupNormalization", ["x", "s", "s"], ["y"], { num_groups: 2 })],
+      tensors: [floatTensor("s", [2], 1, 2)],
+      inputs: [port("x", 1, 2 ** 25, 1)],
+      outputs: [port("y")],
+      opset: 18,
+    }),
   "ONNX: nodes that compute too much and fail": () =>
     computing(
       join(3000, (i) => field(1, node("Exp", ["c"], [`e${i}`]))),

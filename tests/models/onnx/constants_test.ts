@@ -272,6 +272,22 @@ Deno.test("an import makes no parts of a tensor that the graph does not name", a
   await assertQuick(2500, () => onnxNetwork(file)); // all parts took 15 s
 });
 
+Deno.test("scales of groups are not repeated for too many channels", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const weights = onnx({
+    inputs: [port("x", "N", 2 ** 23, 1)],
+    outputs: [port("y")],
+    opset: 18,
+    nodes: [node("GroupNormalization", ["x", "scale", "scale"], ["y"], { num_groups: 2 })],
+    tensors: [floats("scale", [2], 1, 2)],
+  });
+  const message = "node y (GroupNormalization): the graph uses its weights too many times";
+  await assertQuick(250, async () => {
+    const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
+    assertEquals(error.message, `weights: ${message}`);
+  });
+});
+
 Deno.test("layers share a constant that takes no space in the file only within bounds", async () => {
   using backend = await createBackend({ threads: 1 });
   const layers = 4, size = 8192; // 256 MB for each layer
