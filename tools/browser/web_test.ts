@@ -193,7 +193,34 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     const track = (await phone.locator("#x-plot .track").nth(2).boundingBox())!;
     await phone.touchscreen.tap(track.x + track.width / 2, track.y + track.height / 8);
     await settle(phone);
-    await assertShown(phone, { "#x-plot .column:nth-child(3) .number": [3] });
+    const third = "#x-plot .column:nth-child(3) .number";
+    await assertShown(phone, { [third]: [3] });
+    await phone.tap(third); // which only selects it
+    await settle(phone);
+    await assertShown(phone, { [third]: [3] });
+    // two fingers zoom, and take back what the first one has drawn
+    const at = (index: number, move: number) => ({
+      x: track.x + track.width * (index + 0.5) + move,
+      y: track.y + track.height / 2,
+      id: index,
+    });
+    const devtools = await phone.context().newCDPSession(phone);
+    const touch = (
+      type: "touchStart" | "touchMove" | "touchEnd",
+      ...touchPoints: ReturnType<typeof at>[]
+    ) => devtools.send("Input.dispatchTouchEvent", { type, touchPoints });
+    await touch("touchStart", at(0, 0));
+    await assertShown(phone, { [third]: [0] });
+    await touch("touchStart", at(0, 0), at(4, 0));
+    await touch("touchMove", at(0, 0), at(4, 5));
+    await settle(phone);
+    const seventh = "#x-plot .column:nth-child(7) .number";
+    await assertShown(phone, { [seventh]: [2] });
+    for (const i of Array(20).keys()) await touch("touchMove", at(0, -3 * i), at(4, 5 + 3 * i));
+    await touch("touchEnd");
+    await assertShown(phone, { [third]: [3], [seventh]: [2] });
+    assert(await phone.evaluate("visualViewport.scale") as number > 1.2);
+    await devtools.send("Emulation.setPageScaleFactor", { pageScaleFactor: 1 });
     assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), viewport.width);
     const heights = await phone.evaluate(`Array.from(document.querySelectorAll(".matrix button"),
       ({ offsetHeight }) => offsetHeight)`) as number[];

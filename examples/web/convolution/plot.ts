@@ -42,7 +42,9 @@ interface Column {
 /** Bars, or points over bars, one slider each. Pointers draw across them. */
 export class Plot {
   #columns: Column[] = [];
-  #isDrawing = false;
+  /** The pointer that draws, and the values before. */
+  #pointer: number | undefined;
+  #before: readonly number[] = [];
   #shown: PlotValues = { values: [], scale: 1 };
   readonly #host: HTMLElement;
   readonly #options: PlotOptions;
@@ -55,21 +57,29 @@ export class Plot {
     host.setAttribute("aria-label", options.words);
     host.addEventListener("keydown", (event) => this.#press(event));
     host.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      const isOnTrack = (event.target as Element).closest(".track") !== null;
+      if (event.button !== 0 || !isOnTrack || this.isDrawing) return;
       event.preventDefault();
       host.setPointerCapture(event.pointerId);
-      this.#isDrawing = true;
+      this.#pointer = event.pointerId;
+      this.#before = [...this.#shown.values];
       this.#draw(event);
     });
-    host.addEventListener("lostpointercapture", () => this.#isDrawing = false);
+    // two fingers zoom the page
+    host.addEventListener("pointercancel", ({ pointerId }) => {
+      if (pointerId === this.#pointer) this.#undo();
+    });
+    host.addEventListener("lostpointercapture", ({ pointerId }) => {
+      if (pointerId === this.#pointer) this.#pointer = undefined;
+    });
     host.addEventListener("pointermove", (event) => {
-      if (host.hasPointerCapture(event.pointerId)) this.#draw(event);
+      if (event.pointerId === this.#pointer) this.#draw(event);
     });
   }
 
   /** Whether a pointer is drawing: the scale must not change then. */
   get isDrawing(): boolean {
-    return this.#isDrawing;
+    return this.#pointer !== undefined;
   }
 
   /** The scale that is shown. */
@@ -131,6 +141,13 @@ export class Plot {
     const share = 1 - 2 * (event.clientY - track.top) / track.height;
     slider.focus({ preventScroll: true });
     this.#set(i, Math.round(share * this.#shown.scale / step) * step);
+  }
+
+  /** Takes back what the pointer has drawn. */
+  #undo(): void {
+    for (const [i, value] of this.#before.entries()) {
+      if (value !== this.#shown.values[i]) this.#options.change(i, value);
+    }
   }
 
   #press(event: KeyboardEvent): void {
