@@ -46,16 +46,18 @@ export function sum(name: string, index: number, terms: readonly Term[], result:
       (i > 0 ? plus : "") + factors.map((each) => factor(...each)).join(times)
     );
   const litBy = ["", ...terms.map((term) => term.litBy)];
+  const isValue = terms.length === 1 && terms[0].factors.length === 1; // and so the result
+  const numbers = isValue ? [] : [equals, ...write((_, __, value) => number(value, true))];
   return `<p>${pieces([left, ...write(symbol)], litBy)}</p>
-    <p>${pieces([equals, ...write((_, __, value) => number(value, true))], litBy)} ${
-    pieces([equals + number(result)])
-  }</p>`;
+    <p>${pieces(numbers, litBy)} ${pieces([equals + number(result)])}</p>`;
 }
 
 /** The maximum of a window. */
 export function maximum(index: number, terms: readonly Term[], result: number): string {
+  // of normal height: the next larger parentheses of some fonts are much too large
+  const parenthesis = (text: string) => `<mo stretchy="false">${text}</mo>`;
   const list = (items: readonly string[]) =>
-    `<mi>max</mi><mo>(</mo>${items.join("<mo>,</mo>")}<mo>)</mo>`;
+    `<mi>max</mi>${parenthesis("(")}${items.join("<mo>,</mo>")}${parenthesis(")")}`;
   const factors = terms.map((term) => term.factors[0]);
   return `<p>${
     pieces([symbol("p", index) + equals + list(factors.map(([n, i]) => symbol(n, i)))])
@@ -69,6 +71,7 @@ export function maximum(index: number, terms: readonly Term[], result: number): 
 export function spoken(name: string, terms: readonly Term[], result: number): string {
   const products = terms.map(({ factors }) =>
     factors.map(([, , value]) => short(value)).join(" times ")
-  );
-  return `${name} = ${[...products].join(" plus ") || "0"} = ${short(result)}.`;
+  ).join(" plus ");
+  const value = short(result), isValue = products === "" || products === value;
+  return `${name} = ${isValue ? "" : `${products} = `}${value}.`;
 }

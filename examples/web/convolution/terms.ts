@@ -4,6 +4,7 @@
 
 import type { Inputs, Results } from "./compute.ts";
 import { maximum, spoken, sum, type Term } from "./formula.ts";
+import { short } from "./format.ts";
 import type { Kind } from "./link.ts";
 import { byId, Windows } from "./tables.ts";
 
@@ -28,8 +29,8 @@ export function showTerms(
     host.dataset.on = `${kind}${index}`;
     return kind === "p"
       ? `p ${index} = the maximum of ${
-        terms.map(({ factors }) => factors[0][2]).join(", ")
-      } = ${result}.`
+        terms.map(({ factors }) => short(factors[0][2])).join(", ")
+      } = ${short(result)}.`
       : spoken(`${name} ${index}`, terms, result);
   };
 
