@@ -29,6 +29,15 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
 
   await step("show PyTorch's numbers at the start", () => assertPageShows(page, atStart));
 
+  await step("do not move while they are loaded", async () => {
+    const moved = await page.evaluate(`new Promise((resolve) => {
+      new PerformanceObserver((list) => resolve(list.getEntries()
+        .reduce((sum, { value }) => sum + value, 0))).observe({ type: "layout-shift", buffered: true });
+      setTimeout(() => resolve(0), 500); // nothing has moved
+    })`) as number;
+    assert(moved < 0.05, `${moved}`);
+  });
+
   await step("compute again when keys change bars", async () => {
     await page.focus("#w-plot [role=slider]:nth-child(2)");
     await page.keyboard.press("ArrowUp");

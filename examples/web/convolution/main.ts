@@ -172,7 +172,7 @@ const backend: Promise<Backend> = createBackend({ device: "wasm", threads: 1 });
 try {
   connect();
   await update();
-  byId("backend").textContent = (await backend).name;
+  byId("backend").textContent = `: ${(await backend).name}`;
   main.dataset.ready = "";
 } catch (error) {
   byId("problem").hidden = false;

@@ -52,7 +52,6 @@ export class Plot {
   constructor(host: HTMLElement, options: PlotOptions) {
     this.#host = host;
     this.#options = options;
-    host.classList.add("plot");
     host.setAttribute("role", "group");
     host.setAttribute("aria-label", options.words);
     host.addEventListener("keydown", (event) => this.#press(event));
