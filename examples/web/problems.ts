@@ -1,8 +1,11 @@
 /** What pages say when they cannot compute. */
 
-/** What the library and each browser say when a script or another file of the page cannot be loaded. */
+/**
+ * What the library and each browser say when a script or another file of the page cannot be loaded. The
+ * library puts the address before it.
+ */
 const loadErrors =
-  /^(cannot load the kernels|Failed to fetch|NetworkError|Load failed|Importing a module|error loading dyn)/;
+  /^(https?:\S+: )?(cannot load the kernels|failed to fetch|network ?error|load failed|Importing a module|error loading dyn)/i;
 
 /** The smallest module that uses SIMD: it drops a vector of zeros. */
 const simd = "AGFzbQEAAAABBAFgAAADAgEACgkBBwBBAP0PGgs=";

@@ -18,4 +18,4 @@ export const opener =
 
 /** Asserts that nothing went wrong but that files were missing. */
 export const assertNoProblems = ({ problems }: Site) =>
-  assertEquals(problems.filter((text) => !/404/.test(text)), []);
+  assertEquals(problems.filter((text) => !/404|ERR_FAILED/.test(text)), []);

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Page } from "npm:playwright-core@1.56.1";
-import { assertEquals, assertMatch } from "../../tests/assert.ts";
+import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { fixture } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable, fakeCamera } from "./chromium.ts";
@@ -34,6 +34,13 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.route(weights, (route) => route.fulfill({ body: "" }));
     await network.click();
     await page.waitForSelector("#problem:has-text('is empty. Choose the network again.')");
+    await page.unroute(weights);
+    await page.route(weights, (route) => route.abort()); // as without a connection
+    await page.setViewportSize({ width: 390, height: 600 });
+    await network.click();
+    const problem = await page.waitForSelector(`#problem:text-is("${missingPart}")`);
+    const { y, height } = (await problem.boundingBox())!; // above the network
+    assert(y > 0 && y + height < 600, `${y} ${height}`);
     await page.unroute(weights);
     await network.click();
     await settle(page);

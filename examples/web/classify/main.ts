@@ -47,8 +47,10 @@ const tiles = new DeviceTiles((next) => choose(wanted?.source ?? source, next));
 const networks = new NetworkList((next) => choose(next, wanted?.device ?? device));
 
 function showProblem(text: string): void {
-  byId("problem").textContent = text;
-  byId("problem").hidden = text === "";
+  const problem = byId("problem");
+  problem.textContent = text;
+  problem.hidden = text === "";
+  problem.scrollIntoView({ block: "nearest" }); // on a phone, the reader may be below it
 }
 
 /** Runs work, and shows what goes wrong in it. What newer work has replaced ends silently. */
