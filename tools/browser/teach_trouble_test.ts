@@ -9,7 +9,7 @@ import { executable } from "./chromium.ts";
 import { settle } from "./classify.ts";
 import { shapeFiles } from "./shapes.ts";
 import { Site, stepsOf } from "./site.ts";
-import { assertCount, beforeCall, card, learn } from "./teach_page.ts";
+import { assertCount, beforeCall, card, learn, tryPhoto } from "./teach_page.ts";
 import { assertNoProblems, opener } from "./trouble.ts";
 
 testWith(
@@ -112,11 +112,11 @@ testWith(
     });
 
     const page = await open("classify/");
+    const [copied, circle] = await shapeFiles("circle", 2);
 
     await step("learns from a copy of a photo that is removed meanwhile", async () => {
       await page.waitForSelector("#teach .card");
-      const [copied, ...circles] = await shapeFiles("circle", 2);
-      await page.setInputFiles(`${card(1)} [type=file]`, [copied, ...circles]);
+      await page.setInputFiles(`${card(1)} [type=file]`, [copied, circle]);
       await assertCount(page, 1, "2 photos");
       await page.evaluate(`{
       const { postMessage } = Worker.prototype;
@@ -132,6 +132,18 @@ testWith(
       await assertCount(page, 1, "1 photo");
       await learn(page);
       assertEquals(await page.isVisible("#teach > .problem"), false);
+    });
+
+    await step("shows no broken picture of a file that is no photo", async () => {
+      const file = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no photo") };
+      await page.setInputFiles("#teach .trial [type=file]", file);
+      const problem = page.locator("#teach .trial .problem");
+      await problem.waitFor();
+      assertMatch(await problem.textContent() ?? "", /^notes\.txt: .* Choose another one\.$/);
+      assertEquals(await page.locator("#teach .trial img").count(), 0);
+      await tryPhoto(page, circle);
+      assertEquals(await problem.isVisible(), false);
+      assertEquals(await page.locator("#teach .trial img").count(), 1);
     });
 
     await step("refuses to learn from a network that it cannot save", async () => {

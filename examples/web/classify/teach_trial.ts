@@ -69,6 +69,7 @@ export class Trial {
     hint.className = "hint";
     hint.textContent = "Drop or paste a photo here that it has not seen.";
     this.#show(hint);
+    this.#find(".problem").hidden = true;
     this.#draw([]);
   }
 
@@ -134,9 +135,9 @@ export class Trial {
       return guesses;
     } catch (error) {
       if (signal.aborted) return undefined;
+      this.#clear();
       problem.hidden = false;
       problem.textContent = problemText(error, "Choose another one.");
-      this.#draw([]);
       return undefined;
     }
   }
