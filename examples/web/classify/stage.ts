@@ -34,7 +34,7 @@ export function explainHeat(method: Method | "none", label: string): void {
   const [name] = label.split(", ");
   byId("legend").hidden = method === "none";
   byId("method-note").textContent = method === "grad-cam"
-    ? `Bright: where the network found “${name}”.`
+    ? `Bright: where the network found “${name}”. It sees only this square.`
     : method === "saliency"
     ? `Bright: the pixels that change the score of “${name}” most.`
     : "";
