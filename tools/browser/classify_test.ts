@@ -117,8 +117,10 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await page.keyboard.press("ArrowRight");
     await settle(page);
     assertEquals(await page.isVisible("#heat"), false);
+    assertEquals(await page.isEnabled("#opacity"), false);
     await page.click("label[for=grad-cam]");
     await settle(page);
+    assertEquals(await page.isEnabled("#opacity"), true);
   });
 
   const devices = page.locator("#devices .choice");
@@ -319,6 +321,10 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     await phone.evaluate("document.documentElement.style.fontSize = '200%'");
     assertEquals(await width(), 390);
     await phone.evaluate("document.documentElement.style.fontSize = ''");
+    await phone.setViewportSize({ width: 844, height: 390 });
+    const { height } = (await phone.locator("#frame").boundingBox())!;
+    assert(height < 390, `${height}`);
+    await phone.setViewportSize({ width: 390, height: 844 });
   });
 
   await phone.evaluate(axe.source);

@@ -32,7 +32,7 @@ export function hideHeat(): void {
 /** Says what the heat map of a class shows. */
 export function explainHeat(method: Method | "none", label: string): void {
   const [name] = label.split(", ");
-  byId("legend").hidden = method === "none";
+  byId("legend").hidden = byId<HTMLInputElement>("opacity").disabled = method === "none";
   byId("method-note").textContent = method === "grad-cam"
     ? `Bright: where the network found “${name}”. It sees only this square.`
     : method === "saliency"
