@@ -237,11 +237,11 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await phone.evaluate(axe.source);
   });
 
-  await step("fit a phone with text of twice the size", async () => {
-    await phone.evaluate("document.documentElement.style.fontSize = '200%'");
+  /** Asserts that a phone shows all numbers, each beside the next. */
+  async function assertFits() {
     assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), viewport.width);
     const overlaps = await phone.evaluate(`Array.from(document.querySelectorAll(".plot, tr"),
-      (row) => Array.from(row.querySelectorAll(".number, td, .index"), (element) => {
+      (row) => Array.from(row.querySelectorAll(".number, td:not(.product), .index"), (element) => {
         const range = document.createRange();
         range.selectNodeContents(element);
         const { left, right } = range.getBoundingClientRect();
@@ -249,7 +249,21 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
       })).flatMap((boxes) => [true, false].flatMap((kind) => boxes.filter((box) => box.kind === kind)
         .flatMap(({ left }, i, all) => i > 0 && left < all[i - 1].right - 1 ? [left] : [])))`);
     assertEquals(overlaps, []);
+  }
+
+  await step("fit a phone with text of twice the size", async () => {
+    await phone.evaluate("document.documentElement.style.fontSize = '200%'");
+    await assertFits();
     await phone.evaluate("document.documentElement.style.fontSize = ''");
+  });
+
+  await step("fit a phone when numbers have two digits after the point", async () => {
+    await phone.selectOption("[name=length]", "5");
+    await phone.click("[data-steps='10']");
+    await phone.waitForSelector("#steps:text-is('10')");
+    await assertFits();
+    const { x, width } = (await phone.locator("#forward-table button").first().boundingBox())!;
+    assert(x > 0 && x + width < viewport.width); // the products stay in view
   });
 
   for (const colorScheme of ["light", "dark"] as const) {

@@ -26,6 +26,14 @@ export interface Product {
 /** The name of an element: a letter and an index. */
 export const element = (name: string, index: number) => `<i>${name}</i><sub>${index}</sub>`;
 
+/** Makes a table wide enough for its numbers: on a narrow screen, it then scrolls. */
+export function fit(table: HTMLTableElement, columns: number): void {
+  const cells = table.querySelectorAll("td:not(.product), thead .number");
+  const lengths = Array.from(cells, ({ textContent }) => textContent!.length);
+  table.style.setProperty("--columns", String(columns));
+  table.style.setProperty("--digits", String(Math.max(...lengths)));
+}
+
 /** A table of a matrix product. */
 export class MatrixTable {
   readonly #table: HTMLTableElement;
@@ -69,6 +77,7 @@ export class MatrixTable {
       this.#write(button, product[i], productDigits);
       button.setAttribute("aria-label", `${shown.productName} ${i} is ${button.textContent}`);
     }
+    fit(this.#table, vector.length);
   }
 
   /** Makes the button of this row the one that the Tab key reaches. */
@@ -101,7 +110,6 @@ export class MatrixTable {
       `<thead><tr><td></td>${heads.join("")}<th scope="col" class="product">=</th></tr></thead>
       <tbody>${rows.join("")}</tbody>`,
     );
-    this.#table.style.setProperty("--columns", String(vector.length));
     this.select(0);
   }
 

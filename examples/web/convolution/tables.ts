@@ -5,7 +5,7 @@
 import { type Inputs, pooledLength, type Results } from "./compute.ts";
 import { digitsOf, fixed, short, signOf } from "./format.ts";
 import type { Kind } from "./link.ts";
-import { element, MatrixTable, type Product } from "./matrix.ts";
+import { element, fit, MatrixTable, type Product } from "./matrix.ts";
 
 /** The element with an id, which the page has. */
 export const byId = <T extends HTMLElement = HTMLElement>(id: string) =>
@@ -159,6 +159,7 @@ function showPadding({ x, w }: Inputs, results: Results, windows: Windows): void
       ${row("uses, <i>P</i> = 0", meetsUnpadded.map((v, j) => cell(v, 0, windows.x(j))))}
     </tbody>`,
   );
+  fit(table, x.length);
   byId("padding-length").textContent = `${x.length} − ${w.length} + 1 = ${unpadded.length}`;
 }
 
