@@ -22,7 +22,7 @@ import { encodePalettePng } from "./png_palette.ts";
 const maxBytes = 450_000;
 
 const pictures = new URL("../docs/pictures/", import.meta.url);
-const desk = { width: 1280, height: 740 }, tallDesk = { width: 1280, height: 890 };
+const desk = { width: 1280, height: 740 }, tallDesk = { width: 1280, height: 905 };
 const teachDesk = { width: 1280, height: 1270 }, phone = { width: 390, height: 900 };
 
 /** A picture: of which page, how large, in which colours, and what is done before. */
