@@ -149,9 +149,11 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
     await page.waitForFunction("navigator.serviceWorker.controller !== null");
     const path = await site.networkPath();
     const [worker] = page.context().serviceWorkers();
+    // the worker may still fetch other files, which it stores for later visits
     await worker.evaluate(`{
       const headers = { "content-type": "text/html" }, { fetch } = globalThis;
-      globalThis.fetch = async () => {
+      globalThis.fetch = async (request, options) => {
+        if (!(request.url ?? request).endsWith("${path}")) return await fetch(request, options);
         globalThis.fetch = fetch;
         return new Response("no such file", { headers });
       };
