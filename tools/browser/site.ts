@@ -1,6 +1,7 @@
 /** The built pages on a server of their own, in Chromium. */
 
 import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.56.1";
+import { cp } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { TempFolder } from "../../tests/cli/run.ts";
 import type { Need } from "../../tests/needs.ts";
@@ -32,6 +33,17 @@ export const onlyUpdateStored = (page: Page, visit: () => Promise<void>) =>
     visit,
   );
 
+/** The pages with the bundled network alone. Tests in one file share them, because building takes long. */
+let built: Promise<TempFolder> | undefined;
+
+async function build(): Promise<TempFolder> {
+  const folder = await TempFolder.make();
+  await runTool("web", folder.path);
+  return folder;
+}
+
+Deno.test.afterAll(async () => await (await built)?.[Symbol.asyncDispose]());
+
 /** Opens pages, and collects their problems: errors, and requests to other origins. */
 export class Site implements AsyncDisposable {
   readonly problems: string[] = [];
@@ -48,7 +60,11 @@ export class Site implements AsyncDisposable {
   /** Builds the pages with these arguments, and starts Chromium with these flags. */
   static async open(flags: readonly string[] = [], args: readonly string[] = []): Promise<Site> {
     const folder = await TempFolder.make();
-    const [browser] = await Promise.all([launch(...flags), runTool("web", folder.path, ...args)]);
+    const makePages = async () => {
+      if (args.length > 0) return await runTool("web", folder.path, ...args);
+      await cp((await (built ??= build())).path, folder.path, { recursive: true });
+    };
+    const [browser] = await Promise.all([launch(...flags), makePages()]);
     // a page that needs threads
     const threads = `<!doctype html><html data-threads><link rel="icon" href="data:,">
 <script type="module" src="../page.js"></script></html>`;

@@ -1,3 +1,3 @@
 import { importGroup } from "../groups.ts";
 
-await importGroup("documentation");
+await importGroup("browser_classify");
