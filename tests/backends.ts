@@ -26,14 +26,14 @@ type Body = (backend: Backend) => void | Promise<void>;
 interface Candidate {
   readonly name: string;
   make(): Promise<Backend>;
-  /** Whether it is slow to start. Tests share slow backends. */
-  readonly slow: boolean;
+  /** Whether tests share a backend, which saves its start and the growth of its memory. */
+  readonly shared: boolean;
 }
 
-const wasm: readonly Candidate[] = wasmBuilds.map((build) => ({
+const wasm: readonly Candidate[] = wasmBuilds.map((build, i) => ({
   name: build.name,
   make: () => Promise.resolve(new WasmBackend(build)),
-  slow: false,
+  shared: i > 0, // with the first build, memory grows during each test
 }));
 const threaded: readonly Candidate[] = wasmThreadedBuilds.map((build) => ({
   name: `${build.name}, ${THREADS} threads`,
@@ -42,18 +42,18 @@ const threaded: readonly Candidate[] = wasmThreadedBuilds.map((build) => ({
     if (backend?.threads !== THREADS) throw new Error("not all threads started");
     return backend;
   },
-  slow: true,
+  shared: true,
 }));
 /** Where addresses are about to wrap. */
 const highMemory: Candidate = {
   name: `${wasmBuilds[0].name}, end of 4 GiB`,
   make: () => Promise.resolve(highMemoryBackend(wasmBuilds[0])),
-  slow: true,
+  shared: true,
 };
 const gpu: Candidate = {
   name: "webgpu",
   make: () => WebGpuBackend.create({ software: true }),
-  slow: true,
+  shared: true,
 };
 
 /** Idle backends for the next test. Sharing them does not affect the results. */
@@ -101,7 +101,7 @@ export function testWithThreads(name: string, body: Body, options: SuiteOptions 
 }
 
 async function run(candidate: Candidate, body: Body, options: SuiteOptions): Promise<void> {
-  const shared = candidate.slow && !options.fresh;
+  const shared = candidate.shared && !options.fresh;
   const backend = (shared && idle.get(candidate)) || await candidate.make();
   if (shared) idle.delete(candidate); // until the test has passed
   resetShapes(backend);
