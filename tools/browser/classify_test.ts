@@ -41,12 +41,13 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
   const viewport = { width: 1280, height: 800 };
   const page = await site.page("classify/", { viewport });
   const [ofSample, ofDropped] = await commandSays(sample, dropped);
+  const heatOfSample = await expectedHeat(sample);
 
   await step("shows the command's result for a sample at once", async () => {
     await page.waitForFunction("crossOriginIsolated");
     await settle(page);
     assertEquals(await rowsOf(page), ofSample.map(shown));
-    assertAllClose(await heatOf(page), await expectedHeat(sample), { abs: 2 });
+    assertAllClose(await heatOf(page), heatOfSample, { abs: 2 });
     const said = page.locator(`[role=status]:has-text("It looks like ${ofSample[0][0]}, ")`);
     await said.waitFor({ state: "attached" });
   });
@@ -169,8 +170,8 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     // the network in 8 bits
     await page.click("#networks .choice >> nth=0");
     await settle(page);
-    await assertSameOn(1, /wasm.* \d+ threads$/, ofSample, await expectedHeat(sample));
-    await assertSameOn(2, /wasm[^,]*$/, ofSample, await expectedHeat(sample));
+    await assertSameOn(1, /wasm.* \d+ threads$/, ofSample, heatOfSample);
+    await assertSameOn(2, /wasm[^,]*$/, ofSample, heatOfSample);
   });
 
   await step("ends what a newer photo replaces", async () => {

@@ -125,8 +125,12 @@ export class Site implements AsyncDisposable {
     return file?.size ?? 0;
   }
 
-  /** Opens a page in a window of its own. */
-  async page(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+  /** Opens a page in a window of its own. `prepare` is called before it loads. */
+  async page(
+    path: string,
+    options: BrowserContextOptions = {},
+    prepare?: (page: Page) => Promise<void>,
+  ): Promise<Page> {
     const context = await this.#browser.newContext(options);
     context.setDefaultTimeout(patience);
     const page = await context.newPage(), origin = `http://${this.#server.host}`;
@@ -137,6 +141,7 @@ export class Site implements AsyncDisposable {
     context.on("request", (request) => {
       if (new URL(request.url()).origin !== origin) this.problems.push(request.url());
     });
+    await prepare?.(page);
     await page.goto(`${origin}/${path}`);
     return page;
   }

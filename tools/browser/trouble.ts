@@ -9,12 +9,10 @@ import type { Site } from "./site.ts";
  * the names that it is given.
  */
 export const opener =
-  (site: Site) => async (path: string, missing = /^$/, options = {}): Promise<Page> => {
-    const page = await site.page("", { ...options, serviceWorkers: "block" });
-    await page.route(missing, (route) => route.fulfill({ status: 404 }));
-    await page.goto(new URL(path, page.url()).href);
-    return page;
-  };
+  (site: Site) => (path: string, missing?: RegExp, options = {}): Promise<Page> =>
+    site.page(path, { ...options, serviceWorkers: "block" }, async (page) => {
+      if (missing) await page.route(missing, (route) => route.fulfill({ status: 404 }));
+    });
 
 /** Asserts that nothing went wrong but that files were missing. */
 export const assertNoProblems = ({ problems }: Site) =>
