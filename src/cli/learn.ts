@@ -179,8 +179,9 @@ async function measureRounds(
   for (const isHeldOut of rounds) {
     const measured = await measureHead(run, all, isHeldOut);
     head = measured.head;
-    judged.push(...measured.heldOut.map((held) => ({ ...held, name: photos[held.index].name })));
-    if (tuner) judgedTuned.push(...await tuner.measure(head, isHeldOut));
+    for (const held of measured.heldOut) judged.push({ ...held, name: photos[held.index].name });
+    const tuned = tuner ? await tuner.measure(head, isHeldOut) : [];
+    for (const one of tuned) judgedTuned.push(one);
   }
   return { head, judged, judgedTuned };
 }

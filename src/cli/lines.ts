@@ -30,7 +30,7 @@ export async function* linesOf(
   let rest = "", start = new Uint8Array(), decoder: TextDecoder | undefined;
   for await (let chunk of bytes) {
     if (!decoder) {
-      chunk = Uint8Array.from([...start, ...chunk]);
+      chunk = joined(start, chunk);
       if (chunk.length < 2) {
         start = chunk;
         continue;
@@ -49,4 +49,13 @@ export async function* linesOf(
   }
   rest += decoder ? decoder.decode() : new TextDecoder().decode(start);
   if (rest !== "") yield { text: rest, terminated: false };
+}
+
+/** Two pieces in one. */
+function joined(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (a.length === 0) return b;
+  const bytes = new Uint8Array(a.length + b.length);
+  bytes.set(a);
+  bytes.set(b, a.length);
+  return bytes;
 }
