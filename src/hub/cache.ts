@@ -117,7 +117,7 @@ export async function cachedModels(folder: string, name?: string): Promise<Cache
  * @param folder The cache.
  * @param name The model's name in the catalogue.
  * @returns The paths of the deleted files.
- * @throws {PembrokeError} When another process is downloading the model.
+ * @throws {PembrokeError} When the model is being downloaded.
  *
  * @example
  * ```ts

@@ -63,7 +63,7 @@ export async function fetchFile(
   } catch (error) {
     const { size } = await file.stat();
     // Keep what has arrived: the next call resumes and verifies it, whatever the server answered.
-    // Other errors come from the disk, which may be full.
+    // Other errors may come from a full disk.
     const isKept = error instanceof FileError || error instanceof Deno.errors.NotCapable ||
       isAbort(error, options.signal);
     if (size === 0 || !isKept) await Deno.remove(path).catch(() => {});

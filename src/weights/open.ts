@@ -94,7 +94,10 @@ const latin1 = new TextDecoder("latin1");
 /** Opens a file of one format. */
 type OpenFormat = (source: ByteSource, files: RelatedFiles) => Promise<TensorFile>;
 
-/** Detects a file's format from its first bytes. Imports only that format, for a fast start. */
+/**
+ * Detects a file's format from its first bytes. Formats are imported when they are needed, for a
+ * fast start.
+ */
 async function detectFormat(
   start: Uint8Array,
   { name: file, size }: ByteSource,

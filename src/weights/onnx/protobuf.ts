@@ -234,7 +234,7 @@ export class IntegerList {
   length = 0;
   #words = new Uint32Array(32);
 
-  /** Makes room for `count` more integers: exactly that, unless doubling the memory gives more. */
+  /** Makes room for `count` more integers: exactly that, unless doubling the integers gives more. */
   reserve(count: number): void {
     const length = this.length + count;
     if (2 * length > this.#words.length) this.#resize(Math.max(length, 2 * this.length));

@@ -56,7 +56,7 @@ export function parseIndex(bytes: Uint8Array, file: string): Map<string, string>
   return new Parser(decode(bytes, file, "an index"), file, "index").index();
 }
 
-/** The memory of an item of an object in bytes. A tensor has three of them. */
+/** The memory of an item of an object in bytes. A tensor has four: itself and three fields. */
 const itemBytes = 100;
 
 /** A parser of one JSON text, which goes through it once. */
