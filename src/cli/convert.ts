@@ -8,6 +8,7 @@ import { isOnnx, openInput } from "../models/load.ts";
 import { describeWeights, preprocessingOf } from "../models/recognize.ts";
 import { convertWeights } from "../weights/convert.ts";
 import type { WeightsFile } from "../weights/mod.ts";
+import type { OnnxGraph } from "../weights/onnx/graph.ts";
 import type { ConvertArgs } from "./args_weights.ts";
 import { asFileError, asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
@@ -40,9 +41,8 @@ export async function convertFile(
     throw asFileError(from, error);
   });
   const description = own ?? networkDescription(file);
-  const { nodes = [], outputs: [output] = [] } = isOnnx(file) ? file.graph : {};
-  const isSigmoid = nodes.some(({ op, outputs: [y] }) => op === "Sigmoid" && y === output?.name);
-  if (nodes.length > 0 && (isSigmoid || !description)) {
+  const graph = isOnnx(file) ? file.graph : undefined, isSigmoid = graph && endsInSigmoid(graph);
+  if (graph && graph.nodes.length > 0 && (isSigmoid || !description)) {
     const reason = isSigmoid
       ? "its network ends in a sigmoid, which the output would not have"
       : "its network is not one of the known networks, and the output would have its weights only";
@@ -71,6 +71,18 @@ export async function convertFile(
     warn(`${to} has no class names and no preprocessing; only .safetensors keeps them`);
   }
   return size;
+}
+
+/** Whether a graph computes a sigmoid, perhaps by a reciprocal, after its last layer with weights. */
+function endsInSigmoid({ nodes, outputs: [output] }: OnnxGraph): boolean {
+  const producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])));
+  const names = new Set(output && [output.name]);
+  for (const name of names) { // visits names that it adds, too
+    const { op = "", inputs = [] } = producers.get(name) ?? {};
+    if (/Sigmoid$|^Reciprocal$/.test(op)) return true;
+    if (!/Conv|Gemm|MatMul|^Shape$/.test(op)) inputs.forEach((input) => names.add(input));
+  }
+  return false;
 }
 
 /** Whether a file says which classes and preprocessing belong to its weights. */

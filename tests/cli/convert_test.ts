@@ -225,12 +225,29 @@ Deno.test("convert refuses an ONNX file whose network ends in a sigmoid, as othe
     return tensor(name, shape, 1, field(9, new Uint8Array(size)));
   });
   const ports = { inputs: [port("x", 1, 3, 8, 8)], outputs: [port("y", 1, 3)] };
-  for (const op of ["Sigmoid", "Relu"]) {
-    const file = onnx({ ...ports, tensors, nodes: [node(op, ["x"], ["y"])] });
-    const from = await folder.write(`${op}.onnx`, file), to = `${folder.path}/${op}.safetensors`;
-    const result = await run(["convert", from, to]);
-    if (op === "Relu") assertEquals([result.code, result.stderr], [0, ""]);
-    else {
+  const convolve = (x: string, y: string) =>
+    node("Conv", [x, "classifier.1.weight", "classifier.1.bias"], [y]);
+  const last = convolve("x", "c"), gates = [node("Sigmoid", ["x"], ["s"]), convolve("s", "c")];
+  const sigmoid = node("Sigmoid", ["c"], ["s"]);
+  const graphs = {
+    Sigmoid: [last, node("Sigmoid", ["c"], ["y"])],
+    Flatten: [last, sigmoid, node("Flatten", ["s"], ["y"])],
+    Identity: [last, sigmoid, node("Identity", ["s"], ["y"])],
+    Squeeze: [last, node("HardSigmoid", ["c"], ["s"]), node("Squeeze", ["s"], ["y"])],
+    Sub: [last, sigmoid, node("Sub", ["classifier.1.bias", "s"], ["y"])],
+    Reciprocal: [last, node("Exp", ["c"], ["e"]), node("Reciprocal", ["e"], ["y"])],
+    Relu: [...gates, node("Relu", ["c"], ["y"])],
+    Reshape: [
+      ...[...gates, node("Shape", ["s"], ["shape"])],
+      node("Reshape", ["c", "shape"], ["y"]),
+    ],
+  };
+  for (const [name, nodes] of Object.entries(graphs)) {
+    const from = await folder.write(`${name}.onnx`, onnx({ ...ports, tensors, nodes }));
+    const result = await run(["convert", from, `${folder.path}/${name}.safetensors`]);
+    if (name.startsWith("Re") && name !== "Reciprocal") {
+      assertEquals([result.code, result.stderr], [0, ""], name);
+    } else {
       const reason = "its network ends in a sigmoid, which the output would not have";
       assertEquals(theError(result, 1), `${from}: ${reason}: use the ONNX file itself`);
     }
