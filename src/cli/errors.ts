@@ -103,7 +103,11 @@ const advice: readonly (readonly [RegExp, string])[] = [
   ],
   [/: pass it as files: \{ .* \}$/, "; download both into one folder, and pass the path"],
   [/: use forward\(\) or outputsOf\(\)$/, "; use another network"],
-  [/; pass the names of two classes$/, "; pass --classes FILE with the names of two classes"],
+  [/(; make Linear or Sigmoid its last layer), or use forward\(\)$/, "$1"],
+  [
+    /; (use forward\(\)|pass the names of two classes)$/,
+    "; pass --classes FILE with the names of two classes",
+  ],
   [/; use saliency$/, "; use --method saliency"],
 ];
 

@@ -21,6 +21,7 @@ import { Dropout } from "../layers/dropout.ts";
 import { View } from "../layers/view.ts";
 import { disposeOnError } from "../ops/checks.ts";
 import { elements, type Tensor, type Values } from "../tensor.ts";
+import { numberedClasses } from "./network_classes.ts";
 
 /** A class and its probability. */
 export interface Prediction extends ClassName {
@@ -63,9 +64,9 @@ export function toClassNames(
  * @param x A batch of preprocessed images, [N, 3, H, W].
  * @param topK The number of classes to return.
  * @throws {ArgumentError} When `topK` is not a positive integer.
- * @throws {PembrokeError} When the model is in training mode, weights are being loaded into it, it has
- * not as many classes as scores, or not two for a single score, or an output is not finite. The message
- * names the parameter that is not finite.
+ * @throws {PembrokeError} When the model is in training mode, weights are being loaded into it,
+ * {@linkcode checkScores} throws, or an output is not finite. The message names the parameter that is
+ * not finite.
  */
 export async function topClasses(
   model: ImageClassifier,
@@ -92,14 +93,7 @@ export async function topClasses(
   const { classes, temperature } = model, areProbabilities = sigmoidIndex(model) >= 0;
   using logits = model.forward(x);
   const { shape: [count], size } = logits;
-  if (size === count && classes.length !== 2) {
-    const remedy = "pass the names of two classes";
-    throw new PembrokeError(`${model.type}: its output has one score for an image; ${remedy}`);
-  }
-  if (size !== count && size !== count * classes.length) {
-    const counts = `${size / count} scores for an image, but ${classes.length} classes`;
-    throw new PembrokeError(`${model.type}: its output has ${counts}; pass a name for each score`);
-  }
+  checkScores(model, size / count);
   const values = await logits.read();
   if (!values.every(Number.isFinite)) {
     throw new PembrokeError(
@@ -115,6 +109,46 @@ export async function topClasses(
       return { index, wnid, label, probability: row[index] };
     });
   });
+}
+
+/**
+ * Checks that a network computes scores of its classes.
+ *
+ * @param scores The number of scores for an image.
+ * @throws {PembrokeError} When it has not as many classes as scores, or not two for a single score, or
+ * when that is neither a logit nor the result of a sigmoid.
+ */
+export function checkScores(model: ImageClassifier, scores: number): void {
+  const { classes } = model, count = classes.length, odd = scores === 1 && oddEnd(model);
+  if (!odd && count === (scores === 1 ? 2 : scores)) return;
+  const reason = scores !== 1
+    ? `its output has ${scores} scores for an image, but ${count} classes; pass a name for each score`
+    : odd
+    ? `its score for an image comes from ${odd}, so it is no logit; make Linear or Sigmoid its last ` +
+      "layer, or use forward()"
+    : count === 1 && classes[0].label !== numberedClasses(1)[0].label
+    ? "cannot classify with one class; use forward()"
+    : "its output has one score for an image; pass the names of two classes";
+  throw new PembrokeError(`${model.type}: ${reason}`);
+}
+
+/** Layers whose output is a logit if their input is one. */
+const logitLayers = /^(Add|Affine|ChannelAffine|BatchNorm.d|Permute|Slice|.*Pool.d)$/;
+
+/** The type of the layer by which a network makes something else of a logit than a sigmoid does. */
+function oddEnd(model: Graph): string | undefined {
+  const { nodes, output } = model.expand();
+  if (sigmoidIndex(model) >= 0) return undefined;
+  let isPooled = false;
+  for (let i = output; i >= 0; [i] = nodes[i].inputs) {
+    const { layer } = nodes[i], { type } = layer;
+    if (/^(Linear|Conv.d)$/.test(type)) return undefined;
+    const isClamped = layer instanceof Hardtanh && layer.minVal >= 0;
+    const keeps = keepsValues(layer) && !isClamped || logitLayers.test(type);
+    if (!keeps && !(type === "ReLU" && isPooled)) return type; // SqueezeNet averages after a ReLU
+    isPooled ||= type.includes("Pool");
+  }
+  return undefined;
 }
 
 /**

@@ -281,6 +281,6 @@ Deno.test("classify() refuses one score for one class, whose probability would a
   const error = await assertRejects(() => model.classify(pixel), PembrokeError);
   assertEquals(
     error.message,
-    "Classifier: its output has one score for an image; pass the names of two classes",
+    "Classifier: cannot classify with one class; use forward()",
   );
 });

@@ -2,7 +2,7 @@
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
-import { AvgPool2d, Flatten, Linear, Sigmoid } from "../../src/layers/mod.ts";
+import { AvgPool2d, Flatten, Linear, Sigmoid, Softmax } from "../../src/layers/mod.ts";
 import { Classifier } from "../../src/models/classifier.ts";
 import { classScores, type Prediction } from "../../src/models/classify.ts";
 import { loadModel } from "../../src/models/load_model.ts";
@@ -70,6 +70,8 @@ Deno.test("a single score without names is a probability if the network ends in 
     assertEquals(wrong.message, `OnnxNetwork: ${end}`);
   }
 });
+
+const oneByOne = { resize: 1, crop: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
 
 /** One score from a 4×4 image, like Keras' `Dense(1)`. */
 const score = [
@@ -143,6 +145,43 @@ Deno.test("the softmax of a single score, which is always 1, decides nothing", a
   assertEquals(error.message, `OnnxNetwork: cannot classify images, ${end}`);
 });
 
+Deno.test("a single score that is neither a logit nor the result of a sigmoid is refused", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const constants = [...dense, floats("one", [], 1), floats("zero", [], 0), floats("two", [], 2)];
+  const sigmoid = node("Sigmoid", ["z"], ["s"]);
+  const ends = {
+    Hardsigmoid: [node("HardSigmoid", ["z"], ["y"])],
+    Sigmoid: [sigmoid, node("Sub", ["one", "s"], ["y"])],
+    Hardtanh: [node("Clip", ["z", "zero", "one"], ["y"])],
+    LocalResponseNorm: [
+      ...[node("Neg", ["z"], ["n"]), node("Exp", ["n"], ["e"]), node("Add", ["e", "one"], ["a"])],
+      node("Reciprocal", ["a"], ["y"]),
+    ],
+  };
+  const end = "so it is no logit; make Linear or Sigmoid its last layer, or use forward()";
+  for (const [layer, nodes] of Object.entries(ends)) {
+    const weights = smallModel({ nodes: [...score, ...nodes], tensors: constants });
+    for (const names of [classes, undefined]) {
+      using model = await loadModel({ backend, weights, classes: names });
+      const error = await assertRejects(() => model.classify(pixels), PembrokeError);
+      assertEquals(
+        error.message,
+        `OnnxNetwork: its score for an image comes from ${layer}, ${end}`,
+      );
+    }
+  }
+  const softmax = [new Flatten(), new Linear(3, 1), new Softmax(1)];
+  using own = new Classifier(softmax, { preprocessing: oneByOne, classes }).init(backend);
+  const error = await assertRejects(() => own.classify(Float32Array.of(1, 2, 3)), PembrokeError);
+  assertEquals(error.message, `Classifier: its score for an image comes from Softmax, ${end}`);
+
+  const scaled = [node("Mul", ["z", "two"], ["m2"]), node("Sub", ["m2", "one"], ["y"])];
+  const weights = smallModel({ nodes: [...score, ...scaled], tensors: constants });
+  using model = await loadModel({ backend, weights, classes });
+  const [, second] = inOrder(await model.classify(pixels));
+  assertAllClose([second], [1 / (1 + Math.exp(1 - 2 * logit))], { abs: 1e-6 });
+});
+
 Deno.test("weights with one output take the names of two classes", async () => {
   using backend = await createBackend({ threads: 1 });
   for (const name of ["alexnet-tiny", "squeezenet1_1", "resnet-tiny"] satisfies NetworkName[]) {
@@ -186,8 +225,6 @@ Deno.test("weights with one output take the names of two classes", async () => {
     assert(alone.message.endsWith("call replaceHead() first"), alone.message);
   }
 });
-
-const oneByOne = { resize: 1, crop: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
 
 Deno.test("the scores of both classes stay exact for certain images", async () => {
   using backend = await createBackend({ threads: 1 });
