@@ -27,6 +27,7 @@ import {
   isOnnx,
   loadInto,
   type LoadOptions,
+  matchedNetwork,
   openInput,
   storedPrecision,
   type WeightsInput,
@@ -150,7 +151,8 @@ export class AlexNet extends Classifier {
     }
     const { classes = description?.classes, preprocessing = description?.preprocessing } = own;
     const { precision = storedPrecision(file) } = own;
-    const model = new AlexNet({ ...own, classes, preprocessing, precision });
+    const all = { ...own, classes, preprocessing, precision };
+    const model = await matchedNetwork(file, (single) => new AlexNet({ ...all, ...single }));
     checkInputSize(model, file);
     model.temperature = description?.temperature ?? 1;
     return await loadInto(model, file, { backend, onProgress, signal });

@@ -15,7 +15,6 @@ import type { GraphNode } from "../layers/graph_builder.ts";
 import { initNames, type InitOptions } from "../layers/layer.ts";
 import { AdaptiveAvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
-import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { type Layers, nodesOf } from "../layers/sequential.ts";
 import { checkInteger, checkNumber } from "../ops/checks.ts";
 import { checkObject, checkOptions, checkSignal } from "../options.ts";
@@ -243,12 +242,12 @@ export class Classifier extends Graph {
    * Replaces the last layer by a `Linear` without values.
    *
    * @param precision How its weights will be stored. Default: as in the last layer.
+   * @param count The number of its outputs. Default: one for each class.
    * @internal
    */
-  useLinearHead(classes: readonly ClassName[], precision?: Precision): void {
-    const { head } = this, { weight } = head.layer.parameters;
-    const stored = precision ?? (weight instanceof RoundedWeight ? weight.precision : "f32");
-    this.setNodes(nodesWithHead(this, head, classes.length, stored));
+  useLinearHead(classes: readonly ClassName[], precision?: Precision, count?: number): void {
+    const { head } = this;
+    this.setNodes(nodesWithHead(this, head, count ?? classes.length, precision));
     head.layer.dispose();
     this.#classes = classes;
     this.#temperature = 1;

@@ -13,6 +13,7 @@ import { ReLU, Sigmoid } from "../layers/activation.ts";
 import { Linear } from "../layers/linear.ts";
 import { AdaptiveAvgPool2d, AvgPool2d } from "../layers/pool.ts";
 import type { Precision } from "../layers/precision.ts";
+import { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Flatten } from "../layers/view.ts";
 import { elements, type Shape } from "../tensor.ts";
 import { checkLoaded, keepsValues } from "./classify.ts";
@@ -61,6 +62,8 @@ export function findHead(model: Graph, inputShape: Shape): Head {
 /**
  * The nodes of a network with another head: a `Linear` with the name of the old one. Nodes that
  * depend on the old head are left out. Nested graphs are expanded, which keeps all names.
+ *
+ * @param precision How its weights will be stored. Default: as in the old head.
  */
 export function nodesWithHead(
   model: Graph,
@@ -69,7 +72,7 @@ export function nodesWithHead(
   precision?: Precision,
 ): readonly GraphNode[] {
   checkLoaded(model);
-  const { nodes } = model.expand(), { name, layer, input } = head;
+  const { nodes } = model.expand(), { name, layer, input } = head, { weight } = layer.parameters;
   const removed = dependents(nodes, nodes.findIndex((node) => node.name === name));
   const nameOf = (index: number) => nodes[index]?.name ?? graphInput;
   const builder = new GraphBuilder();
@@ -81,7 +84,8 @@ export function nodesWithHead(
     last = builder.add(`${name}.pool`, new AdaptiveAvgPool2d(1), last);
     last = builder.add(`${name}.flatten`, new Flatten(), last);
   }
-  builder.add(name, new Linear(head.featureCount, outFeatures, { precision }), last);
+  const stored = precision ?? (weight instanceof RoundedWeight ? weight.precision : "f32");
+  builder.add(name, new Linear(head.featureCount, outFeatures, { precision: stored }), last);
   return builder.nodes;
 }
 

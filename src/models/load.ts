@@ -27,6 +27,7 @@ import { openWeights } from "../weights/open.ts";
 import type { IntegerSink, WeightsFile, WeightSink } from "../weights/tensor_file.ts";
 import { Classifier } from "./classifier.ts";
 import { checkLoaded, loading } from "./classify.ts";
+import type { ClassOptions } from "./network_classes.ts";
 
 /**
  * A source of weights: a path or file URL (in Deno, Node and Bun), an http, https, blob or data URL, a
@@ -181,16 +182,30 @@ export function checkInputSize(model: Classifier, file: WeightsFile): void {
   }
 }
 
+/** Creates a network with a last layer as in a file, and with other options if two classes share a score. */
+export async function matchedNetwork<M extends Classifier>(
+  file: WeightsFile,
+  create: (single?: Required<ClassOptions>) => M | Promise<M>,
+): Promise<M> {
+  let model = await create();
+  const { classes } = model;
+  if (classes.length === 2 && headShape(model, file)?.[0] === 1) {
+    model = await create({ classes, numClasses: 1 });
+  }
+  matchHead(model, file);
+  return model;
+}
+
 /** Replaces the last convolution of a model by a `Linear` if the file has one in its place. */
 export function matchHead(model: Classifier, file: WeightsFile): void {
-  if (!(lastLayer(model)?.[1] instanceof Conv2d)) return;
-  if (headShape(model, file)?.length !== 2) return;
+  const layer = lastLayer(model)?.[1];
+  if (!(layer instanceof Conv2d) || headShape(model, file)?.length !== 2) return;
   checkInputSize(model, file);
-  model.useLinearHead(model.classes);
+  model.useLinearHead(model.classes, undefined, layer.outChannels);
 }
 
 /** The shape of the last layer's weights in a file. */
-export function headShape(model: Classifier, file: WeightsFile): Shape | undefined {
+function headShape(model: Classifier, file: WeightsFile): Shape | undefined {
   const named = matchNames(model.mapWeights(file), model.stateDict().keys());
   return named.entries.get(`${lastLayer(model)?.[0]}.weight`)?.shape;
 }

@@ -13,11 +13,10 @@ import { readDescription } from "./description.ts";
 import {
   checkInputSize,
   checkLoadOptions,
-  headShape,
   isOnnx,
   loadInto,
   type LoadOptions,
-  matchHead,
+  matchedNetwork,
   openInput,
   storedPrecision,
   type WeightsInput,
@@ -127,7 +126,8 @@ export async function modelFor(
     const network = name ?? recognize(file);
     const { classes, numClasses = classes ? undefined : classCount(file, network) } = options;
     const { preprocessing = preprocessingOf(file) } = options;
-    return await networkFor(file, network, { ...options, numClasses, preprocessing, precision });
+    const all = { ...options, numClasses, preprocessing, precision };
+    return await matchedNetwork(file, (single) => createNetwork(network, { ...all, ...single }));
   }
   const { architecture, base } = description;
   if (base !== undefined) {
@@ -140,24 +140,12 @@ export async function modelFor(
   }
   const { classes = description.classes, preprocessing = description.preprocessing } = options;
   const all = { ...options, classes, preprocessing, precision };
-  const model = await networkFor(file, architecture as NetworkName, all);
+  const model = await matchedNetwork(
+    file,
+    (single) => createNetwork(architecture as NetworkName, { ...all, ...single }),
+  );
   checkInputSize(model, file);
   model.temperature = description.temperature ?? 1;
-  return model;
-}
-
-/** Creates a network whose last layer is like that in the file. */
-async function networkFor(
-  file: WeightsFile,
-  name: NetworkName,
-  options: NetworkOptions,
-): Promise<Classifier> {
-  let model = await createNetwork(name, options);
-  const { classes } = model;
-  if (classes.length === 2 && headShape(model, file)?.[0] === 1) { // one score for both
-    model = await createNetwork(name, { ...options, classes, numClasses: 1 });
-  }
-  matchHead(model, file);
   return model;
 }
 

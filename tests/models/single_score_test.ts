@@ -3,6 +3,7 @@
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import { AvgPool2d, Flatten, Linear, Sigmoid, Softmax } from "../../src/layers/mod.ts";
+import { AlexNet } from "../../src/models/alexnet.ts";
 import { Classifier } from "../../src/models/classifier.ts";
 import { classScores, type Prediction } from "../../src/models/classify.ts";
 import { loadModel } from "../../src/models/load_model.ts";
@@ -180,6 +181,36 @@ Deno.test("a single score that is neither a logit nor the result of a sigmoid is
   using model = await loadModel({ backend, weights, classes });
   const [, second] = inOrder(await model.classify(pixels));
   assertAllClose([second], [1 / (1 + Math.exp(1 - 2 * logit))], { abs: 1e-6 });
+});
+
+Deno.test("a Linear with one output in place of a convolution takes the names of two classes", async () => {
+  using backend = await createBackend({ threads: 1 });
+  using model = createModel("squeezenet1_1").init(backend, { seed: 1 });
+  model.replaceHead(["ant"], { seed: 1 });
+  const weights = await saveModel(model), x = images(1, 224);
+  const alone = await assertRejects(() => model.classify(x), PembrokeError);
+  assertEquals(alone.message, "squeezenet1_1: cannot classify with one class; use forward()");
+  using input = backend.upload(x, model.inputShape()), output = model.forward(input);
+  const [score] = await output.read();
+  using same = await loadModel({ backend, weights, classes });
+  assertEquals(same.outputShape(same.inputShape()), [1, 1]);
+  const [, second] = inOrder(await same.classify(x));
+  assertAllClose([second], [1 / (1 + Math.exp(-score))], { abs: 1e-6 });
+  using again = await loadModel({ backend, weights: await saveModel(same) });
+  assertEquals([again.classes, again.hasLinearHead], [classes, true]);
+  assertEquals(await again.classify(x), await same.classify(x));
+  same.replaceHead(["ant", "bee"]);
+  assertEquals(same.outputShape(same.inputShape()), [1, 2]);
+});
+
+Deno.test("AlexNet.load() reads weights with one output for two classes", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const narrow = { channels: [2, 2, 2, 2, 2], hiddenFeatures: 4 } as const;
+  using model = new AlexNet({ ...narrow, numClasses: 1, classes }).init(backend, { seed: 1 });
+  const weights = await saveModel(model), x = images(1, 224);
+  using same = await AlexNet.load({ ...narrow, backend, weights });
+  assertEquals(same.classes, classes);
+  assertEquals(await same.classify(x), await model.classify(x));
 });
 
 Deno.test("weights with one output take the names of two classes", async () => {

@@ -7,7 +7,7 @@
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import type { RgbImage } from "../../image/pixels.ts";
 import type { GraphNode } from "../../layers/graph_builder.ts";
-import type { ForwardOptions, Precision } from "../../layers/mod.ts";
+import type { ForwardOptions } from "../../layers/mod.ts";
 import { checkInteger } from "../../ops/checks.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
@@ -15,7 +15,6 @@ import type { WeightsFile } from "../../weights/mod.ts";
 import { OnnxFile, type ParameterMapping } from "../../weights/onnx/reader.ts";
 import type { Prediction } from "../classify.ts";
 import { Classifier, type ClassifierOptions } from "../classifier.ts";
-import type { ClassName } from "../imagenet_classes.ts";
 import type { ModelInput } from "./input.ts";
 
 /**
@@ -89,13 +88,13 @@ export class OnnxNetwork extends Classifier {
    *
    * @internal
    */
-  override useLinearHead(classes: readonly ClassName[], precision?: Precision): void {
+  override useLinearHead(...args: Parameters<Classifier["useLinearHead"]>): void {
     const [[name], ...others] = this.#outputs;
     if (others.length > 0) {
       const count = this.#outputs.size;
       throw new PembrokeError(`${this.type}: has ${count} outputs, so no head to replace`);
     }
-    super.useLinearHead(classes, precision);
+    super.useLinearHead(...args);
     this.#outputs = new Map([[name, this.leaves().at(-1)![0]]]);
   }
 
