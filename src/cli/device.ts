@@ -3,6 +3,9 @@
 import { type Backend, createBackend } from "../backend/mod.ts";
 import { DeviceLostError, type PembrokeError } from "../errors.ts";
 import type { Precision } from "../layers/precision.ts";
+import type { Classifier } from "../models/classifier.ts";
+import { checkScores } from "../models/classify.ts";
+import { elements } from "../tensor.ts";
 import type { ModelOptions } from "./args.ts";
 import { type SelectedModel, selectModel, type SelectOptions } from "./model.ts";
 import { Progress } from "./progress.ts";
@@ -26,6 +29,12 @@ export async function openModel(
   const selected = stack.use(await selectModel(options, how));
   const opened = stack.move();
   return { device, selected, [Symbol.dispose]: () => opened.dispose() };
+}
+
+/** Throws if a network cannot classify, which shows before it has a photo. */
+export async function checkClassifies(model: Classifier): Promise<void> {
+  await model.classifyBatch([]); // of an ONNX file, it may be no classifier
+  checkScores(model, elements(model.outputShape(model.inputShape())));
 }
 
 /** Loads the weights of a model, and prints the model, the backend and the hint. */

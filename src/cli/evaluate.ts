@@ -13,7 +13,7 @@ import {
   noteSkippedFiles,
   quoted,
 } from "./class_folders.ts";
-import { type Device, openModel } from "./device.ts";
+import { checkClassifies, type Device, openModel } from "./device.ts";
 import { checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
@@ -28,6 +28,7 @@ export async function evaluate(options: Options): Promise<number> {
   using opened = await openModel(options);
   const { device, selected } = opened;
   const { model } = selected;
+  await checkClassifies(model);
   const photos = photosOfClasses(folder, found, model, quiet);
   const { judged, failed } = await judge(photos, model, device, quiet);
   if (judged.length === 0) throw new PembrokeError("no photo could be read");

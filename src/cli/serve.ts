@@ -4,7 +4,7 @@ import { PembrokeError } from "../errors.ts";
 import { PhotoService } from "../serve/mod.ts";
 import type { Options } from "./args.ts";
 import { Decoders } from "./decoders.ts";
-import { openModel } from "./device.ts";
+import { checkClassifies, openModel } from "./device.ts";
 import { errorLine, isPermissionError, oneLine } from "./errors.ts";
 import { signals } from "./interrupts.ts";
 import { note, printError } from "./terminal.ts";
@@ -25,8 +25,9 @@ export async function serve(options: Options): Promise<number> {
   const { memory = defaultMemory } = options.serve!, { quiet } = options;
   using opened = await openModel(options);
   const { device, selected } = opened;
-  await device.prepare();
   const { model } = selected;
+  await checkClassifies(model);
+  await device.prepare();
   using decoders = new Decoders(model.preprocessing, memory);
   const classifier = {
     type: model.type,

@@ -1,5 +1,5 @@
 import { createBackend } from "../../src/backend/mod.ts";
-import { AlexNetTiny } from "../../src/models/mod.ts";
+import { AlexNetTiny, createModel, saveModel } from "../../src/models/mod.ts";
 import { type TensorToWrite, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { deepCompressed } from "../weights/deep_compression/writer.ts";
@@ -186,3 +186,31 @@ async function writeNaN(path: string, name: string): Promise<() => Promise<void>
   const before = await swap(new Uint8Array(new Float32Array([NaN]).buffer));
   return async () => void await swap(before);
 }
+
+Deno.test("commands that classify refuse a network with one score and no names at once", async () => {
+  await using folder = await TempFolder.make();
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const labels = ["class 0", "ant"];
+  for (const [i, label] of labels.entries()) {
+    const classes = [{ wnid: "", label }];
+    using model = createModel("alexnet-tiny", { numClasses: 1, classes }).init(backend);
+    await folder.write(`${i}.safetensors`, await saveModel(model));
+  }
+  await folder.write("photos/cat/1.png", await Deno.readFile(waves));
+  const onnx = fixture("onnx/graphs/segmentation.onnx"); // which is no classifier
+  const names = "pass --classes FILE with the names of two classes";
+  const expected = {
+    [`${folder.path}/0.safetensors`]:
+      `AlexNetTiny: its output has one score for an image; ${names}`,
+    [`${folder.path}/1.safetensors`]: `AlexNetTiny: cannot classify with one class; ${names}`,
+    [onnx]: "OnnxNetwork: cannot classify images, because it outputs mask [N, 2, 12, 16], " +
+      "score [N, 3]; use another network",
+  };
+  const commands = [[waves], ["evaluate", `${folder.path}/photos`], ["serve", "--port=0"]];
+  for (const [weights, line] of Object.entries(expected)) {
+    for (const args of commands) {
+      const error = theError(await run([...args, "-q", "--weights", weights]), 1);
+      assertEquals(error.replace(`${waves}: `, ""), line);
+    }
+  }
+});
