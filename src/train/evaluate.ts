@@ -4,10 +4,11 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import { Layer } from "../layers/layer.ts";
 import { checkInteger, checkOptions } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
+import type { Tensor } from "../tensor.ts";
 import { checkDataset, type Dataset, readBatch } from "./dataset.ts";
 
 /**
@@ -32,6 +33,7 @@ export interface Evaluation {
  * @param options `batchSize` is the number of samples in a forward pass. Default: 64.
  * @returns The mean cross-entropy `loss`, and the shares `accuracy` and `top5` from 0 to 1.
  * @throws {ArgumentError} When `batchSize` is not a positive integer.
+ * @throws {PembrokeError} When the model has a single score for a sample.
  *
  * @example
  * ```ts
@@ -65,6 +67,7 @@ export async function evaluate(
     if (model.training) model.eval(); // after a step of training between two batches
     using x = model.backend.upload(batch.values, batch.shape);
     using logits = model.forward(x);
+    checkScores("evaluate", logits, batch.labels);
     const result = crossEntropy(logits, batch.labels);
     using value = result.loss;
     result.gradient.dispose();
@@ -80,6 +83,15 @@ export async function evaluate(
 /** Checks that a model is a layer. */
 export function checkModel(op: string, model: unknown): void {
   if (!(model instanceof Layer)) throw new ArgumentError(op, "model", model, "a Layer");
+}
+
+/** Checks that a batch has a score for each class: the cross-entropy of a single one is always 0. */
+export function checkScores(op: string, logits: Tensor, { length }: ArrayLike<number>): void {
+  if (logits.size !== length) return;
+  throw new PembrokeError(
+    `${op}: the model has one score for a sample, but cross-entropy needs one for each class; call ` +
+      "replaceHead() with two classes, or train with a loss of your own",
+  );
 }
 
 /**

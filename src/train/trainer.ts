@@ -12,7 +12,7 @@ import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
-import { checkModel, ranksOf } from "./evaluate.ts";
+import { checkModel, checkScores, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
 import { restoringStatistics } from "./running_statistics.ts";
@@ -202,8 +202,8 @@ export class Trainer implements Disposable {
    * Trains one batch. After an error the step can be repeated, with the same random numbers.
    *
    * @param onStep Called after the step. It may save a checkpoint.
-   * @throws {PembrokeError} When the loss, or with `clipNorm` the norm of the gradients, is not finite,
-   * or when another step runs.
+   * @throws {PembrokeError} When the model has a single score for a sample, when the loss, or with
+   * `clipNorm` the norm of the gradients, is not finite, or when another step runs.
    */
   async step(onStep?: (progress: Progress) => void | Promise<void>): Promise<Progress> {
     this.checkIdle("Trainer");
@@ -284,6 +284,7 @@ export class Trainer implements Disposable {
     const { labelSmoothing } = this.options;
     using x = this.model.backend.upload(values, shape);
     using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
+    checkScores("Trainer", logits, labels);
     const result = crossEntropy(logits, labels, { labelSmoothing });
     using loss = result.loss, gradient = result.gradient;
     this.model.backwardParameters(gradient);

@@ -2,13 +2,22 @@
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
-import { AvgPool2d, Flatten, Linear, Sigmoid, Softmax } from "../../src/layers/mod.ts";
+import {
+  AvgPool2d,
+  Flatten,
+  Linear,
+  Sequential,
+  Sigmoid,
+  Softmax,
+  Unflatten,
+} from "../../src/layers/mod.ts";
 import { AlexNet } from "../../src/models/alexnet.ts";
 import { Classifier } from "../../src/models/classifier.ts";
 import { classScores, type Prediction } from "../../src/models/classify.ts";
 import { loadModel } from "../../src/models/load_model.ts";
 import { createModel, type NetworkName } from "../../src/models/registry.ts";
 import { saveModel } from "../../src/models/save_model.ts";
+import { arrayDataset, evaluate, SGD, Trainer } from "../../src/train/mod.ts";
 import { bytesSource, openWeights, writePth } from "../../src/weights/mod.ts";
 import { describeWeights } from "../../src/models/recognize.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
@@ -211,6 +220,28 @@ Deno.test("AlexNet.load() reads weights with one output for two classes", async 
   using same = await AlexNet.load({ ...narrow, backend, weights });
   assertEquals(same.classes, classes);
   assertEquals(await same.classify(x), await model.classify(x));
+});
+
+Deno.test("cross-entropy refuses a network with one score", async () => {
+  using backend = await createBackend({ threads: 1 });
+  for (const layers of [[new Linear(3, 1)], [new Linear(3, 1), new Unflatten(1, [1, 1])]]) {
+    using model = new Sequential(layers).init(backend);
+    const data = arrayDataset(new Float32Array(6), [0, 0], [3]);
+    using optimizer = new SGD(model, { lr: 1 });
+    const trainer = new Trainer(model, data, { optimizer, batchSize: 2, epochs: 1 });
+    for (
+      const [op, run] of [["Trainer", () => trainer.step()], [
+        "evaluate",
+        () => evaluate(model, data),
+      ]] as const
+    ) {
+      const error = await assertRejects(run, PembrokeError);
+      const advice = "call replaceHead() with two classes, or train with a loss of your own";
+      const reason = "one score for a sample, but cross-entropy needs one for each class";
+      assertEquals(error.message, `${op}: the model has ${reason}; ${advice}`);
+    }
+    assertEquals(optimizer.steps, 0);
+  }
 });
 
 Deno.test("weights with one output take the names of two classes", async () => {
