@@ -68,6 +68,8 @@ Deno.test("a single score without names is a probability if the network ends in 
   using model = await loadModel({ backend, weights });
   const error = await assertRejects(() => model.classify(images(1, 16)), PembrokeError);
   assertEquals(error.message, `OnnxNetwork: ${remedy}`);
+  using single = await loadModel({ backend, weights, numClasses: 1 });
+  assertEquals([single.numClasses, model.numClasses], [1, 1]);
   using numbered = await loadModel({ backend, weights, numClasses: 2 });
   assertEquals((await numbered.classify(images(1, 16)))[0].label, "class 0");
   for (const count of [1, 3]) {

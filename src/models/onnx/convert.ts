@@ -61,10 +61,11 @@ export async function onnxNetwork(
     if (value === undefined || value === fileValue) return;
     throw new ArgumentError("OnnxNetwork", name, value, `${fileValue}, as in ${file.name}`);
   };
-  checkOption("the number of classes", options.classes?.length ?? options.numClasses, numClasses);
   const names = options.numClasses === undefined && readClassNames(file.metadata, numClasses);
   const classOptions = { ...(names && { classes: names }), ...options };
   const unnamed = endsInSigmoid ? numClasses : scores; // another single score may be no logit
+  const count = options.numClasses === unnamed ? numClasses : options.numClasses;
+  checkOption("the number of classes", options.classes?.length ?? count, numClasses);
   const classes = scores > 0 ? classesOf("OnnxNetwork", classOptions, unnamed, classNames) : [];
   let { preprocessing = defaultPreprocessing(layers) } = options;
   if (image) {
