@@ -13,7 +13,7 @@ import { withSignalCleanupWhenBusy } from "./interrupts.ts";
 import { checkDiffers, checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { note, noteSkipped, print, printable, printError, warn } from "./terminal.ts";
+import { escapeControls, note, noteSkipped, print, printError, warn } from "./terminal.ts";
 
 /** The features of an image. */
 interface Features {
@@ -129,7 +129,7 @@ async function writeNpy(
           const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
           sink.write(at, bytes);
           at += bytes.length;
-          names.push(printable(name)); // one line each
+          names.push(escapeControls(name)); // one line each
         }
         sink.write(0, npyHeader([names.length, count]));
       }, () => writeText(list, names.map((name) => `${name}\n`).join("")))

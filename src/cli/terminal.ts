@@ -87,13 +87,16 @@ export function plural(count: number, noun: string): string {
  * direction of text: they would reorder the rest of the line.
  */
 export function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu,
-    (char) => char < "\u0100" ? `\\x${hex(char, 2)}` : `\\u${hex(char, 4)}`,
-  );
+  return escapeControls(text)
+    .replace(/[\u2028-\u202e\u2066-\u2069]/g, (char) => `\\u${hex(char, 4)}`);
 }
 
-/** The code of a control character. */
+/** Escapes control characters, so that text is one line. */
+export function escapeControls(text: string): string {
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${hex(char, 2)}`);
+}
+
+/** The code of a character. */
 function hex(char: string, digits: number): string {
   return char.charCodeAt(0).toString(16).padStart(digits, "0");
 }

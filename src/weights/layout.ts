@@ -149,15 +149,30 @@ export function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
+/** Spans of up to 16 MiB are read whole, however few of their elements belong to the tensor. */
+const maxSparseSpan = 16 << 20;
+
+/** Whether a tensor's elements are few and far between. They are read one by one. */
+export function isSparse({ dtype, count, strides, span }: StoredTensor): boolean {
+  return strides !== undefined && span > maxSparseSpan && span > 8 * count * itemSize(dtype);
+}
+
 /** How much larger than their file all tensors together may be, in bytes: 64 MiB. */
 const maxSharedBytes = 64 << 20;
 
 /**
- * Limits how often tensors share elements. Otherwise a small file could claim tensors of any size,
- * with a stride of 0 (an expanded tensor) or as views of one storage.
+ * How often the bytes of the file may be read for tensors that lie between each other's elements. An
+ * element that is read alone takes as long as so many bytes.
+ */
+const maxReads = 64, singleReadBytes = 256;
+
+/**
+ * Limits how often tensors share elements, or what lies between them. Otherwise a small file could
+ * claim tensors of any size, with a stride of 0 (an expanded tensor) or as views of one storage.
  */
 export class SharedElements {
   #bytes = 0;
+  #readBytes = 0;
 
   /** @param file The file's name in error messages, and its size in bytes. */
   constructor(readonly file: { readonly name: string; readonly size: number }) {}
@@ -166,18 +181,24 @@ export class SharedElements {
    * Counts a tensor.
    *
    * @throws {FileError} When all tensors have more bytes than four times the file's size plus 64
-   * MiB.
+   * MiB, or those with strides lie across more than 64 times the file's size plus 64 MiB.
    */
-  add({ name, dtype, shape, count, strides, span }: StoredTensor): void {
-    this.#bytes += Math.max(count * itemSize(dtype), strides ? span : 0); // both are read or made
-    if (this.#bytes <= 4 * this.file.size + maxSharedBytes) return;
-    const kind = strides?.some((stride, axis) => stride === 0 && shape[axis] > 1)
-      ? "is an expanded tensor (stride 0)"
-      : "shares its elements with other tensors";
+  add(tensor: StoredTensor): void {
+    const { name, dtype, shape, count, strides, span } = tensor;
+    this.#bytes += count * itemSize(dtype);
+    if (strides) this.#readBytes += isSparse(tensor) ? singleReadBytes * count : span;
+    let kind: string;
+    if (this.#bytes > 4 * this.file.size + maxSharedBytes) {
+      kind = strides?.some((stride, axis) => stride === 0 && shape[axis] > 1)
+        ? "is an expanded tensor (stride 0), too large"
+        : "shares its elements with other tensors, too large";
+    } else if (this.#readBytes > maxReads * this.file.size + maxSharedBytes) {
+      kind = "and others lie between each other's elements, too many";
+    } else return;
     throw new FileError(
       this.file.name,
-      `${escapeText(name)} ${formatShape(shape)} ${kind}, too large for a file of ` +
-        `${this.file.size} bytes: save it after clone()`,
+      `${escapeText(name)} ${formatShape(shape)} ${kind} for a file of ${this.file.size} bytes: ` +
+        "save it after clone()",
     );
   }
 }

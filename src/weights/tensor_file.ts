@@ -6,7 +6,7 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { type FloatDType, isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
-import { compareFileOrder, type StoredTensor, type WeightEntry } from "./layout.ts";
+import { compareFileOrder, isSparse, type StoredTensor, type WeightEntry } from "./layout.ts";
 import { shortNames } from "./names.ts";
 import { dequantize, maxStored } from "./quantized.ts";
 import { type ByteSource, readBytes } from "./io/source.ts";
@@ -77,9 +77,6 @@ export const weightTypes = "F32, F16, BF16, F64, F8 or I8 with a scale";
  * reads.
  */
 const chunkElements = 1 << 16;
-
-/** Spans of up to 16 MiB are read whole, however few of their elements belong to the tensor. */
-const maxSparseSpan = 1 << 24;
 
 /** Arrays that copy elements of any type, by their size in bytes. */
 const elementArrays: Readonly<
@@ -270,8 +267,7 @@ export class TensorFile implements WeightsFile {
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype);
     const start = await offsetOf(tensor);
-    const isSparse = tensor.span > maxSparseSpan && tensor.span > 8 * tensor.count * bytes;
-    const span = isSparse ? undefined : await readBytes(source, start, tensor.span);
+    const span = isSparse(tensor) ? undefined : await readBytes(source, start, tensor.span);
     const Elements = elementArrays[bytes], to = new Elements(raw);
     const from = new Elements(span?.buffer ?? new ArrayBuffer(0));
 

@@ -19,10 +19,10 @@ import {
 } from "./values.ts";
 
 /** How many numbers are computed for each byte of the file, and how many more. */
-const numbersPerByte = 8, moreNumbers = 1 << 22;
+const numbersPerByte = 16, moreNumbers = 1 << 22;
 
 /** The most elements of a computed value, and how many it may have besides one for each byte. */
-const maxLarge = 1 << 24, moreElements = 1 << 16;
+const maxLarge = 1 << 24, moreElements = 1 << 20;
 
 /** Computes constants of any size. */
 export class LargeFolder {

@@ -299,7 +299,7 @@ Deno.test("a hostile graph takes bounded time and memory", async () => {
       ],
       tensors: [halves("m", 256, 256)],
     },
-    "node m3 (MatMul): the graph computes too many numbers",
+    "node m4 (MatMul): the graph computes too many numbers",
   );
   // more than the arguments that a call may have
   const sum = joinBytes([...Array(150_000).fill(field(1, "x")), node("Sum", [], ["s"])]);
