@@ -121,14 +121,16 @@ export async function topClasses(
 export function checkScores(model: ImageClassifier, scores: number): void {
   const { classes } = model, count = classes.length, odd = scores === 1 && oddEnd(model);
   if (!odd && count === (scores === 1 ? 2 : scores)) return;
-  const reason = scores !== 1
-    ? `its output has ${scores} scores for an image, but ${count} classes; pass a name for each score`
-    : odd
-    ? `its score for an image comes from ${odd}, so it is no logit; make Linear or Sigmoid its last ` +
-      "layer, or use forward()"
-    : count === 1 && classes[0].label !== numberedClasses(1)[0].label
-    ? "cannot classify with one class; use forward()"
-    : "its output has one score for an image; pass the names of two classes";
+  let reason = "its output has one score for an image; pass the names of two classes";
+  if (scores !== 1) {
+    reason = `its output has ${scores} scores for an image, but ${count} classes; ` +
+      "pass a name for each score";
+  } else if (odd) {
+    reason = `its score for an image comes from ${odd}, so it is no logit; ` +
+      "make Linear or Sigmoid its last layer, or use forward()";
+  } else if (count === 1 && classes[0].label !== numberedClasses(1)[0].label) {
+    reason = "cannot classify with one class; use forward()";
+  }
   throw new PembrokeError(`${model.type}: ${reason}`);
 }
 

@@ -122,8 +122,7 @@ Deno.test("errorLine() says what to do in the command, where the library names i
     ],
     [
       () => one.classify(new Float32Array(3)),
-      "Classifier: its output has one score for an image; pass --classes FILE with the names of " +
-      "two classes",
+      "Classifier: cannot classify with one class; pass --classes FILE with the names of two classes",
     ],
     [
       () => featureMapIndex(flat),
