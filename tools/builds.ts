@@ -246,9 +246,14 @@ const library: BundleOptions = {
     "pembroke.onnx.js": new URL("src/models/onnx/convert.ts", root),
     "pembroke.pth.js": new URL("src/weights/pth/reader.ts", root),
     "pembroke.explain.js": new URL("src/explain/heat_maps.ts", root),
+    "pembroke.calibrate.js": new URL("src/models/calibrate.ts", root),
   },
 };
-const { "pembroke.explain.js": _, ...lazyWithoutNetworks } = library.lazy!;
+const {
+  "pembroke.explain.js": _explain,
+  "pembroke.calibrate.js": _calibrate,
+  ...lazyWithoutNetworks
+} = library.lazy!;
 const withoutBinaries: BundleOptions = {
   entry,
   replacements: [weightsAsFile, noKernels, noCodecs],
