@@ -18,9 +18,6 @@ import {
 /** Floats of both transforms together: 12 MB. */
 const BOX_FLOATS: i32 = 3 << 20;
 
-/** Floats of V and of products that a thread uses together: 512 KB, which stay in the second-level cache. */
-const CACHED_FLOATS: i32 = 1 << 17;
-
 /** Bytes from one position to the next, when each has a matrix of `rows` × `columns` floats. */
 // @ts-ignore: decorator
 @inline
@@ -29,24 +26,17 @@ function positionStep(rows: i32, columns: i32): usize {
 }
 
 /**
- * Whether each thread computes all positions of a few outputs and channels at a time, and transforms them back
- * while they are in a cache: if one box holds all tiles, and there are enough outputs for the threads. After plan().
+ * Whether each thread computes all positions of a few outputs at a time, and transforms them back while they are
+ * in a cache: if one box holds all tiles, and there are enough outputs for the threads. After plan().
  */
 function isBlocked(g: Conv2dGeometry): bool {
   return boxes == 1 && g.groupOutC >= 4 * threads * TALL;
 }
 
-/** The most channels in such a block, which has TALL outputs. */
-function blockChannels(columns: i32): i32 {
-  const most = max(NR, CACHED_FLOATS / positions / (maxTiles + TALL) & ~(NR - 1));
-  return packedColumns(ceilDiv(columns, ceilDiv(columns, most)));
-}
-
-/** Bytes of products: of a block for each thread, or of all. */
+/** Bytes of products: of a few outputs for each thread, or of all. */
 function productBytes(g: Conv2dGeometry, columns: i32): f64 {
-  const blocked = isBlocked(g), rows = blocked ? TALL : packedRows(g.groupOutC);
-  const width = blocked ? blockChannels(columns) : columns;
-  return (positions as f64) * ((rows as f64) * (width as f64) * 4 + STAGGER);
+  const rows = isBlocked(g) ? TALL : packedRows(g.groupOutC);
+  return (positions as f64) * ((rows as f64) * (columns as f64) * 4 + STAGGER);
 }
 
 /** Bytes of scratch memory that winogradBackwardWeight needs, in float64. */
@@ -139,30 +129,24 @@ function transformBox(
 }
 
 /**
- * dw += Gᵀ [E · V] G, when one box holds all tiles. A thread computes all positions of a few outputs and channels,
- * and transforms them back while they are in a cache.
- * @param products all positions of a block, of this thread
- * @param product filled in but for m, n and ldc
+ * dw += Gᵀ [E · V] G, when one box holds all tiles. A thread computes all positions of a few outputs, and
+ * transforms them back while they are in a cache.
+ * @param products all positions of TALL outputs, of this thread
+ * @param product filled in but for m
  */
 function multiplyOutputs(
   dw: usize, products: usize, e: usize, v: usize, g: Conv2dGeometry, product: Product,
 ): void {
-  const m = g.groupOutC, channels = g.groupInC * g.strideH * g.strideH, columns = packedColumns(channels);
+  const m = g.groupOutC, columns = product.n, kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
   const stepV = positionStep(columns, tiles), stepE = positionStep(packedRows(m), tiles);
-  const most = blockChannels(columns), step = positionStep(TALL, most), blocks = ceilDiv(m, TALL);
-  const items = blocks * ceilDiv(columns, most), kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
-  product.ldc = most;
+  const step = positionStep(TALL, columns), items = ceilDiv(m, TALL);
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const first = item % blocks * TALL, count = min(TALL, m - first), i = item / blocks * most;
+    const first = item * TALL, count = min(TALL, m - first);
     product.m = packedRows(count);
-    product.n = min(most, columns - i);
-    let a = e + ((first * tiles) << 2), b = v + ((i * tiles) << 2), to = products;
+    let a = e + ((first * tiles) << 2), b = v, to = products;
     for (let p = 0; p < positions; p++, a += stepE, b += stepV, to += step) gemmPanels(to, a, b, product);
     for (let o = 0; o < count; o++) {
-      addWeightGradient(
-        dw + ((first + o) as usize) * kernels, products + ((o * most) << 2), step, i,
-        min(channels, i + most), g,
-      );
+      addWeightGradient(dw + ((first + o) as usize) * kernels, products + ((o * columns) << 2), step, g);
     }
   }
   join(items);
@@ -170,10 +154,10 @@ function multiplyOutputs(
 
 /** dw += Gᵀ M G for all output channels. */
 function addWeightGradients(dw: usize, products: usize, step: usize, g: Conv2dGeometry): void {
-  const m = g.groupOutC, c = g.groupInC * g.strideH * g.strideH, columns = packedColumns(c);
+  const m = g.groupOutC, columns = packedColumns(g.groupInC * g.strideH * g.strideH);
   const kernels: usize = (g.groupInC * g.kh * g.kh) << 2;
   for (let o = claim(m); o >= 0; o = claim(m)) {
-    addWeightGradient(dw + (o as usize) * kernels, products + ((o * columns) << 2), step, 0, c, g);
+    addWeightGradient(dw + (o as usize) * kernels, products + ((o * columns) << 2), step, g);
   }
   join(m);
 }
@@ -223,21 +207,19 @@ function gradientChannels(e: usize, step: usize, inputs: usize, offsets: usize):
   }
 }
 
-/** dw[c, k, k] += Gᵀ M G for one output channel. The lanes are four of the input channels first … last − 1. */
-function addWeightGradient(
-  dw: usize, products: usize, step: usize, first: i32, last: i32, g: Conv2dGeometry,
-): void {
-  const k = g.kh, stride = g.strideH, phases = stride * stride;
+/** dw[c, k, k] += Gᵀ M G for one output channel. The lanes are four input channels. */
+function addWeightGradient(dw: usize, products: usize, step: usize, g: Conv2dGeometry): void {
+  const k = g.kh, stride = g.strideH, phases = stride * stride, c = g.groupInC * phases;
   const half = threadMemory + HALF_TILE, line = (inputSide as usize) << 4;
   const gradients = half + (taps as usize) * line;
-  for (let i = first; i < last; i += 4, products += 16) {
+  for (let i = 0; i < c; i += 4, products += 16) {
     for (let h = half, q = products; h < half + line; h += 16, q += step) {
       weightGradientPoints(h, line, q, (inputSide as usize) * step);
     }
     for (let h = half, to = gradients; h < gradients; h += line, to += (taps as usize) << 4) {
       weightGradientPoints(to, 16, h, 16);
     }
-    const lanes = min(4, last - i);
+    const lanes = min(4, c - i);
     if (stride == 1 && lanes == 4) {
       addKernels(dw + ((i * k * k) << 2), gradients, (k * k) as usize);
       continue;

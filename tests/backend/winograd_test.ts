@@ -145,8 +145,8 @@ testOnWasm("gradients of many outputs are correct around the edges of twenty", a
   await check(backend, { x: [2, 4, 6, 6], w: [486, 2, 3, 3], groups: 2 });
 });
 
-testOnWasm("gradients of many outputs are correct in blocks of channels", async (backend) => {
-  for (const inC of [144, 145, 153, 160]) { // with 4 tiles, a block has at most 144
+testOnWasm("gradients of many outputs are correct with many channels", async (backend) => {
+  for (const inC of [145, 153, 157]) { // panels of eight, the last of which is not full
     await check(backend, { x: [1, inC, 8, 7], w: [81, inC, 3, 3] });
   }
   await check(backend, { x: [1, 21, 15, 16], w: [81, 21, 7, 7], stride: 2, padding: [3, 3, 3, 3] });
