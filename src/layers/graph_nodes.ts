@@ -148,11 +148,26 @@ export function indicesOf(
   });
 }
 
-/** The shapes of the outputs of all nodes. */
+/**
+ * The shapes of the outputs of all nodes.
+ *
+ * @throws {ArgumentError} When an input does not fit a layer. The message names the node.
+ */
 export function shapesOf(nodes: readonly LeafNode[], input: Shape): Shape[] {
   const shapes: Shape[] = [];
-  for (const { layer, inputs } of nodes) {
-    shapes.push(layer.outputShapeOf(inputs.map((i) => i < 0 ? input : shapes[i])));
+  for (const { name, layer, inputs } of nodes) {
+    try {
+      shapes.push(layer.outputShapeOf(inputs.map((i) => i < 0 ? input : shapes[i])));
+    } catch (error) {
+      if (!(error instanceof ArgumentError)) throw error;
+      const { op, parameter, value, expected } = error;
+      throw new ArgumentError(
+        op,
+        parameter,
+        value,
+        `${expected}, in layer ${JSON.stringify(name)}`,
+      );
+    }
   }
   return shapes;
 }

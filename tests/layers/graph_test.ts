@@ -315,6 +315,16 @@ Deno.test("Graph refuses nodes that do not fit together", () => {
   }
 });
 
+Deno.test("Graph names the layer that an input does not fit", () => {
+  const tail = new nn.Sequential([new nn.Linear(4, 3), new nn.ReLU(), new nn.Linear(2, 1)]);
+  const net = new nn.Graph([{ name: "flatten", layer: new nn.Flatten() }, {
+    name: "tail",
+    layer: tail,
+  }]);
+  const { message } = assertThrows(() => net.outputShape([1, 1, 2, 2]), ArgumentError);
+  assertEquals(message, 'Linear: the shape of x is [1, 3], must be […, 2], in layer "tail.2"');
+});
+
 testOnEveryBackend("outputsOf() refuses training mode and unknown names", (backend) => {
   using net = new nn.Graph(network()).init(backend);
   using x = backend.upload(random(shape, 1), shape);

@@ -18,9 +18,15 @@ Deno.test("wrong calls get a line that names the mistake", async () => {
   // deno-lint-ignore no-explicit-any
   const any = (value: unknown): any => value;
   const calls: [call: () => unknown, message: string][] = [
-    [() => model.forward(image), `Conv2d: the shape of x is [1, 64, 64, 3], ${last}`],
+    [
+      () => model.forward(image),
+      `Conv2d: the shape of x is [1, 64, 64, 3], ${last}, in layer "conv1"`,
+    ],
     [() => conv2d(image, weight, null), `conv2d: the shape of x is [1, 64, 64, 3], ${last}`],
-    [() => model.outputShape(image.shape), `Conv2d: the shape of x is [1, 64, 64, 3], ${last}`],
+    [
+      () => model.outputShape(image.shape),
+      `Conv2d: the shape of x is [1, 64, 64, 3], ${last}, in layer "conv1"`,
+    ],
     [
       () => crossEntropy(logits, any(Promise.resolve([1]))),
       "crossEntropy: targets is [object Promise], must be a list of classes, one for each row of x; " +
