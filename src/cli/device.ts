@@ -24,6 +24,7 @@ export async function openModel(
   how: SelectOptions = {},
 ): Promise<OpenedModel> {
   using stack = new DisposableStack();
+  // the device calls it later, when there is a model
   const prepare = (backend: Backend) => loadWeights(selected, backend, options);
   const device = stack.use(await Device.open(options, threads, prepare));
   const selected = stack.use(await selectModel(options, how));
@@ -31,9 +32,9 @@ export async function openModel(
   return { device, selected, [Symbol.dispose]: () => opened.dispose() };
 }
 
-/** Throws if a network cannot classify, which shows before it has a photo. */
+/** Throws now, and not at the first photo, if a network cannot classify. */
 export async function checkClassifies(model: Classifier): Promise<void> {
-  await model.classifyBatch([]); // of an ONNX file, it may be no classifier
+  await model.classifyBatch([]); // throws if an ONNX file is no classifier
   checkScores(model, elements(model.outputShape(model.inputShape())));
 }
 

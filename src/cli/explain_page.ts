@@ -60,7 +60,7 @@ export async function explainPage(
       height: region.height * small.height / image.height,
     };
     const picture = drawHeatMap(small, { ...map, region: smallRegion });
-    const caption = `${nameHtml(firstName(label))}, ${percent(probability)}`;
+    const caption = `${nameHtml(firstName(label))}, ${escape(percent(probability))}`;
     heatMaps.push(figure(await dataUrl(picture), caption, `Heat map of ${firstName(label)}`));
   }
   const [best] = predictions, bestName = firstName(best.label), share = percent(best.probability);
@@ -115,7 +115,7 @@ table.classes .bar { width: 40%; }
 function bars(predictions: readonly Prediction[]): string {
   const rows = predictions.map(({ label, probability }) =>
     `<tr><th scope="row">${escape(label)}</th>` +
-    `<td class="number">${percent(probability)}</td>${barCell(probability)}</tr>`
+    `<td class="number">${escape(percent(probability))}</td>${barCell(probability)}</tr>`
   );
   return `<table class="classes"><tbody>${rows.join("\n")}</tbody></table>`;
 }

@@ -28,15 +28,18 @@ export function columnsOfTerminal(): number {
   }
 }
 
+/** Separators of lines, and characters that reorder the rest of a line. */
+const reordering = /[\u2028-\u202e\u2066-\u2069]/g;
+
 /**
- * Prints a result. Control characters that JSON does not escape are escaped here, because a terminal
- * would obey them. A JSON reader still gets the same names.
+ * Prints a result. Characters that {@linkcode printable} escapes and JSON does not are escaped here,
+ * because a terminal would obey them. A JSON reader still gets the same names.
  */
 export function print(text: string): void {
   try {
     write(
       Deno.stdout,
-      text.replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (char) => `\\u${hex(char, 4)}`),
+      text.replace(/[\x7f-\x9f]/g, escapeUnicode).replace(reordering, escapeUnicode),
     );
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
@@ -83,17 +86,20 @@ export function plural(count: number, noun: string): string {
 }
 
 /**
- * Escapes control characters, so that file names cannot control the terminal. Also those that change the
- * direction of text: they would reorder the rest of the line.
+ * Escapes control characters, so that file names cannot control the terminal, and characters that
+ * separate lines or reorder the rest of one.
  */
 export function printable(text: string): string {
-  return escapeControls(text)
-    .replace(/[\u2028-\u202e\u2066-\u2069]/g, (char) => `\\u${hex(char, 4)}`);
+  return escapeControls(text).replace(reordering, escapeUnicode);
 }
 
 /** Escapes control characters, so that text is one line. */
 export function escapeControls(text: string): string {
   return text.replace(/\p{Cc}/gu, (char) => `\\x${hex(char, 2)}`);
+}
+
+function escapeUnicode(char: string): string {
+  return `\\u${hex(char, 4)}`;
 }
 
 /** The code of a character. */

@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { checkPixels, type RgbImage } from "../image/pixels.ts";
 import type { Region } from "../image/preprocess.ts";
 import { kindOf } from "../kinds.ts";
+import { checkFraction } from "../ops/checks.ts";
 import { checkOptions } from "../options.ts";
 import { colorTable } from "./color_map.ts";
 import type { HeatMap } from "./heat_map.ts";
@@ -44,9 +45,7 @@ export function drawHeatMap(
   checkPixels("drawHeatMap", image, 3);
   checkOptions("drawHeatMap", options, ["alpha"]);
   const { alpha = defaultAlpha } = options;
-  if (typeof alpha !== "number" || !(alpha >= 0 && alpha <= 1)) {
-    throw new ArgumentError("drawHeatMap", "alpha", alpha, "between 0 and 1");
-  }
+  checkFraction("drawHeatMap", "alpha", alpha);
   if (!isMap(map)) {
     throw new ArgumentError("drawHeatMap", "map", map, "a result of explain()");
   }

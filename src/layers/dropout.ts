@@ -51,7 +51,7 @@ abstract class RandomDrop extends Layer {
     return this.#keepsAll ? dy.view(dy.shape) : this.dropAgain(dy);
   }
 
-  /** Drops other parts than the last call did. */
+  /** Chooses at random which parts to drop, and drops them. */
   protected abstract drop(x: Tensor, out: Tensor | undefined): Tensor;
 
   /** Drops the same parts of dy as the last forward pass did of its input. */

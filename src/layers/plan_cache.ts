@@ -50,7 +50,10 @@ class Arena implements Disposable {
 
 /** A plan, and the tensors that its values are written to. */
 export interface BoundPlan extends Plan {
-  /** The tensor of each value. Undefined for outputs that the caller takes, and for views of them or of the input. */
+  /**
+   * The tensor of each value. Undefined for outputs that the caller takes, and for views of them or of
+   * the input.
+   */
   readonly tensors: readonly (Tensor | undefined)[];
   /** The recording of each step. Undefined for steps that were not recorded. */
   readonly recorded: (RecordedStep | undefined)[];

@@ -1,4 +1,4 @@
-/** The argument checks that operations with a batch normalisation share. */
+/** The argument checks that operations and layers of normalisations share. */
 
 import type { BatchNormTensors, LocalResponseNormGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";

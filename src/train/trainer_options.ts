@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkFraction, checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -60,9 +60,7 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
   if (clipNorm !== undefined && !(typeof clipNorm === "number" && clipNorm > 0)) {
     throw new ArgumentError(op, "clipNorm", clipNorm, "above 0");
   }
-  if (!(checkNumber(op, "labelSmoothing", labelSmoothing) >= 0 && labelSmoothing <= 1)) {
-    throw new ArgumentError(op, "labelSmoothing", labelSmoothing, "between 0 and 1");
-  }
+  checkFraction(op, "labelSmoothing", labelSmoothing);
   if (!(checkNumber(op, "emaDecay", emaDecay) >= 0 && emaDecay < 1)) {
     throw new ArgumentError(op, "emaDecay", emaDecay, "from 0 to below 1");
   }

@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, lumaAt, type RgbImage } from "../image/pixels.ts";
 import { resizeWindow } from "../image/resize.ts";
-import { checkInteger, checkNonNegative, checkOptions } from "../ops/checks.ts";
+import { checkFraction, checkInteger, checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
 
 /**
@@ -113,9 +113,7 @@ function randomPart(
  * ```
  */
 export function randomHorizontalFlip(p = 0.5): Transform {
-  if (typeof p !== "number" || !(p >= 0 && p <= 1)) {
-    throw new ArgumentError("randomHorizontalFlip", "p", p, "between 0 and 1");
-  }
+  checkFraction("randomHorizontalFlip", "p", p);
   return (image, generator) => {
     checkPixels("randomHorizontalFlip", image, 3);
     if (between(generator, 0, 1) >= p) return image;

@@ -3,7 +3,6 @@
 import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
-import { StochasticDepth } from "../../src/layers/dropout.ts";
 import { add, mul } from "../../src/ops/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
@@ -22,7 +21,7 @@ function doubled(y: Tensor): Tensor {
 const DoubleReLU = withOwnForward(nn.ReLU, doubled);
 const DoubleSiLU = withOwnForward(nn.SiLU, doubled);
 const DoubleDropout = withOwnForward(nn.Dropout, doubled);
-const DoubleDepth = withOwnForward(StochasticDepth, doubled);
+const DoubleDepth = withOwnForward(nn.StochasticDepth, doubled);
 const DoubleIdentity = withOwnForward(nn.Identity, doubled);
 const DoubleFlatten = withOwnForward(nn.Flatten, doubled);
 const DoubleNorm = withOwnForward(nn.BatchNorm2d, doubled);
