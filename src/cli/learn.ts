@@ -5,7 +5,7 @@ import { findCatalogueEntry } from "../hub/catalogue.ts";
 import { isNetworkName } from "../models/registry.ts";
 import { partsOf } from "../train/cross_validate.ts";
 import type { HeadRun, MirroredRows, TrainedHead } from "../train/head_rows.ts";
-import { holdOut, measureHead, trainHead } from "../train/head_rows.ts";
+import { holdOut, measureHead, trainHead, trainingsPerHead } from "../train/head_rows.ts";
 import { writeHead } from "../train/linear_head.ts";
 import { type FeatureRows, takeRows } from "../train/features.ts";
 import { nearCopies, seriesOf } from "../train/near_copies.ts";
@@ -23,9 +23,6 @@ import { Progress } from "./progress.ts";
 import { type Judged, type Report, reportOf, reportText } from "./report.ts";
 import { note, print, printIfRead, warn } from "./terminal.ts";
 import { weightsDigest } from "./weights_digest.ts";
-
-/** Five to choose the weight decay, and one on all photos. */
-const trainingsPerHead = 6;
 
 /** Learns the classes, prints a report, writes the file, and returns the exit code. */
 export async function learn(args: LearnArgs): Promise<number> {

@@ -53,7 +53,7 @@ function* tokensOf(
     const found = Object.entries(options).find(([name, { short }]) =>
       typed === `--${name}` || typed === `-${short}`
     );
-    if (!found) throw wrong(`unknown option '${typed}'${command ? ` of ${command}` : ""}`);
+    if (!found) throw wrongArgument(`unknown option '${typed}'${command ? ` of ${command}` : ""}`);
     const [name, option] = found;
     return { option, name, typed };
   };
@@ -87,17 +87,18 @@ function valueOf(
   if (type === "boolean") {
     if (value === undefined) return true;
     const names = short === undefined ? `--${name}` : `-${short}, --${name}`;
-    throw wrong(`option '${names}' does not take an argument`);
+    throw wrongArgument(`option '${names}' does not take an argument`);
   }
   if (value === undefined || !inline && /^-./s.test(value)) {
     if (value === undefined || typed.startsWith("--")) {
       throw new UsageError(`--${name} needs a value: --${name}=VALUE`);
     }
-    throw wrong(`option '${typed}' argument is ambiguous`);
+    throw wrongArgument(`option '${typed}' argument is ambiguous`);
   }
   return value;
 }
 
-function wrong(message: string): UsageError {
+/** An error of the arguments, on one line. */
+export function wrongArgument(message: string): UsageError {
   return new UsageError(`${oneLine(message)}; see --help`);
 }

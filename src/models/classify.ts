@@ -137,7 +137,10 @@ export function checkScores(model: ImageClassifier, scores: number): void {
 /** Layers whose output is a logit if their input is one. */
 const logitLayers = /^(Add|Affine|ChannelAffine|BatchNorm.d|Permute|Slice|.*Pool.d)$/;
 
-/** The type of the layer by which a network makes something else of a logit than a sigmoid does. */
+/**
+ * The type of the layer after which a single score is no logit. Undefined if it is a logit, or the
+ * probability of a sigmoid.
+ */
 function oddEnd(model: Graph): string | undefined {
   const { nodes, output } = model.expand();
   if (sigmoidIndex(model) >= 0) return undefined;
@@ -186,7 +189,10 @@ export function sigmoidIndex(model: Graph): number {
   return i;
 }
 
-/** Whether a layer passes its input on, in evaluation mode, perhaps rounded to 8 bits. */
+/**
+ * Whether a layer passes its input on, in evaluation mode, perhaps in another shape, rounded to 8 bits,
+ * or clamped: the import of networks in 8 bits clamps with `Hardtanh`.
+ */
 export function keepsValues(layer: Layer): boolean {
   const isRounding = layer instanceof Hardtanh || layer.type === "FakeQuantize";
   return isRounding || layer instanceof View || layer instanceof Dropout;

@@ -67,7 +67,7 @@ export async function evaluate(
     if (model.training) model.eval(); // after a step of training between two batches
     using x = model.backend.upload(batch.values, batch.shape);
     using logits = model.forward(x);
-    checkScores("evaluate", logits, batch.labels);
+    checkSeveralScores("evaluate", logits, batch.labels);
     const result = crossEntropy(logits, batch.labels);
     using value = result.loss;
     result.gradient.dispose();
@@ -85,8 +85,12 @@ export function checkModel(op: string, model: unknown): void {
   if (!(model instanceof Layer)) throw new ArgumentError(op, "model", model, "a Layer");
 }
 
-/** Checks that a batch has a score for each class: the cross-entropy of a single one is always 0. */
-export function checkScores(op: string, logits: Tensor, { length }: ArrayLike<number>): void {
+/** Checks that each sample has several scores: the cross-entropy of a single one is always 0. */
+export function checkSeveralScores(
+  op: string,
+  logits: Tensor,
+  { length }: ArrayLike<number>,
+): void {
   if (logits.size !== length) return;
   throw new PembrokeError(
     `${op}: the model has one score for a sample, but cross-entropy needs one for each class; call ` +

@@ -59,6 +59,9 @@ const defaultDecay = 10;
 /** The parts of the cross-validation that chooses the weight decay. */
 const innerParts = 5;
 
+/** How often {@linkcode HeadRun.onTrained} is called for a head. Less often with few samples. */
+export const trainingsPerHead = innerParts + 1;
+
 /**
  * Chooses a share of each class at random: at least one sample, and never all. None of a class with
  * one sample. Of near copies, it chooses all or none.

@@ -12,7 +12,7 @@ import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
-import { checkModel, checkScores, ranksOf } from "./evaluate.ts";
+import { checkModel, checkSeveralScores, ranksOf } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
 import { restoringStatistics } from "./running_statistics.ts";
@@ -284,7 +284,7 @@ export class Trainer implements Disposable {
     const { labelSmoothing } = this.options;
     using x = this.model.backend.upload(values, shape);
     using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
-    checkScores("Trainer", logits, labels);
+    checkSeveralScores("Trainer", logits, labels);
     const result = crossEntropy(logits, labels, { labelSmoothing });
     using loss = result.loss, gradient = result.gradient;
     this.model.backwardParameters(gradient);

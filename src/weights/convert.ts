@@ -41,8 +41,8 @@ const batchElements = 1 << 18;
 
 /**
  * Writes the weights of a file in another format or precision. Integer tensors
- * (`num_batches_tracked`) are left out. At most 1 MiB of weights, or one row, is in memory at a
- * time.
+ * (`num_batches_tracked`) are left out. Besides what `file.read()` needs, at most 1 MiB of weights, or
+ * one row, is in memory at a time.
  *
  * @param file The weights to convert, which stay open.
  * @param sink The output.

@@ -187,14 +187,14 @@ export class SharedElements {
     const { name, dtype, shape, count, strides, span } = tensor;
     this.#bytes += count * itemSize(dtype);
     if (strides) this.#readBytes += isSparse(tensor) ? singleReadBytes * count : span;
-    let kind: string;
-    if (this.#bytes > 4 * this.file.size + maxSharedBytes) {
+    const isLarge = this.#bytes > 4 * this.file.size + maxSharedBytes;
+    if (!isLarge && this.#readBytes <= maxReads * this.file.size + maxSharedBytes) return;
+    let kind = "and others lie between each other's elements, too many";
+    if (isLarge) {
       kind = strides?.some((stride, axis) => stride === 0 && shape[axis] > 1)
         ? "is an expanded tensor (stride 0), too large"
         : "shares its elements with other tensors, too large";
-    } else if (this.#readBytes > maxReads * this.file.size + maxSharedBytes) {
-      kind = "and others lie between each other's elements, too many";
-    } else return;
+    }
     throw new FileError(
       this.file.name,
       `${escapeText(name)} ${formatShape(shape)} ${kind} for a file of ${this.file.size} bytes: ` +

@@ -83,11 +83,8 @@ const maxValues = 1 << 26;
 /** The most layers of a network. The largest have about a thousand; one node may need 65. */
 const maxLayers = 10_000;
 
-/**
- * The most scales of all weights in 8 bits, and numbers of layers that are not in the file: a hundred times
- * more than in large networks.
- */
-const maxScales = 1 << 22;
+/** The most numbers that countNumbers() counts: a hundred times more than in large networks. */
+const maxNumbers = 1 << 22;
 
 /** Layers whose output has no values below 0. */
 const positiveLayers = [ReLU, ReLU6, Sigmoid, Softmax];
@@ -112,7 +109,7 @@ export class LayerBuilder {
   readonly #clamps = new Map<Clamped, { readonly node: NodeReader; made?: Activation }>();
 
   /** How many scales of weights the layers may still have. */
-  #scalesLeft = maxScales;
+  #numbersLeft = maxNumbers;
   /** Whether layers compute in 8 bits that do in the file. */
   readonly usesIntegers: boolean;
 
@@ -125,10 +122,13 @@ export class LayerBuilder {
     this.usesIntegers = precision === "int8";
   }
 
-  /** Counts the scales of a layer, before they are copied, or its numbers. */
-  countScales(node: NodeReader, count: number): void {
-    this.#scalesLeft -= count;
-    if (this.#scalesLeft < 0) throw node.bad("the graph uses its weights too many times");
+  /**
+   * Counts numbers of a layer that are not in the file as they are: scales in 8 bits, and what the
+   * import computes. Call it before they are copied.
+   */
+  countNumbers(node: NodeReader, count: number): void {
+    this.#numbersLeft -= count;
+    if (this.#numbersLeft < 0) throw node.bad("the graph uses its weights too many times");
   }
 
   /**
@@ -159,7 +159,7 @@ export class LayerBuilder {
       throw new FileError(node.scope.file, `its graph needs more than ${maxLayers} layers`);
     }
     for (const source of Object.values(parameters)) {
-      if ("numbers" in source) this.countScales(node, source.numbers.length);
+      if ("numbers" in source) this.countNumbers(node, source.numbers.length);
     }
     const error = from.find(({ error }) => error)?.error;
     const step = { node: node.node, suffix, layer, inputs: from, parameters, absorb, isBound };

@@ -18,7 +18,7 @@ const keys = [
   "categories",
 ];
 
-/** So many characters are parsed: the names of 20 000 classes take 700 000. */
+/** The most characters that are parsed, of all keys together: the names of 20 000 classes take 700 000. */
 const maxLength = 1 << 20;
 
 /**

@@ -173,7 +173,12 @@ async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxL
   const isSizeBound = !input.isSizeOpen || graph.isSizeBound || steps.some(isBound);
   const endsInSigmoid = lastStep(activations[0])?.layer instanceof Sigmoid;
   return {
-    ...{ input, nodes, parameters, outputs: new Map(outputNames), scores, endsInSigmoid },
+    input,
+    nodes,
+    parameters,
+    outputs: new Map(outputNames),
+    scores,
+    endsInSigmoid,
     shapes: activations.map(({ shape }) => shape),
     isSizeBound,
   };

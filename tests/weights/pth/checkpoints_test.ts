@@ -3,7 +3,8 @@
 import { FileError } from "../../../src/errors.ts";
 import { bytesSource, openWeights, writeSafetensors } from "../../../src/weights/mod.ts";
 import { matchNames } from "../../../src/weights/match_names.ts";
-import { assertEquals, assertMatch, assertRejects } from "../../assert.ts";
+import { SharedElements } from "../../../src/weights/layout.ts";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "../../assert.ts";
 import {
   bytes,
   chunkedSource,
@@ -304,6 +305,20 @@ Deno.test("many views of one storage are bounded", async () => {
   assertMatch(
     await refusal(140, 2, 249_999),
     /^\[2\] and others lie between each other's elements/,
+  );
+});
+
+Deno.test("elements that are read one by one are bounded", () => {
+  const add = (count: number) =>
+    new SharedElements({ name: "x", size: 1e6 }).add({
+      ...{ name: "t", dtype: "F32", shape: [count], count, strides: [1000], start: 0 },
+      span: ((count - 1) * 1000 + 1) * 4,
+    });
+  add(500_000); // 128 MB: each counts as 256 bytes
+  assertThrows(
+    () => add(600_000),
+    FileError,
+    "[600000] and others lie between each other's elements",
   );
 });
 

@@ -72,7 +72,7 @@ export const instanceNormalization: Operation = (node, build) => {
 export const groupNormalization: Operation = (node, build) => {
   const x = node.activation(0), [, channels] = x.shape, groups = node.number("num_groups", 1);
   const layer = new GroupNorm(groups, channels, { eps: node.number("epsilon", 1e-5) });
-  if (node.opset < 21) build.countScales(node, channels); // before they are repeated
+  if (node.opset < 21) build.countNumbers(node, channels); // before they are repeated
   const parameter = (index: number, what: string) =>
     node.opset < 21
       ? repeated(node, index, what, groups, channels)

@@ -165,7 +165,7 @@ export function integerLayer(
   weight: StoredConstant,
 ): IntegerLayer | undefined {
   if (!build.usesIntegers || !x.grid) return undefined;
-  if (weight.tensor.quantization) build.countScales(node, weight.shape[0]);
+  if (weight.tensor.quantization) build.countNumbers(node, weight.shape[0]);
   const weightScales = scalesOf(weight, 0);
   if (!weightScales) return undefined;
   const { lowest, scale } = x.grid;
