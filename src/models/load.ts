@@ -18,10 +18,10 @@ import { Graph } from "../layers/graph.ts";
 import { checkBackend } from "../ops/checks.ts";
 import { checkFunction, checkObject, checkOptions, checkSignal } from "../options.ts";
 import { elements, type Shape } from "../tensor.ts";
-import { checkWeights } from "../weights/check.ts";
+import { checkWeights, parametrization } from "../weights/check.ts";
 import { blobSource, type ByteSource, bytesSource, isSource } from "../weights/io/source.ts";
 import { streamSource } from "../weights/io/stream_source.ts";
-import { matchNames, withoutWeightNorm } from "../weights/match_names.ts";
+import { matchNames } from "../weights/match_names.ts";
 import type { OnnxFile } from "../weights/onnx/reader.ts";
 import { openWeights } from "../weights/open.ts";
 import type { IntegerSink, WeightsFile, WeightSink } from "../weights/tensor_file.ts";
@@ -134,16 +134,13 @@ export async function openInput(
       sources[name] = await toSource(`${op}: files`, input, signal);
     }
     const file = await openWeights(await toSource(op, weights, signal), { files: sources });
-    return withoutWeightNorm(file);
+    if (file.format === "onnx" || !parametrization(file)) return file;
+    const { withComputedWeights } = await import("../weights/pth/reader.ts");
+    return withComputedWeights(file);
   } catch (error) {
     for (const source of Object.values(sources)) source.close();
     throw error;
   }
-}
-
-/** Disposes of a model's weights, but not of the backend that it may own. */
-function disposeWeights(model: Layer): void {
-  for (const layer of leavesOf(model)) layer.dispose();
 }
 
 /**
@@ -291,7 +288,7 @@ export async function loadTensors(
       readRanges(model, file);
     }
   } catch (error) {
-    if (isChanged) disposeWeights(model);
+    if (isChanged) leavesOf(model).forEach((layer) => layer.dispose()); // the backend stays
     throw error;
   } finally {
     for (const parameter of parameters.values()) loading.delete(parameter);

@@ -110,7 +110,7 @@ function unknownReason(
  */
 export function parametrization({ entries }: WeightsFile): string | undefined {
   const name = [...entries.keys()].find((name) =>
-    /\.(weight_(orig|g)|parametrizations\..+)$/.test(name)
+    /(^|\.)((weight|bias)_(orig|g)|parametrizations\..+)$/.test(name)
   );
   return name && `${escapeText(name)} is not the weight itself: before you save it in PyTorch, ` +
       "remove pruning, weight_norm and spectral_norm, or export the network as ONNX";

@@ -21,6 +21,8 @@ import { escapeText } from "../io/quote.ts";
 import { type StorageView, TorchHost } from "./torch_objects.ts";
 import { ZipStream } from "../io/zip_stream.ts";
 
+export { withComputedWeights } from "./parametrizations.ts";
+
 /** The most entries besides storages. `torch.save()` writes about five. */
 const maxOtherEntries = 100;
 

@@ -1,42 +1,74 @@
-/** Weights that PyTorch computes by weight normalisation. */
+/** Weights that PyTorch computes from other tensors: by normalisation and pruning. */
 
-import { createBackend } from "../../src/backend/mod.ts";
-import { FileError } from "../../src/errors.ts";
-import { Conv2d, Linear, Sequential } from "../../src/layers/mod.ts";
-import { loadWeights, openInput } from "../../src/models/load.ts";
-import { loadModel } from "../../src/models/load_model.ts";
-import { createModel } from "../../src/models/registry.ts";
-import { convertWeights } from "../../src/weights/convert.ts";
-import type { TensorToWrite } from "../../src/weights/io/file_writer.ts";
-import { withoutWeightNorm } from "../../src/weights/match_names.ts";
-import { bytesSource, openWeights, writePth, writeSafetensors } from "../../src/weights/mod.ts";
-import { assert, assertAllClose, assertEquals, assertRejects } from "../assert.ts";
-import { fixture, readAll } from "./helpers.ts";
+import { createBackend } from "../../../src/backend/mod.ts";
+import { FileError } from "../../../src/errors.ts";
+import {
+  Conv2d,
+  ConvTranspose2d,
+  type Layer,
+  Linear,
+  Sequential,
+} from "../../../src/layers/mod.ts";
+import { loadWeights, openInput } from "../../../src/models/load.ts";
+import { loadModel } from "../../../src/models/load_model.ts";
+import { createModel } from "../../../src/models/registry.ts";
+import { convertWeights } from "../../../src/weights/convert.ts";
+import type { TensorToWrite } from "../../../src/weights/io/file_writer.ts";
+import { bytesSource, openWeights, writePth, writeSafetensors } from "../../../src/weights/mod.ts";
+import { withComputedWeights } from "../../../src/weights/pth/parametrizations.ts";
+import { assert, assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
+import { fixture, readAll } from "../helpers.ts";
 
 interface Expected {
   readonly shape: number[];
   readonly values: number[];
 }
 
-const { weight_norm: expected }: { readonly weight_norm: Readonly<Record<string, Expected>> } = JSON
-  .parse(new TextDecoder().decode(await fixture("expected.json")));
+const expected: Readonly<Record<string, Readonly<Record<string, Expected>>>> = JSON.parse(
+  new TextDecoder().decode(await fixture("expected.json")),
+);
 
-Deno.test("weights are those that PyTorch computes by weight normalisation", async () => {
+/** Loads a fixture in both formats, and as a stream, and compares all parameters. */
+async function checkFixture(name: string, layers: () => Layer[]) {
   using backend = await createBackend({ threads: 1 });
-  const zip = await fixture("weight_norm.pth");
-  const inputs = [zip, await fixture("weight_norm_legacy.pth"), new Response(zip)];
+  const zip = await fixture(`${name}.pth`);
+  const inputs = [zip, await fixture(`${name}_legacy.pth`), new Response(zip)];
   for (const input of inputs) {
-    using model = new Sequential([new Conv2d(3, 4, 3), new Linear(6, 3), new Linear(3, 2)]);
+    using model = new Sequential(layers());
     await loadWeights(model, backend, input);
-    assertEquals([...model.stateDict().keys()], Object.keys(expected));
-    for (const [name, { shape, tensor }] of model.stateDict()) {
-      assertEquals(shape, expected[name].shape);
-      assertAllClose(await tensor!.read(), expected[name].values, { rel: 1e-6, abs: 1e-7, name });
+    assertEquals([...model.stateDict().keys()], Object.keys(expected[name]));
+    for (const [key, { shape, tensor }] of model.stateDict()) {
+      assertEquals(shape, expected[name][key].shape);
+      const { values } = expected[name][key];
+      assertAllClose(await tensor!.read(), values, { rel: 1e-6, abs: 1e-7, name: key });
     }
   }
   // the tensors of the file itself stay visible
   using file = await openWeights(bytesSource(zip));
   assert(file.entries.has("0.weight_g") && !file.entries.has("0.weight"));
+}
+
+Deno.test("weights are those that PyTorch computes by weight normalisation", async () => {
+  await checkFixture(
+    "weight_norm",
+    () => [new Conv2d(3, 4, 3), new Linear(6, 3), new Linear(3, 2)],
+  );
+});
+
+Deno.test("weights are those of norms along other axes, spectral norms and pruning", async () => {
+  await checkFixture("parametrizations", () => [
+    new Conv2d(3, 4, 3), // a norm for each input
+    new Conv2d(4, 4, [1, 2]), // for each column
+    new Linear(6, 3), // for all weights
+    new Linear(3, 2),
+    new Conv2d(2, 3, 3), // spectral norms
+    new ConvTranspose2d(3, 3, 2),
+    new Linear(5, 4),
+    new Conv2d(3, 3, 2),
+    new ConvTranspose2d(2, 3, 2),
+    new Conv2d(2, 3, 3), // pruning
+    new Linear(5, 4),
+  ]);
 });
 
 /** A network's tensors, with norms and directions in place of the weight of one layer. */
@@ -95,17 +127,26 @@ Deno.test("other tensors with such names are left as they are", async () => {
     data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1),
   });
   const cases = [
-    [tensor("fc.weight_g", 1, 3), tensor("fc.weight_v", 2, 3)], // norms of columns
-    [tensor("fc.weight_g"), tensor("fc.weight_v", 2, 3)], // one norm of all
+    [tensor("fc.weight_g", 2, 3), tensor("fc.weight_v", 2, 3)],
+    [tensor("fc.weight_g", 3), tensor("fc.weight_v", 2, 3)],
     [tensor("fc.weight_g", 2, 1)],
     [tensor("fc.weight_v", 2, 3)],
     [tensor("fc.weight_g", 2, 1), tensor("fc.weight_v", 2, 3), tensor("fc.weight", 2, 3)],
     [tensor("fc.parametrizations.weight.original0", 2, 3)],
+    [tensor("fc.parametrizations.weight.original", 2, 3)], // a method of the user's own
     [tensor("some_weight_g", 2, 1), tensor("some_weight_v", 2, 3)],
+    [tensor("fc.weight_orig", 2, 3)],
+    [tensor("fc.weight_orig", 2, 3), tensor("fc.weight_mask", 3, 2)],
+    [tensor("fc.weight_orig", 2, 3), tensor("fc.weight_u", 2), tensor("fc.weight_v", 2)],
+    [tensor("fc.weight_orig", 2, 3), tensor("fc.weight_u", 6), tensor("fc.weight_v", 1)],
+    [ // two methods at once
+      ...[tensor("fc.weight_orig", 2, 3), tensor("fc.weight_mask", 2, 3)],
+      ...[tensor("fc.weight_u", 2), tensor("fc.weight_v", 3)],
+    ],
   ];
   for (const tensors of cases) {
     using file = await openWeights(bytesSource(writePth(tensors)));
-    assert(withoutWeightNorm(file) === file);
+    assert(withComputedWeights(file) === file);
   }
   using backend = await createBackend({ threads: 1 });
   using model = new Sequential({ fc: new Linear(3, 2, { bias: false }) });

@@ -1,0 +1,148 @@
+/**
+ * Weights that PyTorch computes from other tensors, which it saves in their place: by weight
+ * normalisation (Salimans and Kingma 2016), spectral normalisation (Miyato et al. 2018) and pruning.
+ *
+ * Source: PyTorch, `weight_norm.py`, `spectral_norm.py`, `prune.py` and `parametrizations.py` in
+ * `torch/nn/utils`.
+ *
+ * @module
+ */
+
+import { elements, sameShape, type Shape } from "../../tensor.ts";
+import { renameTensors } from "../match_names.ts";
+import { isWeight, type WeightsFile } from "../tensor_file.ts";
+
+/** A weight that is computed from tensors of a file. */
+interface Computed {
+  /** The names of the tensors. The first one has the shape of the weight. */
+  readonly parts: readonly string[];
+  /** Replaces the values of the first tensor by those of the weight. */
+  readonly compute: (values: Float32Array, ...others: readonly Float32Array[]) => void;
+}
+
+/** Finds the shape of a tensor by the end of its name. Undefined if it is missing or no weight. */
+type ShapeOf = (end: string) => Shape | undefined;
+
+/** Values that a view passes on at once. */
+const chunkSize = 1 << 16;
+
+/**
+ * A view of a file with the computed weights in place of the tensors that they are computed from, as in
+ * evaluation mode. Others are left as they are. Closing the view closes the file.
+ */
+export function withComputedWeights(file: WeightsFile): WeightsFile {
+  const { entries, order } = file, weights = new Map<string, Computed>();
+  const names = new Map<string, string | undefined>(); // of the view, by those of the file
+  for (const name of order) {
+    const [, path, list = "", parameter] =
+      /^(|.*?\.)(parametrizations\.)?(weight|bias)(_orig|_g|\.original0?)$/.exec(name) ?? [];
+    const weight = `${path}${parameter}`, stem = `${path}${list}${parameter}`;
+    if (parameter === undefined || weights.has(weight) || entries.has(weight)) continue;
+    const computed = computedFrom(stem, (end) => {
+      const entry = entries.get(stem + end);
+      return entry && isWeight(entry) ? entry.shape : undefined;
+    });
+    if (!computed) continue;
+    weights.set(weight, computed);
+    computed.parts.forEach((part, i) => names.set(part, i === 0 ? weight : undefined));
+  }
+  if (weights.size === 0) return file;
+  const view = renameTensors(file, (name) => names.has(name) ? names.get(name) : name);
+  return {
+    ...view,
+    async read(name, sink, integerSink) {
+      const computed = weights.get(name);
+      if (!computed) return await view.read(name, sink, integerSink);
+      const values = new Map(computed.parts.map((part) => [part, new Float32Array(0)]));
+      for (const part of order) { // as a stream must be read
+        if (values.has(part)) values.set(part, await readWhole(file, part));
+      }
+      const [result, ...others] = values.values();
+      computed.compute(result, ...others);
+      for (let at = 0; at < result.length; at += chunkSize) {
+        sink(result.subarray(at, at + chunkSize), at);
+      }
+    },
+  };
+}
+
+/**
+ * How a weight is computed from the tensors whose names start with `stem`. Undefined unless these are
+ * the tensors of one method.
+ */
+function computedFrom(stem: string, shapeOf: ShapeOf): Computed | undefined {
+  const found = methods.flatMap(([ends, method]) => {
+    const shapes = ends.map(shapeOf);
+    const compute = shapes.includes(undefined) ? undefined : method(...shapes as Shape[]);
+    return compute ? [{ parts: ends.map((end) => stem + end), compute }] : [];
+  });
+  return found.length === 1 ? found[0] : undefined;
+}
+
+/** Returns how a weight is computed from tensors of these shapes. Undefined if they do not fit. */
+type Method = (...shapes: Shape[]) => Computed["compute"] | undefined;
+
+/** The ends of the names of the tensors that each method stores. */
+const methods: readonly (readonly [ends: readonly string[], method: Method])[] = [
+  [["_v", "_g"], normalised],
+  [[".original1", ".original0"], normalised],
+  [["_orig", "_u", "_v"], spectral],
+  [[".original", ".0._u", ".0._v"], spectral],
+  [["_orig", "_mask"], pruned],
+];
+
+/** g · v / ‖v‖, with a norm for each index of one axis, or a single one. */
+function normalised(shape: Shape, normShape: Shape): Computed["compute"] | undefined {
+  const axis = normShape.findIndex((size) => size !== 1), count = axis < 0 ? 1 : shape[axis];
+  const isSingle = axis < 0 && [0, shape.length].includes(normShape.length);
+  const kept = shape.map((size, i) => i === axis ? size : 1);
+  if (!isSingle && !sameShape(normShape, kept)) return undefined;
+  const inner = axis < 0 ? elements(shape) : elements(shape.slice(axis + 1));
+  return (values, norms) => {
+    const sums = new Float64Array(count), indexOf = (i: number) => Math.floor(i / inner) % count;
+    values.forEach((value, i) => sums[indexOf(i)] += value * value);
+    const factors = sums.map((sum, i) => norms[i] / Math.sqrt(sum));
+    values.forEach((value, i) => values[i] = value * factors[indexOf(i)]);
+  };
+}
+
+/**
+ * W / uᵀWv. The rows of W are the indices of its first axis; for transposed convolutions, of its second.
+ * u and v are close to singular vectors, so if the sizes fit both, the right axis has the larger product.
+ */
+function spectral(
+  shape: Shape,
+  [rows, ...more]: Shape,
+  right: Shape,
+): Computed["compute"] | undefined {
+  const count = elements(shape);
+  const axes = [0, 1].filter((axis) => shape.length > 1 && shape[axis] === rows);
+  if (axes.length === 0 || more.length > 0 || !sameShape(right, [count / rows])) return undefined;
+  return (values, u, v) => {
+    const products = axes.map((axis) => {
+      const inner = elements(shape.slice(axis + 1));
+      let sum = 0;
+      for (const [i, value] of values.entries()) {
+        const outer = Math.floor(i / inner), column = Math.floor(outer / rows) * inner + i % inner;
+        sum += u[outer % rows] * value * v[column];
+      }
+      return sum;
+    });
+    const [first, second = 0] = products;
+    const divisor = Math.abs(second) > Math.abs(first) ? second : first;
+    values.forEach((value, i) => values[i] = value / divisor);
+  };
+}
+
+/** The weights that pruning keeps, and zeros. */
+function pruned(shape: Shape, mask: Shape): Computed["compute"] | undefined {
+  if (!sameShape(shape, mask)) return undefined;
+  return (values, factors) => values.forEach((value, i) => values[i] = value * factors[i]);
+}
+
+/** All values of a tensor. */
+async function readWhole(file: WeightsFile, name: string): Promise<Float32Array<ArrayBuffer>> {
+  const values = new Float32Array(elements(file.entries.get(name)!.shape));
+  await file.read(name, (chunk, offset) => values.set(chunk, offset));
+  return values;
+}
