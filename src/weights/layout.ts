@@ -149,30 +149,72 @@ export function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** Spans of up to 16 MiB are read whole, however few of their elements belong to the tensor. */
+/**
+ * A part of a storage that is read at once, because its tensors lie between each other's elements: parts
+ * of a fused tensor that was split along an inner axis, or columns of a matrix.
+ */
+export interface Region {
+  /** Its offset in bytes, counted as in its tensors. */
+  readonly start: number;
+  end: number;
+  readonly tensors: StoredTensor[];
+}
+
+/** A region whose tensors fill at least this part of it is read whole, however large it is. */
+const leastDensity = 1 / 8;
+
+/** Spans of up to 16 MiB are read whole in any case, in regions of up to twice that size. */
 const maxSparseSpan = 16 << 20;
 
-/** Whether a tensor's elements are few and far between. They are read one by one. */
-export function isSparse({ dtype, count, strides, span }: StoredTensor): boolean {
-  return strides !== undefined && span > maxSparseSpan && span > 8 * count * itemSize(dtype);
+/** Finds the region of each tensor that has strides. Others are few and far between: read each run alone. */
+export function findRegions(tensors: Iterable<StoredTensor>): Map<StoredTensor, Region> {
+  const regions = group([...tensors].filter(({ strides }) => strides), Infinity);
+  const found = regions.flatMap((region) => {
+    const { start, end, tensors } = region;
+    const filled = tensors.reduce((sum, { count, dtype }) => sum + count * itemSize(dtype), 0);
+    if (end - start <= maxSparseSpan || filled >= leastDensity * (end - start)) return [region];
+    return group(tensors.filter(({ span }) => span <= maxSparseSpan), 2 * maxSparseSpan);
+  });
+  return new Map(found.flatMap((region) => region.tensors.map((tensor) => [tensor, region])));
+}
+
+/** Groups tensors whose spans overlap, and whose elements are aligned in each other's arrays. */
+function group(tensors: readonly StoredTensor[], maxLength: number): Region[] {
+  const regions: Region[] = [];
+  for (const tensor of [...tensors].sort(compareFileOrder)) {
+    const { start, span, deferred, source, dtype } = tensor, end = start + span;
+    const last = regions.at(-1), first = last?.tensors[0];
+    const fits = last && start < last.end && end - last.start <= maxLength &&
+      (start - last.start) % itemSize(dtype) === 0 &&
+      first?.deferred?.rank === deferred?.rank && first?.source === source;
+    if (!fits) regions.push({ start, end, tensors: [tensor] });
+    else {
+      last.end = Math.max(last.end, end);
+      last.tensors.push(tensor);
+    }
+  }
+  return regions;
+}
+
+/** The number of neighbouring elements that end a row-major walk through a tensor, and their axes. */
+export function runOf({ shape, strides }: StoredTensor): { length: number; axes: number } {
+  let length = 1, axes = 0;
+  for (let axis = shape.length - 1; axis >= 0; axis--, axes++) {
+    if (shape[axis] !== 1 && strides?.[axis] !== length) break;
+    length *= shape[axis];
+  }
+  return { length, axes };
 }
 
 /** How much larger than their file all tensors together may be, in bytes: 64 MiB. */
 const maxSharedBytes = 64 << 20;
 
 /**
- * How often the bytes of the file may be read for tensors that lie between each other's elements. An
- * element that is read alone takes as long as so many bytes.
- */
-const maxReads = 64, singleReadBytes = 256;
-
-/**
- * Limits how often tensors share elements, or what lies between them. Otherwise a small file could
- * claim tensors of any size, with a stride of 0 (an expanded tensor) or as views of one storage.
+ * Limits how often tensors share elements. Otherwise a small file could claim tensors of any size, with a
+ * stride of 0 (an expanded tensor) or as views of one storage.
  */
 export class SharedElements {
   #bytes = 0;
-  #readBytes = 0;
 
   /** @param file The file's name in error messages, and its size in bytes. */
   constructor(readonly file: { readonly name: string; readonly size: number }) {}
@@ -180,25 +222,18 @@ export class SharedElements {
   /**
    * Counts a tensor.
    *
-   * @throws {FileError} When all tensors have more bytes than four times the file's size plus 64
-   * MiB, or those with strides lie across more than 64 times the file's size plus 64 MiB.
+   * @throws {FileError} When all tensors have more bytes than four times the file's size plus 64 MiB.
    */
-  add(tensor: StoredTensor): void {
-    const { name, dtype, shape, count, strides, span } = tensor;
+  add({ name, dtype, shape, count, strides }: StoredTensor): void {
     this.#bytes += count * itemSize(dtype);
-    if (strides) this.#readBytes += isSparse(tensor) ? singleReadBytes * count : span;
-    const isLarge = this.#bytes > 4 * this.file.size + maxSharedBytes;
-    if (!isLarge && this.#readBytes <= maxReads * this.file.size + maxSharedBytes) return;
-    let kind = "and others lie between each other's elements, too many";
-    if (isLarge) {
-      kind = strides?.some((stride, axis) => stride === 0 && shape[axis] > 1)
-        ? "is an expanded tensor (stride 0), too large"
-        : "shares its elements with other tensors, too large";
-    }
+    if (this.#bytes <= 4 * this.file.size + maxSharedBytes) return;
+    const kind = strides?.some((stride, axis) => stride === 0 && shape[axis] > 1)
+      ? "is an expanded tensor (stride 0)"
+      : "shares its elements with other tensors";
     throw new FileError(
       this.file.name,
-      `${escapeText(name)} ${formatShape(shape)} ${kind} for a file of ${this.file.size} bytes: ` +
-        "save it after clone()",
+      `${escapeText(name)} ${formatShape(shape)} ${kind}, too large for a file of ` +
+        `${this.file.size} bytes: save it after clone()`,
     );
   }
 }

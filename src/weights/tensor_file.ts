@@ -6,7 +6,14 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { type FloatDType, isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
-import { compareFileOrder, isSparse, type StoredTensor, type WeightEntry } from "./layout.ts";
+import {
+  compareFileOrder,
+  findRegions,
+  type Region,
+  runOf,
+  type StoredTensor,
+  type WeightEntry,
+} from "./layout.ts";
 import { shortNames } from "./names.ts";
 import { dequantize, maxStored } from "./quantized.ts";
 import { type ByteSource, readBytes } from "./io/source.ts";
@@ -80,7 +87,14 @@ const chunkElements = 1 << 16;
 
 /** Arrays that copy elements of any type, by their size in bytes. */
 const elementArrays: Readonly<
-  Record<number, new (buffer: ArrayBuffer) => Uint8Array | Uint16Array | Uint32Array>
+  Record<
+    number,
+    new (
+      buffer: ArrayBuffer,
+      offset?: number,
+      length?: number,
+    ) => Uint8Array | Uint16Array | Uint32Array
+  >
 > = {
   1: Uint8Array,
   2: Uint16Array,
@@ -110,6 +124,9 @@ export class TensorFile implements WeightsFile {
   #tensors: ReadonlyMap<string, StoredTensor>;
   #entries: ReadonlyMap<string, WeightEntry>;
   #order: readonly string[];
+  readonly #regions: ReadonlyMap<StoredTensor, Region>;
+  /** The last region that was read, as long as other tensors in it may be needed. */
+  #kept: { readonly region: Region; readonly bytes: Uint8Array<ArrayBuffer> } | undefined;
   #spare: Buffers | undefined;
   #open = true;
 
@@ -123,6 +140,7 @@ export class TensorFile implements WeightsFile {
     this.#tensors = tensors;
     this.#entries = entriesOf(tensors);
     this.#order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([key]) => key);
+    this.#regions = findRegions(tensors.values());
   }
 
   get entries(): ReadonlyMap<string, WeightEntry> {
@@ -173,7 +191,7 @@ export class TensorFile implements WeightsFile {
   close(): void {
     if (this.#open) this.#source.close();
     this.#open = false;
-    this.#spare = undefined;
+    this.#spare = this.#kept = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -259,36 +277,53 @@ export class TensorFile implements WeightsFile {
   }
 
   /**
-   * Reads elements in any other order. Their whole span is read into memory, except for elements
-   * that are few and far between: these are read one by one.
+   * Reads elements in any other order. Their region is read into memory. Elements that are in none are
+   * few and far between: each run of neighbours is read alone.
    */
   async #readStrided(tensor: StoredTensor, { raw, values }: Buffers, sink: WeightSink) {
-    const { dtype, shape, strides, source = this.#source } = tensor;
+    const { dtype, shape, strides, count, source = this.#source } = tensor;
     if (!isFloat(dtype) || !strides) return;
-    const bytes = itemSize(dtype);
-    const start = await offsetOf(tensor);
-    const span = isSparse(tensor) ? undefined : await readBytes(source, start, tensor.span);
-    const Elements = elementArrays[bytes], to = new Elements(raw);
-    const from = new Elements(span?.buffer ?? new ArrayBuffer(0));
-
-    const index = shape.map(() => 0);
-    for (let done = 0, at = 0; done < tensor.count;) {
-      const count = Math.min(values.length, tensor.count - done);
-      for (let i = 0; i < count; i++) {
-        if (span) to[i] = from[at];
-        else await source.read(start + at * bytes, new Uint8Array(raw, i * bytes, bytes));
-        // Advance the index like an odometer, and `at` with it.
-        for (let axis = shape.length - 1; axis >= 0; axis--) {
-          at += strides[axis];
-          if (++index[axis] < shape[axis]) break;
-          at -= shape[axis] * strides[axis];
-          index[axis] = 0;
+    const bytes = itemSize(dtype), Elements = elementArrays[bytes], to = new Elements(raw);
+    const span = await this.#readSpan(tensor), start = span ? 0 : await offsetOf(tensor);
+    const from = span && new Elements(span.buffer, span.byteOffset, span.length / bytes);
+    const run = runOf(tensor), index = shape.slice(0, shape.length - run.axes).fill(0);
+    for (let done = 0, filled = 0, at = 0; done + filled < count;) {
+      for (let i = 0; i < run.length;) {
+        const some = Math.min(run.length - i, values.length - filled);
+        if (from) { for (let k = 0; k < some; k++) to[filled + k] = from[at + i + k]; }
+        else {
+          const into = new Uint8Array(raw, filled * bytes, some * bytes);
+          await source.read(start + (at + i) * bytes, into);
         }
+        i += some;
+        filled += some;
+        if (filled < values.length && done + filled < count) continue;
+        if (tensor.isBigEndian) swapBytes(raw, filled, bytes);
+        sink(this.#toFloats(tensor, dtype, raw, filled, values), done);
+        done += filled;
+        filled = 0;
       }
-      if (tensor.isBigEndian) swapBytes(raw, count, bytes);
-      sink(this.#toFloats(tensor, dtype, raw, count, values), done);
-      done += count;
+      // Advance the index like an odometer, and `at` with it.
+      for (let axis = index.length - 1; axis >= 0; axis--) {
+        at += strides[axis];
+        if (++index[axis] < shape[axis]) break;
+        at -= shape[axis] * strides[axis];
+        index[axis] = 0;
+      }
     }
+  }
+
+  /** Reads the region of a tensor, unless it is in memory already. Undefined if the tensor is in none. */
+  async #readSpan(tensor: StoredTensor): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { source = this.#source, start, span } = tensor, region = this.#regions.get(tensor);
+    if (!region) return undefined;
+    let kept = this.#kept?.region === region ? this.#kept : undefined;
+    if (!kept) {
+      const from = await offsetOf({ ...tensor, start: region.start });
+      kept = { region, bytes: await readBytes(source, from, region.end - region.start) };
+    }
+    this.#kept = this.#open && tensor !== region.tensors.at(-1) ? kept : undefined;
+    return kept.bytes.subarray(start - region.start, start - region.start + span);
   }
 }
 

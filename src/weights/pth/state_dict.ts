@@ -6,10 +6,18 @@
 
 import { FileError } from "../../errors.ts";
 import { isFloat } from "../dtype.ts";
-import { locateTensor, SharedElements, type StorageRange, type StoredTensor } from "../layout.ts";
+import {
+  findRegions,
+  locateTensor,
+  type Region,
+  runOf,
+  SharedElements,
+  type StorageRange,
+  type StoredTensor,
+} from "../layout.ts";
 import { Dict, List, Tuple, type Value } from "./pickle_values.ts";
 import type { ByteSource } from "../io/source.ts";
-import { escapeText } from "../io/quote.ts";
+import { escapeText, formatShape } from "../io/quote.ts";
 import { type StorageView, TorchTensor } from "./torch_objects.ts";
 
 /** The keys under which most training scripts save the state dict beside other values. */
@@ -17,6 +25,9 @@ const wrapperKeys = ["state_dict", "model", "model_state_dict"];
 
 /** The limits of the search for a nested state dict. */
 const maxDepth = 8, maxDicts = 10_000;
+
+/** How often the bytes of a file may be read, besides 64 MiB. A single read takes as long as 256 bytes. */
+const maxReads = 64, freeBytes = 64 << 20, singleReadBytes = 256;
 
 /** The most state dicts that an error message names. */
 const maxNames = 4;
@@ -27,7 +38,8 @@ const maxNames = 4;
  * @param value The value of the pickle.
  * @param locate Finds a storage in the file.
  * @param source The file.
- * @throws {FileError} When there is no state dict, or a tensor is outside its storage.
+ * @throws {FileError} When there is no state dict, a tensor is outside its storage, or all tensors are
+ * too large or lie too far apart for the file.
  */
 export async function locateStateDict(
   value: Value,
@@ -48,7 +60,34 @@ export async function locateStateDict(
     shared.add(stored);
     located.set(name, stored);
   }
+  checkReads(located.values(), source);
   return located;
+}
+
+/**
+ * Limits how much of a small file is read for its tensors, if they are read in the order of the file.
+ *
+ * @param file Its name in the error message, and its size in bytes.
+ * @throws {FileError} When tensors with strides need more than 64 times the file's size plus 64 MiB.
+ */
+export function checkReads(
+  tensors: Iterable<StoredTensor>,
+  file: { readonly name: string; readonly size: number },
+): void {
+  const list = [...tensors], regions = findRegions(list), seen = new Set<Region>();
+  let bytes = 0;
+  for (const tensor of list) {
+    const region = regions.get(tensor), { name, shape, strides, count } = tensor;
+    if (region && !seen.has(region)) bytes += region.end - region.start;
+    else if (!region && strides) bytes += singleReadBytes * count / runOf(tensor).length;
+    if (region) seen.add(region);
+    if (bytes <= maxReads * file.size + freeBytes) continue;
+    throw new FileError(
+      file.name,
+      `${escapeText(name)} ${formatShape(shape)} and others lie between each other's elements, ` +
+        `too many for a file of ${file.size} bytes: save it after clone()`,
+    );
+  }
 }
 
 /** Finds the tensors of the state dict, by name: the value itself, or a dict inside it. */
