@@ -2,7 +2,8 @@
 
 import { type CachedModel, cachedModels, cacheFolder, cacheVariables } from "../hub/cache.ts";
 import { PembrokeError } from "../errors.ts";
-import { envIfGranted, isGranted, isSystemError } from "./errors.ts";
+import { isSystemError } from "../io/system_error.ts";
+import { envIfGranted, isGranted } from "./errors.ts";
 
 /** The cache folder; throws if the environment does not define one. */
 export function requireCacheFolder(): string {

@@ -1,6 +1,7 @@
 /** Turns errors into one-line messages. */
 
 import { FileError, PembrokeError } from "../errors.ts";
+import { isSystemError, oneLine, systemReason } from "../io/system_error.ts";
 
 /** Wrong usage of the command. */
 export class UsageError extends PembrokeError {
@@ -20,12 +21,6 @@ export function isGranted(permission: Deno.PermissionDescriptor): boolean {
 /** An environment variable; undefined if it is not set, or may not be read without asking. */
 export function envIfGranted(variable: string): string | undefined {
   return isGranted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;
-}
-
-/** Whether the operating system reported the error. If not, it may be a bug. */
-export function isSystemError(error: unknown): boolean {
-  // a DOMException has a code, too: an aborted operation
-  return error instanceof Error && "code" in error && !(error instanceof DOMException);
 }
 
 /** Converts an error of the operating system to one that names the file. Returns other errors unchanged. */
@@ -80,12 +75,6 @@ function reasonOf(error: unknown): string {
   return systemReason(error instanceof Error ? error.message : String(error));
 }
 
-/** "no space left on device", without the number of the error and the call that caused it. */
-function systemReason(message: string): string {
-  const [, reason] = /^(.+?)\.? \(os error \d+\)/s.exec(message) ?? [];
-  return reason === undefined ? oneLine(message) : reason[0].toLowerCase() + reason.slice(1);
-}
-
 /** Advice to programs at the end of the library's messages, and the same advice for users of the command. */
 const advice: readonly (readonly [RegExp, string])[] = [
   [
@@ -121,9 +110,4 @@ export function errorLine(error: unknown): string {
   if (isSystemError(error)) return message;
   const place = /^ +(at .+)$/m.exec(error.stack ?? "")?.[1] ?? "at an unknown place";
   return `unexpected ${error.name}: ${message} (${place}); please report this`;
-}
-
-/** The text on one line. */
-export function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ");
 }

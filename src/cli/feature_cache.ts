@@ -7,7 +7,8 @@
 import { createHash } from "node:crypto";
 import { cacheFolder } from "../hub/cache.ts";
 import { Lock, lockPathOf } from "../io/lock.ts";
-import { envIfGranted, isGranted, isSystemError } from "./errors.ts";
+import { isSystemError } from "../io/system_error.ts";
+import { envIfGranted, isGranted } from "./errors.ts";
 
 /** Changes with the contents of records. */
 const version = 1;

@@ -4,7 +4,8 @@
  */
 
 import type { parseArgs, ParseArgsOptionDescriptor, ParseArgsOptionsConfig } from "node:util";
-import { oneLine, UsageError } from "./errors.ts";
+import { oneLine } from "../io/system_error.ts";
+import { UsageError } from "./errors.ts";
 
 /**
  * Parses options and positionals; throws a {@linkcode UsageError}.

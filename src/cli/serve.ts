@@ -2,10 +2,11 @@
 
 import { PembrokeError } from "../errors.ts";
 import { PhotoService } from "../serve/mod.ts";
+import { oneLine } from "../io/system_error.ts";
 import type { Options } from "./args.ts";
 import { Decoders } from "./decoders.ts";
 import { checkClassifies, openModel } from "./device.ts";
-import { errorLine, isPermissionError, oneLine } from "./errors.ts";
+import { errorLine, isPermissionError } from "./errors.ts";
 import { signals } from "./interrupts.ts";
 import { note, printError } from "./terminal.ts";
 

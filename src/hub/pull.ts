@@ -6,6 +6,7 @@
 
 import { ArgumentError, FileError } from "../errors.ts";
 import { Lock, withLock } from "../io/lock.ts";
+import { isSystemError, systemReason } from "../io/system_error.ts";
 import { replaceFile } from "../io/write_file.ts";
 import { checkOptions, checkSignal } from "../options.ts";
 import { parameterShapes } from "../layers/parameter.ts";
@@ -223,8 +224,8 @@ async function withCacheErrors<T>(
   } catch (error) {
     const aborted = signal?.aborted && error === signal.reason; // a reason may have a code, too
     const denied = error instanceof Deno.errors.NotCapable;
-    if (aborted || denied || !(error instanceof Error && "code" in error)) throw error;
-    const reason = error.message.replace(/\.? \(os error \d+\).*/s, "").toLowerCase();
+    if (aborted || denied || !isSystemError(error)) throw error;
+    const reason = systemReason((error as Error).message);
     const hint = "set PEMBROKE_CACHE to use another folder";
     throw new FileError(folder, `cannot write to the cache: ${reason}; ${hint}`, { cause: error });
   }

@@ -150,6 +150,10 @@ Deno.test("errors of the system say neither their number nor the call, and some 
   }
   assertEquals(message(asFileError("a", missing)), "a: no such file");
   assertEquals(message(asWriteError("a/b", missing)), "a/b: its folder does not exist");
+  const enxio = new Error("No such device or address (os error 6): open '/dev/tty'"); // without a code
+  for (const convert of [asFileError, asWriteError]) {
+    assertEquals(message(convert("/dev/tty", enxio)), "/dev/tty: no such device or address");
+  }
 });
 
 Deno.test("errors of Windows are told by their code, because some have no class", () => {

@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError, FileError } from "../../errors.ts";
+import { systemReason } from "../../io/system_error.ts";
 import { kindOf } from "../../kinds.ts";
 import { nodeModule } from "../../node.ts";
 import { escapeText } from "./quote.ts";
@@ -117,8 +118,7 @@ function reasonOf(cause: unknown): string {
   const { code } = cause as { readonly code?: string };
   if (code === "ENOENT" || code === "ENOTDIR") return "no such file";
   if (code === "EACCES" || code === "EPERM") return "not readable (file permissions)";
-  const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
-  return `cannot be opened: ${reason}`;
+  return `cannot be opened: ${systemReason(String((cause as Error)?.message ?? cause))}`;
 }
 
 /** An open file. */

@@ -64,6 +64,18 @@ Deno.test("fileSource() rejects missing files and directories", async () => {
 });
 
 Deno.test({
+  name: "fileSource() gives the reason of the system alone",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    await Deno.symlink("link", `${folder}/link`);
+    const reason = "cannot be opened: too many levels of symbolic links";
+    await assertFails(() => fileSource(`${folder}/link`), `${folder}/link: ${reason}`);
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
+Deno.test({
   name: "fileSource() rejects a device",
   ignore: Deno.build.os === "windows",
   fn: () => assertFails(() => fileSource("/dev/null"), "/dev/null: is not a regular file"),
