@@ -2,6 +2,7 @@
 
 import { FileError } from "../errors.ts";
 import type { FollowedLinks } from "../io/followed_links.ts";
+import { pathMatcher } from "./pattern.ts";
 
 /** A file, or a folder that could not be listed, with the error. */
 export interface FileEntry {
@@ -106,17 +107,14 @@ export async function* filesMatching(
   const folder = pattern.slice(0, pattern.length - rest.join("/").length);
   const depth = rest.some((part) => part.includes("**")) ? Infinity : rest.length;
   const hidden = rest.some((part) => part.startsWith("."));
-  // imported here because it doubles the command's start-up time
-  // @ts-types="./std.d.ts"
-  const { globToRegExp } = await import("npm:deno-std@1.4.0/path/posix/glob_to_regexp.js");
-  let expression: RegExp;
+  let matches: (path: string) => boolean;
   try {
-    expression = globToRegExp(rest.join("/"), { extended: false, caseInsensitive: isWindows });
+    matches = pathMatcher(rest.join("/"), isWindows);
   } catch (cause) {
     throw new FileError(pattern, "is not a valid pattern", { cause });
   }
   for await (const entry of filesIn(folder, { depth, hidden })) {
-    if (entry.error !== undefined || expression.test(entry.path.slice(folder.length))) yield entry;
+    if (entry.error !== undefined || matches(entry.path.slice(folder.length))) yield entry;
   }
 }
 

@@ -7,9 +7,3 @@ export function dim(text: string): string;
 export function red(text: string): string;
 export function stripAnsiCode(text: string): string;
 export function yellow(text: string): string;
-
-// path/posix/glob_to_regexp
-export function globToRegExp(
-  glob: string,
-  options?: { extended?: boolean; caseInsensitive?: boolean },
-): RegExp;
