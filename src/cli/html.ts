@@ -3,10 +3,11 @@
 import { encodePng } from "../image/encode_png.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { resize } from "../image/resize.ts";
+import { printable } from "./terminal.ts";
 
 /** Text for HTML. Names come from files and models, which need not be trustworthy. */
 export function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  return printable(text).replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
 /** A name for HTML in a line with other text, which a name that reads from right to left must not turn. */

@@ -28,8 +28,12 @@ export function columnsOfTerminal(): number {
   }
 }
 
-/** Separators of lines, and characters that reorder the rest of a line. */
-const reordering = /[\u2028-\u202e\u2066-\u2069]/g;
+/**
+ * Separators of lines, and characters that cannot be seen, such as those that reorder the rest of a line.
+ * Joiners and variation selectors are left: emoji and some scripts need them.
+ */
+const invisible =
+  /[\p{Zl}\p{Zp}\ufff9-\ufffb]|(?![\u200c\u200d]|\p{Variation_Selector})\p{Default_Ignorable_Code_Point}/gu;
 
 /**
  * Prints a result. Characters that {@linkcode printable} escapes and JSON does not are escaped here,
@@ -39,7 +43,7 @@ export function print(text: string): void {
   try {
     write(
       Deno.stdout,
-      text.replace(/[\x7f-\x9f]/g, escapeUnicode).replace(reordering, escapeUnicode),
+      text.replace(/[\x7f-\x9f]/g, escapeUnicode).replace(invisible, escapeUnicode),
     );
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
@@ -87,19 +91,24 @@ export function plural(count: number, noun: string): string {
 
 /**
  * Escapes control characters, so that file names cannot control the terminal, and characters that
- * separate lines or reorder the rest of one.
+ * cannot be seen, so that different names look different.
  */
 export function printable(text: string): string {
-  return escapeControls(text).replace(reordering, escapeUnicode);
+  return text.replace(/\p{Cc}/gu, escapeControl).replace(invisible, escapeUnicode);
 }
 
-/** Escapes control characters, so that text is one line. */
+/** Escapes control characters and separators of lines, so that text is one line. */
 export function escapeControls(text: string): string {
-  return text.replace(/\p{Cc}/gu, (char) => `\\x${hex(char, 2)}`);
+  return text.replace(/\p{Cc}/gu, escapeControl).replace(/[\p{Zl}\p{Zp}]/gu, escapeUnicode);
 }
 
+function escapeControl(char: string): string {
+  return `\\x${hex(char, 2)}`;
+}
+
+/** Escapes a character as JSON does: one beyond U+FFFF has two codes. */
 function escapeUnicode(char: string): string {
-  return `\\u${hex(char, 4)}`;
+  return char.split("").map((half) => `\\u${hex(half, 4)}`).join("");
 }
 
 /** The code of a character. */

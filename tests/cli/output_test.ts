@@ -1,6 +1,7 @@
 import { bar, percent, resultText, summaryText, timingsText } from "../../src/cli/output.ts";
 import { asFileError, asWriteError, errorLine } from "../../src/cli/errors.ts";
-import { printable } from "../../src/cli/terminal.ts";
+import { escape } from "../../src/cli/html.ts";
+import { escapeControls, printable } from "../../src/cli/terminal.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
 import { featureMapIndex } from "../../src/explain/feature_map.ts";
@@ -66,6 +67,21 @@ Deno.test("timingsText() lists the image and each stage", () => {
 Deno.test("printable() escapes control characters in file names", () => {
   assertEquals(printable("a\x1b[31m\nü 猫.png\x9b"), "a\\x1b[31m\\x0aü 猫.png\\x9b");
   assertEquals(printable("\u202egpj.exe\u2066 עברית"), "\\u202egpj.exe\\u2066 עברית");
+  // marks, isolates, separators, a byte order mark, fillers, tags
+  const codes = "200b 200e 200f 061c 2028 2029 202a 202e 2060 2066 2069 feff 00ad 3164 fff9".split(
+    " ",
+  );
+  for (const code of codes) {
+    const char = String.fromCharCode(parseInt(code, 16));
+    assertEquals([printable(`a${char}b`), escape(`a${char}<`)], [
+      `a\\u${code}b`,
+      `a\\u${code}&#60;`,
+    ]);
+  }
+  assertEquals(printable("\u{e0061}"), "\\udb40\\udc61");
+  const needed = "👨‍👩‍👧 ❤️ می‌خواهم 葛\u{e0100} עִבְרִית"; // by emoji and scripts
+  assertEquals(printable(needed), needed);
+  assertEquals(escapeControls("a\n\x85\u2028\u200e"), "a\\x0a\\x85\\u2028\u200e");
 });
 
 Deno.test("errorLine() returns expected errors as one line, and unexpected ones with their location", () => {

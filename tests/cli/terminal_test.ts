@@ -149,13 +149,18 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   fn: async () => {
     await using folder = await TempFolder.make();
-    const names = ["\x9b31mred.png", "\x1b[31mred.png", "del\x7f\n.png", "\u202egnp.png"];
+    const names = [
+      "\x9b31mred.png",
+      "\x1b[31mred.png",
+      "del\x7f\n.png",
+      "\u202egnp\u200f\u{e0061}.png",
+    ];
     for (const name of names) await folder.write(name, await Deno.readFile(waves));
     const paths = names.map((name) => `${folder.path}/${name}`);
     const options = ["-q", "-m", "alexnet-tiny", "-k", "1"];
     const { stdout } = await run([...options, "--jsonl", ...paths]);
     // deno-lint-ignore no-control-regex
-    assert(!/[\0-\x09\x0b-\x1f\x7f-\x9f\u202e]/.test(stdout), stdout);
+    assert(!/[\0-\x09\x0b-\x1f\x7f-\x9f\u200f\u202e]|\u{e0061}/u.test(stdout), stdout);
     const inputs = stdout.trim().split("\n").map((line) => JSON.parse(line).input);
     assertEquals(inputs, paths);
   },
