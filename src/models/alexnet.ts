@@ -73,7 +73,7 @@ const optionNames = [...networkOptionNames, "channels", "hiddenFeatures"];
  */
 export class AlexNet extends Classifier {
   /** The name in `torchvision.models`. */
-  override readonly type = "AlexNet";
+  override readonly type = "alexnet";
   /** See {@linkcode Classifier.network}. */
   override readonly network = "alexnet";
 
@@ -143,7 +143,7 @@ export class AlexNet extends Classifier {
     using file = await openInput(weights, signal, "AlexNet.load", files);
     const description = readDescription(file);
     if (description && description.architecture !== "alexnet") {
-      const reason = `holds ${description.architecture}, not AlexNet; load it with loadModel()`;
+      const reason = `holds ${description.architecture}, not alexnet; load it with loadModel()`;
       throw new FileError(file.name, reason);
     }
     if (isOnnx(file) && file.graph.nodes.length > 0) {

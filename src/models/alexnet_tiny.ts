@@ -77,7 +77,7 @@ export interface AlexNetTinyOptions extends NetworkOptions {
  */
 export class AlexNetTiny extends Classifier {
   /** The name of the network. */
-  override readonly type = "AlexNetTiny";
+  override readonly type = "alexnet-tiny";
   /** See {@linkcode Classifier.network}. */
   override readonly network = "alexnet-tiny";
 

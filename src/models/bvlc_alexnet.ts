@@ -51,7 +51,7 @@ export const caffe227Preprocessing: Preprocessing = {
  */
 export class BvlcAlexNet extends Classifier {
   /** The name of the network. */
-  override readonly type = "BvlcAlexNet";
+  override readonly type = "bvlc_alexnet";
   /** See {@linkcode Classifier.network}. */
   override readonly network = "bvlc_alexnet";
 

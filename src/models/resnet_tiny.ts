@@ -45,7 +45,7 @@ const stages = [
  */
 export class ResNetTiny extends Classifier {
   /** The name of the network. */
-  override readonly type = "ResNetTiny";
+  override readonly type = "resnet-tiny";
   /** See {@linkcode Classifier.network}. */
   override readonly network = "resnet-tiny";
 

@@ -38,7 +38,7 @@ export interface LayerSummary {
  * @internal
  */
 export interface ModelSummary {
-  /** The type of network, such as "AlexNet". */
+  /** The type of network, such as "alexnet". */
   readonly model: string;
   /** The input shape. */
   readonly inputShape: Shape;

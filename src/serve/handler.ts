@@ -13,7 +13,7 @@ import { PhotoHandler } from "./photo_handler.ts";
  * Creates a handler that classifies a posted photo. The photo is the body, sent with an image content
  * type, or a file in a form. `?top=3` asks for three classes. The response is JSON:
  *
- *     { "model": "ResNetTiny", "width": 451, "height": 300,
+ *     { "model": "resnet-tiny", "width": 451, "height": 300,
  *       "predictions": [{ "index": 4, "wnid": "n02123045", "label": "tabby", "probability": 0.9 }],
  *       "warnings": [] }
  *

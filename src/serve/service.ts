@@ -41,7 +41,7 @@ export interface PhotoServiceOptions extends Omit<PhotoHandlerOptions, "load" | 
  * using model = await loadModel();
  * const service = new PhotoService(model);
  * const answer = await service.fetch(new Request("http://localhost/healthz"));
- * console.log(await answer.json()); // { status: "ok", model: "ResNetTiny" }
+ * console.log(await answer.json()); // { status: "ok", model: "resnet-tiny" }
  * ```
  */
 export class PhotoService {

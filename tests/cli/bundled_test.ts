@@ -27,7 +27,7 @@ Deno.test("the command names the bundled model, and how to get more classes", as
   const { code, stdout, stderr } = await run(args);
   assertEquals([code, stdout.split("\n").length], [0, 4]);
   const [model, hint, end] = stderr.split("\n");
-  assertMatch(model, /^ResNetTiny int8, bundled, wasm \(.+\), \d+ threads?$/);
+  assertMatch(model, /^resnet-tiny int8, bundled, wasm \(.+\), \d+ threads?$/);
   const command = "deno run -A cli.ts pull squeezenet (not downloaded: --offline)";
   assertEquals(hint, `200 classes; for ImageNet's 1000, run: ${command}`);
   assertEquals(end, "");
@@ -66,10 +66,10 @@ Deno.test("--weights accepts the bundled file, and --random its architecture", a
   }
   const { code, stderr } = await run(["-m", "resnet-tiny", "--random", "--seed", "1", image]);
   assertEquals(code, 0);
-  assertStringIncludes(stderr, "ResNetTiny, random (seed 1), wasm");
+  assertStringIncludes(stderr, "resnet-tiny, random (seed 1), wasm");
   const wrong = await run(["-q", "-m", "alexnet", "--weights", file, image]);
   assertEquals(wrong.code, 1);
-  assertMatch(wrong.stderr, /resnet_tiny\.safetensors: .* not weights for AlexNet; export .+\n$/);
+  assertMatch(wrong.stderr, /resnet_tiny\.safetensors: .* not weights for alexnet; export .+\n$/);
 });
 
 Deno.test("the bundled model needs only permission to read", async () => {

@@ -39,8 +39,8 @@ Deno.test("--random prints five classes of about 0.1 % with bars, which depend o
   for (const args of runs) {
     const { code, stdout, stderr } = await run(["--random", ...args, waves]);
     assertEquals(code, 0);
-    const head = /^(AlexNet|squeezenet1_1), random \(seed [12]\), wasm \(.+\), \d+ threads?\n$/;
-    assertEquals(head.exec(stderr)?.[1], args.length > 1 ? "squeezenet1_1" : "AlexNet", stderr);
+    const head = /^(alexnet|squeezenet1_1), random \(seed [12]\), wasm \(.+\), \d+ threads?\n$/;
+    assertEquals(head.exec(stderr)?.[1], args.length > 1 ? "squeezenet1_1" : "alexnet", stderr);
     const [name, ...rest] = lines(stdout);
     assertEquals(name, waves);
     assertEquals(rest.length, 5);
@@ -58,7 +58,7 @@ Deno.test("--random prints five classes of about 0.1 % with bars, which depend o
 Deno.test("--precision int8 is reported, and finds the same classes with close probabilities", async () => {
   const args = ["--random", "--seed=1", "--json", "-k", "3", waves];
   const [f32, int8] = await Promise.all([run(args), run([...args, "--precision", "int8"])]);
-  assertMatch(int8.stderr, /^AlexNet int8, random \(seed 1\), wasm /);
+  assertMatch(int8.stderr, /^alexnet int8, random \(seed 1\), wasm /);
   const [a, b] = [JSON.parse(f32.stdout), JSON.parse(int8.stdout)];
   assertEquals([a.precision, b.precision], ["f32", "int8"]);
   checkPredictions(b.results[0].predictions, 3);

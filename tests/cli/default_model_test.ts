@@ -19,7 +19,7 @@ async function reasonOf(
   const { code, stderr } = await run([...args, photo], { env, ...flags && { flags } });
   const [model, hint, ...rest] = stderr.trimEnd().split("\n");
   assertEquals([code, rest], [0, []], stderr);
-  assertMatch(model, /^ResNetTiny int8, bundled, /);
+  assertMatch(model, /^resnet-tiny int8, bundled, /);
   const start = `200 classes; for ImageNet's 1000, run: ${command} (`;
   assert(hint.startsWith(start) && hint.endsWith(")"), hint);
   return hint.slice(start.length, -1);

@@ -192,7 +192,7 @@ Deno.test("classify --features reports features that are not finite, and leaves 
   const weights = await folder.write("from.safetensors", await saveModel(model));
   const photo = fixture("models/waves.png"), npy = `${folder.path}/out.npy`;
   const args = ["-q", "--features", "--weights", weights, photo];
-  const line = `${photo}: AlexNetTiny computes features that are not finite; use other weights ` +
+  const line = `${photo}: alexnet-tiny computes features that are not finite; use other weights ` +
     "with --weights";
   assertEquals(theError(await run(args), 1), line);
   assertEquals(theError(await run([...args, "-o", npy]), 1), line);

@@ -77,7 +77,7 @@ Deno.rename = async (from, to) => {
   for (const name of ["a", "b"]) await folder.write(`bad/${name}/1.png`, "no photo"); // is not read
   const bad = [`${folder.path}/c.safetensors`, `${folder.path}/bad`];
   const line = theError(await run([...many, ...bad], { env }), 2);
-  assertMatch(line, /^--fine-tune is 99, but AlexNetTiny has \d+ blocks$/);
+  assertMatch(line, /^--fine-tune is 99, but alexnet-tiny has \d+ blocks$/);
 });
 
 Deno.test("learn --fine-tune goes on if the cache is full", async () => {
@@ -194,7 +194,7 @@ Deno.test("learn --fine-tune rejects a network whose values are not finite after
   const args = ["--from", from, "--fine-tune", "1", "--epochs", "1", `${folder.path}/photos`];
   assertEquals(
     theError(await run(["learn", "-q", ...args, "-o", output]), 1),
-    "fine-tuning AlexNetTiny made classifier.1.weight not finite; leave out --fine-tune, or start " +
+    "fine-tuning alexnet-tiny made classifier.1.weight not finite; leave out --fine-tune, or start " +
       "from other weights with --from",
   );
   await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);

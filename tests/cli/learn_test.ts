@@ -252,7 +252,7 @@ Deno.test("learn rejects features that are not finite, and does not keep them", 
   const outcome = await run(["learn", "-q", "--from", from, photos, "-o", output], { env });
   assertEquals(
     theError(outcome, 1),
-    `${photos}/cat/0.png: AlexNetTiny computes features that are not finite; start from other ` +
+    `${photos}/cat/0.png: alexnet-tiny computes features that are not finite; start from other ` +
       "weights with --from",
   );
   const cache = `${folder.path}/cache/features`;

@@ -41,8 +41,8 @@ Deno.test("--model loads the tensors of an ONNX file by name", async () => {
   const line = theError(await run(["--model", "alexnet", "--weights", exported, pictures[0]]), 1);
   assertEquals(
     line,
-    `${exported}: features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more): ` +
-      "not weights for AlexNet; export other networks as ONNX",
+    `${exported}: features.0.weight is [4, 3, 11, 11], alexnet expects [64, 3, 11, 11] (and 15 more): ` +
+      "not weights for alexnet; export other networks as ONNX",
   );
 });
 

@@ -78,7 +78,7 @@ Deno.test("summary prints the layers of AlexNet with parameters and multiply-add
   const file = await run(["summary", "--weights", fixture("models/narrow_alexnet.pth")]);
   assertEquals(file.stdout, stdout); // a file without a description is assumed to be AlexNet
   const lines = stdout.split("\n").map((line) => line.trim().replace(/ {2,}/g, " | "));
-  assertEquals(lines[0], "AlexNet, input 3×224×224");
+  assertEquals(lines[0], "alexnet, input 3×224×224");
   assertEquals(lines[2], "features.0 | Conv2d | 64×55×55 | 23,296 | 70,276,800");
   assertEquals(lines.at(-3), "total | 61,100,840 | 714,188,480");
   assertEquals(lines.at(-2), "last layer classifier.6: 4096 → 1000 features");
@@ -88,11 +88,11 @@ Deno.test("summary prints the layers of the bundled model by default", async () 
   const { code, stdout, stderr } = await run(["summary"]);
   assertEquals([code, stderr], [0, ""]);
   const lines = stdout.split("\n");
-  assertEquals(lines[0], "ResNetTiny, input 3×64×64");
+  assertEquals(lines[0], "resnet-tiny, input 3×64×64");
   assertEquals(lines.at(-2), "last layer fc: 384 → 200 features");
   assertEquals((await run(["summary", "--model", "resnet-tiny"])).stdout, stdout);
   const larger = await run(["summary", "--preprocessing", '{"crop":96}']);
-  assertEquals(larger.stdout.split("\n")[0], "ResNetTiny, input 3×96×96");
+  assertEquals(larger.stdout.split("\n")[0], "resnet-tiny, input 3×96×96");
 });
 
 Deno.test("summary --json and --jsonl print one line of JSON", async () => {
@@ -100,7 +100,7 @@ Deno.test("summary --json and --jsonl print one line of JSON", async () => {
   assertEquals([code, stderr], [0, ""]);
   const { layers, ...sums } = JSON.parse(stdout);
   assertEquals(sums, {
-    model: "AlexNet",
+    model: "alexnet",
     inputShape: [1, 3, 224, 224],
     parameters: 61100840,
     macs: 714188480,

@@ -103,7 +103,7 @@ Deno.test("pull reports a wrong file in one error, and caches nothing", async ()
   await using small = await serveFile(narrow);
   assertMatch(
     await errorOf("--url", small.url, "--sha256", sha256(narrow)),
-    /features\.0\.weight is \[4, 3, 11, 11\], AlexNet expects \[64, 3, 11, 11\]/,
+    /features\.0\.weight is \[4, 3, 11, 11\], alexnet expects \[64, 3, 11, 11\]/,
   );
   assert(!(await names(folder.path)).some((name) => name.endsWith(".safetensors")));
 
@@ -181,7 +181,7 @@ Deno.test("a broken cache does not affect the bundled model", async () => {
   for (const cache of [path, `${path}/a-file`]) {
     const { code, stderr } = await withCache(cache, [photo]);
     assertEquals(code, 0);
-    assertMatch(stderr, /^ResNetTiny int8, bundled, /);
+    assertMatch(stderr, /^resnet-tiny int8, bundled, /);
   }
 });
 
@@ -233,7 +233,7 @@ Deno.test("classify uses the cached model of the highest published accuracy, or 
 Deno.test("the cache is not searched for other weights, nor without permission", async () => {
   await using folder = await cacheOf("alexnet-int8.safetensors");
   const bundled = await withCache(folder.path, ["-m", "resnet-tiny", photo]);
-  assertMatch(bundled.stderr, /^ResNetTiny int8, bundled, .+\n200 classes; .+ squeezenet\n$/s);
+  assertMatch(bundled.stderr, /^resnet-tiny int8, bundled, .+\n200 classes; .+ squeezenet\n$/s);
   const repository = cli.slice(0, -"cli.ts".length);
   const permissions = [
     ["--allow-read"],
@@ -250,7 +250,7 @@ Deno.test("the cache is not searched for other weights, nor without permission",
     assertEquals(stderr, `${bundled.stderr.trimEnd()}${note}\n`);
   }
   const random = await withCache(folder.path, ["-m", "resnet-tiny", "--random", photo]);
-  assertMatch(random.stderr, /^ResNetTiny, random \(seed \d+\)/);
+  assertMatch(random.stderr, /^resnet-tiny, random \(seed \d+\)/);
 });
 
 Deno.test({

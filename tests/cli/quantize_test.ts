@@ -118,7 +118,7 @@ Deno.test("quantize says that outputs are not finite, and that a file cannot be 
   const args = ["quantize", "-q", "--calibrate", `${folder.path}/photos`, from, "-o"];
   assertMatch(
     theError(await run([...args, `${folder.path}/out.safetensors`]), 1),
-    /rocket\.jpg: AlexNetTiny computes an output that is not finite; quantize other weights$/,
+    /rocket\.jpg: alexnet-tiny computes an output that is not finite; quantize other weights$/,
   );
   const lost = `${folder.path}/no/out.safetensors`;
   assertEquals(theError(await run([...args, lost]), 1), `${lost}: its folder does not exist`);

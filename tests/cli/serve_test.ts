@@ -86,7 +86,7 @@ Deno.test("serve classifies in batches, reports health and metrics, and rejects 
   assertMatch((await huge.json()).error, /^photo: is 30000×30000 pixels/);
 
   const health = await server.fetch("/healthz");
-  assertEquals(await health.json(), { status: "ok", model: "ResNetTiny" });
+  assertEquals(await health.json(), { status: "ok", model: "resnet-tiny" });
   assertEquals(await metric(server, 'pembroke_requests_total{status="200"}'), 40);
   assertEquals(await metric(server, 'pembroke_requests_total{status="422"}'), 1);
   assertEquals(await metric(server, "pembroke_request_seconds_count"), 42);

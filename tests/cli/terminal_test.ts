@@ -64,7 +64,7 @@ testWith(terminal, "a progress bar appears on the terminal only, and disappears"
   for (const part of [escape, "\r", "░", "classifying"]) assert(!written.includes(part), written);
 
   const [head, rest, last] = screen.split("\n");
-  assertMatch(head, /AlexNetTiny, random/);
+  assertMatch(head, /alexnet-tiny, random/);
   const frames = rest.split("\r").filter((frame) => frame.includes("classifying"));
   assert(frames.length > 0, screen);
   for (const frame of frames) {

@@ -47,7 +47,7 @@ const predictions = async (...args: string[]) =>
 testWithAdapter("the command uses a GPU and reports it", async () => {
   const { code, stdout, stderr } = await onGpu("", photo);
   assertEquals([code, stdout], [0, await predictions("--backend", "wasm")]);
-  assertMatch(stderr, /^ResNetTiny, bundled, webgpu \(.+\), 1 thread\n/);
+  assertMatch(stderr, /^resnet-tiny, bundled, webgpu \(.+\), 1 thread\n/);
 });
 
 testWithAdapter("the command falls back to Wasm when the GPU is lost", async () => {
@@ -75,9 +75,9 @@ testWithAdapter(
 
 testWithAdapter("the command reports the precision on a GPU and on Wasm", async () => {
   const half = ["--precision", "f16"];
-  assertMatch((await onGpu("", photo, ...half)).stderr, /^ResNetTiny f16, bundled, webgpu \(/);
+  assertMatch((await onGpu("", photo, ...half)).stderr, /^resnet-tiny f16, bundled, webgpu \(/);
   const wasm = (await run([photo, "--backend", "wasm", ...half])).stderr;
-  assertMatch(wasm, /^ResNetTiny, bundled, wasm \(/);
+  assertMatch(wasm, /^resnet-tiny, bundled, wasm \(/);
 });
 
 testWithAdapter("a GPU that is lost is an error with --backend webgpu", async () => {

@@ -71,8 +71,8 @@ Deno.test({
 Deno.test("weights of another network give an error with the tensor and both shapes", async () => {
   assertEquals(
     await errorOf(fixture("models/narrow_alexnet.pth")),
-    "features.0.weight is [4, 3, 11, 11], AlexNet expects [64, 3, 11, 11] (and 15 more): " +
-      "not weights for AlexNet; export other networks as ONNX",
+    "features.0.weight is [4, 3, 11, 11], alexnet expects [64, 3, 11, 11] (and 15 more): " +
+      "not weights for alexnet; export other networks as ONNX",
   );
   assertMatch(
     await errorOf(fixture("weights/model.pth")),
@@ -105,7 +105,7 @@ Deno.test("weights from a file predict as the same weights from a seed; NaN is r
   const fromFile = await run(["--weights", path, ...classes]);
   assertEquals([fromSeed.code, fromFile.code], [0, 0]);
   assertEquals(fromFile.stdout, fromSeed.stdout);
-  assert(fromFile.stderr.startsWith(`AlexNetTiny, ${path}, wasm (`), fromFile.stderr);
+  assert(fromFile.stderr.startsWith(`alexnet-tiny, ${path}, wasm (`), fromFile.stderr);
 
   const relative = [
     "--weights",
@@ -125,7 +125,7 @@ Deno.test("weights from a file predict as the same weights from a seed; NaN is r
     const line = theError(await run(["-q", ...tiny, "--weights", path, waves]), 1);
     assertEquals(
       line,
-      `${waves}: the output of AlexNetTiny is not finite: ${name} holds NaN or infinity`,
+      `${waves}: the output of alexnet-tiny is not finite: ${name} holds NaN or infinity`,
     );
     await restore();
   }
@@ -201,8 +201,8 @@ Deno.test("commands that classify refuse a network with one score and no names a
   const names = "pass --classes FILE with the names of two classes";
   const expected = {
     [`${folder.path}/0.safetensors`]:
-      `AlexNetTiny: its output has one score for an image; ${names}`,
-    [`${folder.path}/1.safetensors`]: `AlexNetTiny: cannot classify with one class; ${names}`,
+      `alexnet-tiny: its output has one score for an image; ${names}`,
+    [`${folder.path}/1.safetensors`]: `alexnet-tiny: cannot classify with one class; ${names}`,
     [onnx]: "OnnxNetwork: cannot classify images, because it outputs mask [N, 2, 12, 16], " +
       "score [N, 3]; use another network",
   };

@@ -34,7 +34,7 @@ export async function testHandler(
     assertEquals(response.status, 200);
     assertMatch(response.headers.get("content-type")!, /^application\/json/);
     const { model, width, height, predictions } = await response.json();
-    assertEquals([model, width, height, predictions.length], ["ResNetTiny", 600, 400, 5]);
+    assertEquals([model, width, height, predictions.length], ["resnet-tiny", 600, 400, 5]);
     const [{ label, wnid, probability }] = predictions;
     assertEquals([label, wnid, probability > 0.9], [guesses.coffee, "n07920052", true]);
   });

@@ -113,7 +113,7 @@ testOnEveryBackend(
           numClasses: 11,
         }),
       FileError,
-      "classifier.6.weight is [10, 16], AlexNet expects [11, 16]",
+      "classifier.6.weight is [10, 16], alexnet expects [11, 16]",
     );
     assertEquals(backend.bytesInUse, 0);
   },

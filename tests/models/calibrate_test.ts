@@ -164,7 +164,7 @@ Deno.test("loadModel() refuses damaged ranges", async () => {
       ["{", "its input_ranges are not valid JSON: damaged"],
       ["[1]", "its input_ranges are not a JSON object: damaged"],
       ["null", "its input_ranges are not a JSON object: damaged"],
-      ['{"x\\ny":[0,1]}', "which is no convolution of AlexNetTiny"],
+      ['{"x\\ny":[0,1]}', "which is no convolution of alexnet-tiny"],
       [`{"${conv}":[1,0]}`, `its input_ranges of ${conv} are not two numbers: damaged`],
       [`{"${conv}":[0,"1"]}`, `its input_ranges of ${conv} are not two numbers: damaged`],
       [`{"${conv}":[0,1,2]}`, `its input_ranges of ${conv} are not two numbers: damaged`],

@@ -79,14 +79,14 @@ testWithThreads("loadModel() rejects options that contradict the file", async (b
   await assertRejects(
     () => loadModel({ backend, weights: bytes, classes: classes.slice(1) }),
     FileError,
-    "classifier.4.weight is [3, 512], AlexNetTiny expects [2, 512]",
+    "classifier.4.weight is [3, 512], alexnet-tiny expects [2, 512]",
   );
   const large = await createFile(backend, 80);
   large.model.dispose();
   await assertRejects(
     () => loadModel({ backend, weights: large.bytes }),
     FileError,
-    "weights: is for images of 80×80, which AlexNetTiny does not support",
+    "weights: is for images of 80×80, which alexnet-tiny does not support",
   );
 });
 
@@ -96,7 +96,7 @@ testOnEveryBackend("AlexNet.load() rejects the weights of other networks", async
   await assertRejects(
     () => AlexNet.load({ backend, weights: bytes }),
     FileError,
-    "weights: holds alexnet-tiny, not AlexNet; load it with loadModel()",
+    "weights: holds alexnet-tiny, not alexnet; load it with loadModel()",
   );
   await assertRejects(
     () => AlexNet.load({ backend, weights: layersOnnx }),
@@ -353,7 +353,7 @@ Deno.test("a network cannot be used, get another head or be disposed of while it
     });
     assert((await Promise.all(refused)).length > 1);
     assertEquals((await model.classify(photo)).length, 5);
-    const reason = "AlexNetTiny: was disposed while weights were loaded into it";
+    const reason = "alexnet-tiny: was disposed while weights were loaded into it";
     for (const share of [0, 1]) {
       const dispose = (done: number, total: number) => {
         if (done / total >= share) model.dispose();

@@ -405,7 +405,7 @@ Deno.test("loadModel() checks `model`", async () => {
     );
   }
   using model = await loadModel({ model: "resnet-tiny" });
-  assertEquals(model.type, "ResNetTiny");
+  assertEquals(model.type, "resnet-tiny");
 });
 
 Deno.test("summarize() counts learned parameters, and names the inputs of branches", () => {

@@ -32,8 +32,8 @@ Deno.test("wrong calls get a line that names the mistake", async () => {
       "crossEntropy: targets is [object Promise], must be a list of classes, one for each row of x; " +
       "await it first",
     ],
-    [() => model.inputShape(0), "ResNetTiny: batch is 0, must be a positive integer"],
-    [() => model.inputShape(any("1")), 'ResNetTiny: batch is "1", must be a positive integer'],
+    [() => model.inputShape(0), "resnet-tiny: batch is 0, must be a positive integer"],
+    [() => model.inputShape(any("1")), 'resnet-tiny: batch is "1", must be a positive integer'],
     [
       () => model.calibrate(any("photos")),
       'calibrate: images is "photos", must be a list of images',

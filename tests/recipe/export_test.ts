@@ -145,7 +145,7 @@ Deno.test("the export of resnet-tiny fits statistics to plain images, and a temp
 
   using backend = await createBackend({ threads: 1 });
   using model = await loadModel({ backend, weights: path });
-  assertEquals([model.type, model.classes], ["ResNetTiny", classes]);
+  assertEquals([model.type, model.classes], ["resnet-tiny", classes]);
   assertMatch(exported.stdout, new RegExp(`bytes, temperature ${model.temperature}\n$`));
   const largest = Math.max(...logits.map(Math.abs));
   using x = backend.upload(values, model.inputShape(length));
@@ -221,7 +221,7 @@ Deno.test("a checkpoint has optimiser state, so a model cannot load it", async (
   using backend = await createBackend({ threads: 1 });
   using model = new AlexNetTiny({ numClasses: 2, batchNorm: true });
   const error = await loadTensors(model, backend, file).then(() => "", String);
-  assertMatch(error, /optimizer\..* is not a parameter of AlexNetTiny/);
+  assertMatch(error, /optimizer\..* is not a parameter of alexnet-tiny/);
 });
 
 Deno.test("parseAccuracy() parses the text of formatAccuracy(), and rejects other text", () => {

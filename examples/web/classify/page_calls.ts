@@ -20,7 +20,7 @@ export interface NetworkSource {
 
 /** What is known of the network in use. */
 export interface NetworkFacts {
-  /** The kind of network, such as "ResNetTiny". */
+  /** The kind of network, such as "resnet-tiny". */
   readonly type: string;
   readonly classes: readonly string[];
   /** The name of the backend. */
