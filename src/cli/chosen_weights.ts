@@ -8,7 +8,7 @@ import type { CachedModel } from "../hub/cache.ts";
 import type { ModelOptions } from "./args.ts";
 import { type Cache, searchCache } from "./cache.ts";
 import { UsageError } from "./errors.ts";
-import { defaultName, pullCommand } from "./pull_command.ts";
+import { defaultName, pullCommand } from "./command_line.ts";
 
 /** The weights of the command. */
 export interface ChosenWeights {

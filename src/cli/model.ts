@@ -19,7 +19,7 @@ import { asFileError, UsageError } from "./errors.ts";
 import type { Digest } from "./feature_cache.ts";
 import type { JoinedHead } from "./head_file.ts";
 import { isWebUrl, pathOf } from "./inputs.ts";
-import { defaultName, pullCommand, script } from "./pull_command.ts";
+import { commandLine, defaultName, pullCommand } from "./command_line.ts";
 import type { HashedDownload } from "./hashed_download.ts";
 import { plural } from "./terminal.ts";
 
@@ -166,7 +166,7 @@ async function fromFile(
 function withRemedy(error: unknown, entry: ChosenWeights["entry"]): unknown {
   if (!entry || !(error instanceof FileError)) return error;
   const { name } = entry;
-  const remedy = `to replace it, run: deno run -A ${script()} rm ${name}, then pull ${name}`;
+  const remedy = `to replace it, run: ${commandLine()} rm ${name}, then pull ${name}`;
   return new FileError(error.file, `${error.reason}; ${remedy}`, { cause: error });
 }
 

@@ -4,9 +4,10 @@ import { devices } from "../backend/devices.ts";
 import { bundledNetwork } from "../models/bundled.ts";
 import { learnUsage } from "./args_learn.ts";
 import { weightsUsage } from "./args_weights.ts";
+import { commandLine } from "./command_line.ts";
 import { modelCommands } from "./options.ts";
 
-/** What --help prints without a command. */
+/** What --help prints without a command, in a clone of the repository. */
 export const usage = `\
 Classify photos with a convolutional network, on WebAssembly or a GPU.
 
@@ -140,8 +141,16 @@ permission.`;
 /** Commands that take no photos. */
 const withoutPhotos = ["convert", "models", "pull", "rm", "summary"];
 
-/** What --help prints for one command, if there is one of this name. */
-export function usageOf(command = ""): string {
+/**
+ * What --help prints for one command, if there is one of this name.
+ *
+ * @param start How the command was started.
+ */
+export function usageOf(command = "", start: string = commandLine()): string {
+  return sectionsOf(command).replaceAll("deno run -A cli.ts", () => start);
+}
+
+function sectionsOf(command: string): string {
   const [, synopses, list, ...sections] = usage.split("\n\n");
   const synopsis = synopses.split("\n").find((line) => line.includes(`cli.ts ${command} `)) ??
     synopses.split("\n", 1)[0];

@@ -1,8 +1,10 @@
 /** The command from another working directory, and from a URL. */
 
-import { assertEquals, assertMatch } from "../assert.ts";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { shellQuote } from "../../src/cli/permissions.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { StaticServer } from "../static_server.ts";
-import { fixture, run, TempFolder, theError } from "./run.ts";
+import { cli, fixture, run, type RunOptions, shell, TempFolder, theError } from "./run.ts";
 
 /** Deno's folder of npm packages, which tests share to save downloads. */
 async function npmCache(): Promise<string> {
@@ -72,6 +74,36 @@ Deno.test({
     const bare = await run(args, { ...from, script: `http://${host}/bare/cli.ts` });
     const weights = `http://${host}/bare/weights/resnet_tiny.safetensors`;
     assertEquals(theError(bare, 1), `${weights}: the server answered 404 Not Found`);
+  },
+});
+
+Deno.test({
+  name: "help and hints say how the command was started",
+  ignore: Deno.build.os === "windows", // installed commands are other scripts there
+  fn: async () => {
+    await using folder = await TempFolder.make();
+    const env = { DENO_INSTALL_ROOT: folder.path, PEMBROKE_CACHE: `${folder.path}/cache` };
+    const cwd = folder.path;
+    const url = pathToFileURL(cli).href, root = fileURLToPath(new URL("../../", import.meta.url));
+    const usages = async (options: RunOptions) =>
+      (await run(["pull", "--help"], options)).stdout.match(/(?<=^Usage: ).+(?= pull)/gm);
+    assertEquals(await usages({ cwd: root, env }), ["deno run -A cli.ts"]);
+    assertEquals(await usages({ cwd, env }), [`deno run -A ${url}`]);
+
+    await folder.write("bin/deno", "x".repeat(5000)); // a program
+    await folder.write("bin/other", "deno run 'file:///other/cli.ts'");
+    const flags = ["-g", "-A", "--no-config", "--root", folder.path, "-n", "pem"];
+    const { success } = await new Deno.Command(Deno.execPath(), {
+      args: ["install", "--quiet", ...flags, cli],
+      stdin: "null",
+    }).output();
+    assert(success);
+    assertEquals(await usages({ cwd, env }), ["pem"]);
+    assertEquals(await usages({ cwd: root, env }), ["deno run -A cli.ts"]);
+    // the current folder cannot be known
+    assertEquals(await usages({ cwd, env, flags: ["--no-prompt"] }), ["deno run -A cli.ts"]);
+    const help = await shell(`${shellQuote(`${folder.path}/bin/pem`)} --help`, { cwd, env });
+    assertMatch(help.stdout, /^Usage: pem \[classify\] .+\n {7}pem explain -o /m);
   },
 });
 
