@@ -8,75 +8,63 @@
 
 import { cpus } from "node:os";
 import { firstLine, SkippedPrograms } from "./lib/skipped.ts";
-import { type Arguments, readArguments, USAGE } from "./lib/options.ts";
+import { type Arguments, parseOptions, readArguments, USAGE } from "./lib/options.ts";
 import { report } from "./lib/report.ts";
 import { type Measurement, readRun, type Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
-import { alexnet } from "./alexnet_bench.ts";
-import { algorithms } from "./algorithms_bench.ts";
-import { chromium } from "./chromium_bench.ts";
-import { conv } from "./conv_bench.ts";
-import { Machine } from "./machine/machine.ts";
-import { networks } from "./networks_bench.ts";
-import { startUp } from "./startup_bench.ts";
-import { training } from "./training_bench.ts";
-import { webgpu } from "./webgpu_bench.ts";
-
-const SUITES: Readonly<Record<string, Suite>> = {
-  networks,
-  chromium,
-  alexnet,
-  training,
-  conv,
-  algorithms,
-  "start-up": startUp,
-  webgpu,
-};
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: string[]): Promise<number> {
   let options: Arguments;
   try {
-    options = readOptions(args);
+    const { help, from } = parseOptions(args).values;
+    if (help) {
+      console.log(USAGE);
+      return 0;
+    }
+    if (from !== undefined) return await printSaved(from);
+    options = await readOptions(args);
   } catch (error) {
     console.error(`error: ${firstLine(error)}`);
     return 2;
   }
-  if (options.help) {
-    console.log(USAGE);
-    return 0;
-  }
+  return await measure(options);
+}
+
+/** Prints saved results, for which no library is loaded. Returns the exit status. */
+async function printSaved(file: string): Promise<number> {
   try {
-    if (options.from !== undefined) {
-      console.log(report(await readRun(options.from)));
-      return 0;
-    }
-    // now, because the first results take minutes
-    if (options.save !== undefined) await Deno.writeTextFile(options.save, "", { append: true });
+    console.log(report(await readRun(file)));
+    return 0;
   } catch (error) {
     console.error(`error: ${firstLine(error)}`);
     return 1;
   }
-  return await measure(options);
 }
 
 /** Reads the arguments. Keeps the suites that any of the selected programs takes part in. */
-function readOptions(args: string[]): Arguments {
-  const names = Object.keys(SUITES);
+async function readOptions(args: string[]): Promise<Arguments> {
+  const { suites: all } = await import("./suites.ts"), names = Object.keys(all);
   const options = readArguments(args, {
     suites: names,
-    defaultSuites: names.filter((name) => !SUITES[name].onRequest),
-    programs: [...new Set(Object.values(SUITES).flatMap((suite) => suite.programs))],
+    defaultSuites: names.filter((name) => !all[name].onRequest),
+    programs: [...new Set(Object.values(all).flatMap((suite) => suite.programs))],
     cores: navigator.hardwareConcurrency,
   });
-  const suites = options.suites.filter((name) => takesPart(SUITES[name], options.only));
+  const suites = options.suites.filter((name) => takesPart(all[name], options.only));
   if (suites.length > 0) return { ...options, suites };
   throw new Error(`no suite of ${options.suites.join(", ")} runs ${options.only?.join(" or ")}`);
 }
 
 /** Runs the suites, and prints the results. Returns the exit status. */
 async function measure(options: Arguments): Promise<number> {
+  try { // now, because the first results take minutes
+    if (options.save !== undefined) await Deno.writeTextFile(options.save, "", { append: true });
+  } catch (error) {
+    console.error(`error: ${firstLine(error)}`);
+    return 1;
+  }
   const skipped = new SkippedPrograms(), measurements: Measurement[] = [], problems: string[] = [];
   const run: Run = {
     processor: cpus()[0]?.model ?? "unknown processor",
@@ -86,9 +74,11 @@ async function measure(options: Arguments): Promise<number> {
     measured: measurements,
     leftOut: skipped.entries,
   };
+  const { suites } = await import("./suites.ts");
+  const { Machine } = await import("./machine/machine.ts");
   using machine = await Machine.start(options.threads);
   for (const name of options.suites) {
-    const suite = SUITES[name], results = suite.run({ options, machine, skipped });
+    const suite = suites[name], results = suite.run({ options, machine, skipped });
     for await (const part of results instanceof Promise ? [results] : results) {
       measurements.push(...part);
       problems.push(...suite.problems?.(part) ?? []);

@@ -25,9 +25,6 @@ export interface Arguments extends Options {
   readonly json: boolean;
   /** The file to save the results to. */
   readonly save: string | undefined;
-  /** A file with saved results to print, instead of running anything. */
-  readonly from: string | undefined;
-  readonly help: boolean;
 }
 
 export const USAGE = `\
@@ -58,18 +55,9 @@ Options:
   --from FILE        print the table of a saved file without running anything
   --help             print this help`;
 
-/** Parses the arguments. Throws an error with a one-line message if they are invalid. */
-export function readArguments(
-  args: string[],
-  known: {
-    readonly suites: readonly string[];
-    /** Those that run if none is named. */
-    readonly defaultSuites: readonly string[];
-    readonly programs: readonly string[];
-    readonly cores: number;
-  },
-): Arguments {
-  const { values, positionals } = parseArgs({
+/** Parses options and positionals. Throws an error with a one-line message if an option is unknown. */
+export function parseOptions(args: string[]) {
+  return parseArgs({
     args,
     allowPositionals: true,
     options: {
@@ -85,6 +73,20 @@ export function readArguments(
       help: { type: "boolean", default: false },
     },
   });
+}
+
+/** Reads the arguments of a run. Throws an error with a one-line message if they are invalid. */
+export function readArguments(
+  args: string[],
+  known: {
+    readonly suites: readonly string[];
+    /** Those that run if none is named. */
+    readonly defaultSuites: readonly string[];
+    readonly programs: readonly string[];
+    readonly cores: number;
+  },
+): Arguments {
+  const { values, positionals } = parseOptions(args);
   const only = values.only?.split(",");
   for (const name of only ?? []) checkKnown("program", known.programs, name);
   for (const name of positionals) checkKnown("suite", known.suites, name);
@@ -101,8 +103,6 @@ export function readArguments(
     allPeers: values["all-peers"],
     json: values.json,
     save: values.save,
-    from: values.from,
-    help: values.help,
   };
 }
 

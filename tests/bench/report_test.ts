@@ -1,3 +1,4 @@
+import denoJson from "../../deno.json" with { type: "json" };
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
 import { report } from "../../bench/lib/report.ts";
 import {
@@ -153,5 +154,22 @@ Deno.test("readRun() reads what --save wrote, and nothing else", async () => {
     }
   } finally {
     await Deno.remove(path);
+  }
+});
+
+Deno.test("saved results are printed without loading any other library", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [deno, ...args] = denoJson.tasks.bench.command.split(" ");
+    assertEquals(deno, "deno");
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [args[0], "--cached-only", ...args.slice(1), "--from", "bench/results.json"],
+      cwd: new URL("../../", import.meta.url),
+      env: { DENO_DIR: folder }, // empty
+    }).output();
+    assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+    assertStringIncludes(new TextDecoder().decode(stdout), "onnxruntime-web");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
