@@ -9,6 +9,7 @@ import { loadModel, modelFor } from "../models/load_model.ts";
 import { bundledWeights, isShipped } from "../models/bundled.ts";
 import { saveModel } from "../models/save_model.ts";
 import type { Classifier } from "../models/mod.ts";
+import { toClassNames } from "../models/network_classes.ts";
 import { bytesSource, type WeightsFile, writeSafetensors } from "../weights/mod.ts";
 import type { ModelOptions } from "./args.ts";
 import { searchCache } from "./cache.ts";
@@ -75,10 +76,10 @@ function graphOf(
 ): typeof modelFor {
   return async (_, options = {}, name) => {
     using file = await openInput(onnx);
-    const { precision = "f32", classes: names = classes } = options;
+    const { precision = "f32" } = options;
     const own = { preprocessing, ...options, precision, classes: undefined };
     const model = await modelFor(file, own, name);
-    model.useLinearHead(names);
+    model.useLinearHead(toClassNames("loadModel", options.classes ?? classes));
     model.temperature = temperature;
     return model;
   };

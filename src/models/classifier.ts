@@ -22,9 +22,9 @@ import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 import type { Prediction } from "./classify.ts";
-import { checkLoaded, toClassNames, topClasses, uploadImages } from "./classify.ts";
+import { checkLoaded, topClasses, uploadImages } from "./classify.ts";
 import { findHead, type Head, nodesWithHead } from "./head.ts";
-import { checkClasses } from "./network_classes.ts";
+import { newClassNames, toClassNames } from "./network_classes.ts";
 
 /**
  * Options of {@linkcode Classifier}.
@@ -35,7 +35,7 @@ export interface ClassifierOptions {
   /** The preprocessing of images. */
   readonly preprocessing: Preprocessing;
   /** The names of the classes: one for each output of the last layer, or two for a single output. */
-  readonly classes: readonly ClassName[];
+  readonly classes: readonly (string | ClassName)[];
   /** The name of the node that computes the logits. Default: the last one. */
   readonly output?: string;
 }
@@ -54,7 +54,7 @@ export interface ClassifierOptions {
  *   [new Conv2d(3, 4, 8, { stride: 8 }), new ReLU(), new Flatten(), new Linear(4 * 4 * 4, 2)],
  *   {
  *     preprocessing: { resize: 32, crop: 32, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
- *     classes: [{ wnid: "", label: "day" }, { wnid: "", label: "night" }],
+ *     classes: ["day", "night"],
  *   },
  * ).init(backend, { seed: 1 });
  * const photo = { width: 60, height: 40, data: new Uint8Array(60 * 40 * 3).fill(200) };
@@ -87,10 +87,10 @@ export class Classifier extends Graph {
     checkObject("Classifier", "preprocessing", preprocessing);
     checkOptions("preprocessing", preprocessing, preprocessingNames);
     checkInteger("Classifier", "preprocessing.crop", preprocessing.crop, 1);
-    checkClasses("Classifier", classes);
+    const names = toClassNames("Classifier", classes);
     super(isNodes(layers) ? layers : nodesOf("Classifier", layers), { output });
     this.preprocessing = preprocessing;
-    this.#classes = classes;
+    this.#classes = names;
   }
 
   /** The names of the classes, by index. */
@@ -227,7 +227,7 @@ export class Classifier extends Graph {
    * ```
    */
   replaceHead(classes: readonly (string | ClassName)[], options: InitOptions = {}): this {
-    const op = "replaceHead", names = toClassNames(op, classes);
+    const op = "replaceHead", names = newClassNames(op, classes);
     checkOptions(op, options, initNames);
     const { seed = 0, generator = new RandomGenerator(seed) } = options;
     const { backend } = this.head.layer.parameters.weight;

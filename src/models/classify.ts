@@ -35,28 +35,6 @@ export interface Prediction extends ClassName {
   readonly probability: number;
 }
 
-/** Checks a list of classes, and converts those that are only a name. */
-export function toClassNames(
-  op: string,
-  classes: readonly (string | ClassName)[],
-): readonly ClassName[] {
-  const isName = (value: unknown) => typeof value === "string" && value !== "";
-  const isClass = (value: unknown) =>
-    isName(value) || isName((value as ClassName | null)?.label) &&
-      typeof (value as ClassName).wnid === "string";
-  if (!Array.isArray(classes) || classes.length === 0 || ![...classes].every(isClass)) {
-    throw new ArgumentError(op, "classes", classes, "a non-empty list of names");
-  }
-  const names = classes.map((name): ClassName =>
-    typeof name === "string" ? { wnid: "", label: name } : name
-  );
-  const double = names.find(({ label, wnid }, i) =>
-    names.findIndex((other) => other.label === label && other.wnid === wnid) < i
-  );
-  if (double) throw new ArgumentError(op, "the name of a class", double.label, "unique");
-  return names;
-}
-
 /**
  * Runs a classifier and returns the `topK` most probable classes of every sample. Of equally
  * probable classes, the lower index comes first.

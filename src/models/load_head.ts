@@ -12,7 +12,7 @@ import type { Classifier } from "./classifier.ts";
 import { type Description, onnxArchitecture, readDescription } from "./description.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { loadInto, type LoadOptions, loadTensors, openInput, type WeightsInput } from "./load.ts";
-import { checkClasses } from "./network_classes.ts";
+import { toClassNames } from "./network_classes.ts";
 import type { NetworkOptions } from "./network_options.ts";
 import type { NetworkName } from "./registry.ts";
 
@@ -34,14 +34,14 @@ export async function loadHead(
   options: HeadOptions,
   modelFor: (file: WeightsFile, options: NetworkOptions, name?: NetworkName) => Promise<Classifier>,
 ): Promise<Classifier> {
-  const { base, signal, model: name, classes: names = classes } = options;
+  const { base, signal, model: name } = options;
   if (base === undefined) {
     const reason =
       `holds only the last layer: pass the weights of ${escapeText(architecture)} as ` +
       "`base`";
     throw new FileError(file.name, reason);
   }
-  checkClasses("loadModel", names);
+  const names = toClassNames("loadModel", options.classes ?? classes);
   for (const count of [names.length, options.numClasses ?? names.length]) {
     if (count === classes.length) continue;
     throw new ArgumentError("loadModel", "the number of classes", count, `${classes.length}`);

@@ -9,15 +9,41 @@ import { checkInteger } from "../ops/checks.ts";
 import type { ClassName } from "./imagenet_classes.ts";
 
 /**
- * Checks the classes of a network.
+ * Converts the classes that are only a name.
  *
- * @throws {ArgumentError} When one has no label or no id, such as a text.
+ * @throws {ArgumentError} When there is another value, such as a class without an id.
  */
-export function checkClasses(op: string, classes: readonly ClassName[]): void {
-  const isClass = (value: ClassName | null) =>
+export function toClassNames(
+  op: string,
+  classes: readonly (string | ClassName)[],
+): readonly ClassName[] {
+  const isClass = (value: string | ClassName | null) =>
+    typeof value === "string" ||
     typeof value?.label === "string" && typeof value.wnid === "string";
-  if (Array.isArray(classes) && [...classes].every(isClass)) return; // every() alone skips holes
-  throw new ArgumentError(op, "classes", classes, "a list of { wnid, label }");
+  if (!Array.isArray(classes) || ![...classes].every(isClass)) { // every() alone skips holes
+    throw new ArgumentError(op, "classes", classes, "a list of names, or of { wnid, label }");
+  }
+  return classes.map((name) => typeof name === "string" ? { wnid: "", label: name } : name);
+}
+
+/**
+ * As {@linkcode toClassNames}, for classes to be learned.
+ *
+ * @throws {ArgumentError} When there are none, one has an empty name, or two have the same one.
+ */
+export function newClassNames(
+  op: string,
+  classes: readonly (string | ClassName)[],
+): readonly ClassName[] {
+  const names = toClassNames(op, classes);
+  if (names.length === 0 || names.some(({ label }) => label === "")) {
+    throw new ArgumentError(op, "classes", classes, "a non-empty list of names");
+  }
+  const double = names.find(({ label, wnid }, i) =>
+    names.findIndex((other) => other.label === label && other.wnid === wnid) < i
+  );
+  if (double) throw new ArgumentError(op, "the name of a class", double.label, "unique");
+  return names;
 }
 
 /** The names of the options of every network. */
@@ -42,10 +68,10 @@ export interface ClassOptions {
    */
   readonly numClasses?: number;
   /**
-   * The names of the classes. Default: "class 0", "class 1", …; for networks of ImageNet with 1000
-   * classes, ImageNet's.
+   * The names of the classes, such as `["cat", "dog"]`, or with their WordNet ids. Default: "class 0",
+   * "class 1", …; for networks of ImageNet with 1000 classes, ImageNet's.
    */
-  readonly classes?: readonly ClassName[];
+  readonly classes?: readonly (string | ClassName)[];
 }
 
 /**
@@ -62,8 +88,9 @@ export function classesOf(
   count: number,
   namesOf: (numClasses: number) => readonly ClassName[] = numberedClasses,
 ): readonly ClassName[] {
-  const names = classes ?? namesOf(checkInteger(op, "numClasses", numClasses ?? count, 1));
-  checkClasses(op, names);
+  const names = classes === undefined
+    ? namesOf(checkInteger(op, "numClasses", numClasses ?? count, 1))
+    : toClassNames(op, classes);
   if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");
   const isPair = numClasses === 1 && names.length === 2;
   if (!isPair && names.length !== (numClasses ?? names.length)) {

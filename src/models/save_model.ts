@@ -61,8 +61,7 @@ export interface SaveModelOptions {
  * import { saveModel } from "./save_model.ts";
  *
  * using backend = await createBackend();
- * const classes = [{ wnid: "", label: "ant" }, { wnid: "", label: "bee" }];
- * using model = new AlexNetTiny({ classes }).init(backend, { seed: 1 });
+ * using model = new AlexNetTiny({ classes: ["ant", "bee"] }).init(backend, { seed: 1 });
  * const file = await saveModel(model, { dtype: "F16" });
  * using same = await loadModel({ backend, weights: file });
  * console.log(same.classes[1].label); // bee

@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { toClassNames } from "../models/classify.ts";
+import { newClassNames } from "../models/network_classes.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
 import { checkInteger, checkNumber } from "../ops/checks.ts";
@@ -124,7 +124,7 @@ export function checkFit(model: Classifier, dataset: NamedDataset, options: FitO
       "a list of at least two names, here or in the dataset",
     );
   }
-  const classes = toClassNames(op, given);
+  const classes = newClassNames(op, given);
   if (validation !== undefined) checkDataset(op, validation);
   const indices = indicesOf(dataset.classes, validation?.classes);
   checkInteger(op, "folds", folds, 2);

@@ -156,7 +156,7 @@ Deno.test("networks take options and classes in the right form only", async () =
   const wrong = [
     3,
     "abc",
-    ["a", "b"],
+    ["a", 1],
     [{ label: "a" }],
     [null],
     Array(2),
@@ -166,9 +166,11 @@ Deno.test("networks take options and classes in the right form only", async () =
       assertThrows(
         () => createModel(name, { classes }),
         ArgumentError,
-        "a list of { wnid, label }",
+        "a list of names, or of { wnid, label }",
       );
     }
+    using named = createModel(name, { classes: ["cat", { wnid: "n1", label: "dog" }] });
+    assertEquals(named.classes, [{ wnid: "", label: "cat" }, { wnid: "n1", label: "dog" }]);
     for (const options of [null, 7] as unknown as NetworkOptions[]) {
       assertThrows(() => createModel(name, options), ArgumentError, "options is ");
     }
@@ -183,7 +185,7 @@ Deno.test("networks take options and classes in the right form only", async () =
     assertThrows(() => new Classifier([], { preprocessing, classes }), ArgumentError, "classes is");
   }
   const base = await saveModel(model), weights = await saveModel(model, { headOnly: true });
-  const load = () => loadModel({ backend, weights, base, classes: Array(200).fill("a") });
+  const load = () => loadModel({ backend, weights, base, classes: Array(200).fill(7) });
   await assertRejects(load, ArgumentError, "loadModel: classes is");
   for (const images of [image, model.preprocess(image), undefined] as unknown as never[][]) {
     await assertRejects(() => model.classifyBatch(images), ArgumentError, "a list of images");

@@ -157,6 +157,9 @@ Deno.test("the last layer of an ONNX network is joined with its file", async () 
   using same = await loadModel({ backend, weights: head, base });
   assertEquals(await logits(same, backend), expected);
   assertEquals(same.classes.map(({ label }) => label), classes);
+  const renamed = classes.map((name) => name.toUpperCase());
+  using named = await loadModel({ backend, weights: head, base, classes: renamed });
+  assertEquals(named.classes.map(({ label }) => label), renamed);
   const other = new URL("../fixtures/onnx/torch.onnx", import.meta.url);
   const message = "is not the onnx that weights was trained with: it takes images of another size";
   await assertRejects(() => loadModel({ backend, weights: head, base: other }), FileError, message);

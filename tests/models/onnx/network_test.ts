@@ -122,7 +122,8 @@ Deno.test("options override an ONNX file, but must not contradict it", async () 
     loadModel({ backend, weights: fixture("torch_training.onnx"), ...options });
   const classes = Array.from({ length: 10 }, (_, i) => ({ wnid: "", label: `thing ${i}` }));
   const preprocessing = { ...caffePreprocessing, resize: 224 };
-  using model = await load({ classes, preprocessing, dropout: 0.25 });
+  const labels = classes.map(({ label }) => label);
+  using model = await load({ classes: labels, preprocessing, dropout: 0.25 });
   assertEquals([model.classes, model.preprocessing], [classes, preprocessing]);
   const dropouts = (model: Classifier) =>
     model.leaves().flatMap(([, layer]) => layer instanceof Dropout ? [layer.p] : []);
