@@ -108,7 +108,10 @@ export async function calibrate(
   recorder.apply();
 }
 
-/** Counts of values in bins of equal width, a power of two that grows with the largest value. */
+/**
+ * Counts of values in bins of equal width, a power of two that grows with the largest value. It uses only
+ * arithmetic that is exact to the bit, so that ranges are the same on every engine.
+ */
 class Histogram {
   #counts = new Float64Array(bins);
   #width = 2 ** -100;
@@ -136,13 +139,14 @@ class Histogram {
   /** Doubles the width of the bins until values up to `most` fit. */
   #widen(most: number): void {
     if (most < this.#width * bins / 2) return;
-    const exponent = Math.floor(Math.log2(most / (bins / 2) / this.#width)) + 1;
+    let factor = 2; // not by Math.log2(), which engines round differently
+    while (most >= factor * this.#width * bins / 2) factor *= 2;
     const merged = new Float64Array(bins), middle = bins / 2;
     for (let i = 0; i < bins; i++) {
-      merged[middle + Math.floor((i - middle) / 2 ** exponent)] += this.#counts[i];
+      merged[middle + Math.floor((i - middle) / factor)] += this.#counts[i];
     }
     this.#counts = merged;
-    this.#width *= 2 ** exponent;
+    this.#width *= factor;
   }
 
   /** The range that gives the least squared error when values are rounded to 128 levels. */
@@ -163,14 +167,14 @@ class Histogram {
   }
 
   #error(low: number, high: number): number {
-    const rounding = ((high - low) / 127) ** 2 / 12, width = this.#width;
+    const step = (high - low) / 127, rounding = step * step / 12, width = this.#width;
     const first = Math.floor(this.#low / width) + bins / 2;
     const last = Math.floor(this.#high / width) + bins / 2;
     let error = 0;
     for (let i = first; i <= last; i++) {
       const value = (i + 0.5 - bins / 2) * width;
       const beyond = value > high ? value - high : value < low ? low - value : 0;
-      error += this.#counts[i] * (beyond > 0 ? beyond ** 2 : rounding);
+      error += this.#counts[i] * (beyond > 0 ? beyond * beyond : rounding);
     }
     return error;
   }
