@@ -1,9 +1,11 @@
-/** Looks up models in the user's cache. */
+/** Where models come from: the user's cache, and a mirror. */
 
 import { type CachedModel, cachedModels, cacheFolder, cacheVariables } from "../hub/cache.ts";
 import { PembrokeError } from "../errors.ts";
 import { isSystemError } from "../io/system_error.ts";
+import { invalidValue } from "./choices.ts";
 import { envIfGranted, isGranted } from "./errors.ts";
+import { isWebUrl } from "./inputs.ts";
 
 /** The cache folder; throws if the environment does not define one. */
 export function requireCacheFolder(): string {
@@ -42,4 +44,18 @@ async function cachedOrNone(folder: string): Promise<CachedModel[]> {
     if (isSystemError(error)) return [];
     throw error;
   }
+}
+
+/**
+ * The address in PEMBROKE_MIRROR; undefined if there is none, or the permission to read it is
+ * missing.
+ *
+ * @throws {UsageError} When it is no URL.
+ */
+export function mirrorFromEnv(): string | undefined {
+  const variable = "PEMBROKE_MIRROR";
+  const url = envIfGranted(variable);
+  if (!url) return undefined;
+  if (isWebUrl(url)) return url;
+  throw invalidValue(variable, url, "be an http or https URL");
 }

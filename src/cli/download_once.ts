@@ -5,10 +5,10 @@
 
 import { FileError } from "../errors.ts";
 import { type CatalogueEntry, urlOf } from "../hub/catalogue.ts";
+import { mirrorFromEnv } from "./cache.ts";
 import type { Cache } from "./cache.ts";
 import { isGranted, isPermissionError } from "./errors.ts";
 import { withSignalCleanup } from "./interrupts.ts";
-import { mirrorFromEnv } from "./mirror.ts";
 import { Progress } from "./progress.ts";
 import { note } from "./terminal.ts";
 

@@ -2,7 +2,6 @@
 
 import { FileError } from "../errors.ts";
 import type { FollowedLinks } from "../io/followed_links.ts";
-import { pathMatcher } from "./pattern.ts";
 
 /** A file, or a folder that could not be listed, with the error. */
 export interface FileEntry {
@@ -107,6 +106,7 @@ export async function* filesMatching(
   const folder = pattern.slice(0, pattern.length - rest.join("/").length);
   const depth = rest.some((part) => part.includes("**")) ? Infinity : rest.length;
   const hidden = rest.some((part) => part.startsWith("."));
+  const { pathMatcher } = await import("./pattern.ts");
   let matches: (path: string) => boolean;
   try {
     matches = pathMatcher(rest.join("/"), isWindows);

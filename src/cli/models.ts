@@ -17,10 +17,9 @@ import { openInput, storedPrecision } from "../models/load.ts";
 import { fileSource } from "../weights/io/file_source.ts";
 import { verify } from "../hub/checksum.ts";
 import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
-import { requireCacheFolder } from "./cache.ts";
+import { mirrorFromEnv, requireCacheFolder } from "./cache.ts";
 import { bestCached } from "./chosen_weights.ts";
 import { asFileError } from "./errors.ts";
-import { mirrorFromEnv } from "./mirror.ts";
 import { aligned, megabytes } from "./output.ts";
 import { print } from "./terminal.ts";
 

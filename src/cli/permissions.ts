@@ -2,9 +2,9 @@
 
 import { fileURLToPath } from "node:url";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
+import { mirrorFromEnv } from "./cache.ts";
 import type { Command, Options } from "./args.ts";
 import { isWebUrl } from "./inputs.ts";
-import { mirrorFromEnv } from "./mirror.ts";
 
 /**
  * The message for a missing permission. It ends with the same command, and all flags that it needs.
