@@ -5,6 +5,7 @@
 
 import type { parseArgs, ParseArgsOptionDescriptor, ParseArgsOptionsConfig } from "node:util";
 import { oneLine } from "../io/system_error.ts";
+import { nearest } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 
 /**
@@ -54,7 +55,7 @@ function* tokensOf(
     const found = Object.entries(options).find(([name, { short }]) =>
       typed === `--${name}` || typed === `-${short}`
     );
-    if (!found) throw wrongArgument(`unknown option '${typed}'${command ? ` of ${command}` : ""}`);
+    if (!found) throw unknownOption(typed, Object.keys(options), command);
     const [name, option] = found;
     return { option, name, typed };
   };
@@ -97,6 +98,14 @@ function valueOf(
     throw wrongArgument(`option '${typed}' argument is ambiguous`);
   }
   return value;
+}
+
+/** The error of an option that there is not, with the one that it may be. */
+function unknownOption(typed: string, names: readonly string[], command?: string): UsageError {
+  const message = `unknown option '${typed}'${command ? ` of ${command}` : ""}`;
+  const meant = typed.startsWith("--") ? nearest(typed.slice(2), names) : undefined;
+  if (meant === undefined) return wrongArgument(message);
+  return new UsageError(`${oneLine(message)}; did you mean --${meant}?`);
 }
 
 /** An error of the arguments, on one line. */

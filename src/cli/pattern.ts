@@ -26,7 +26,7 @@ const namedSets: Readonly<Record<string, string>> = {
  * Returns a function that tells whether a path matches a pattern of `*`, `?`, `[…]`, `{…,…}` and `**`. A
  * bracket or brace that is not closed stands for itself.
  *
- * @throws {SyntaxError} When a range such as `[z-a]` is invalid.
+ * @throws {SyntaxError} When a range such as `[z-a]` is invalid, or braces are nested too deep.
  */
 export function pathMatcher(pattern: string, ignoreCase = false): (path: string) => boolean {
   const fold = (text: string) => ignoreCase ? text.toLowerCase() : text;
@@ -38,11 +38,16 @@ export function pathMatcher(pattern: string, ignoreCase = false): (path: string)
   };
 }
 
+/** How deep braces may be nested: the functions of a pattern are nested as deep. */
+const maxDepth = 100;
+
 /** The index of the closing brace of each opening one. */
 function bracesOf(tokens: readonly string[]): Map<number, number> {
   const open: number[] = [], braces = new Map<number, number>();
   for (const [i, token] of tokens.entries()) {
-    if (token === "{") open.push(i);
+    if (token === "{" && open.push(i) > maxDepth) {
+      throw new SyntaxError("braces are nested too deep");
+    }
     if (token === "}" && open.length > 0) braces.set(open.pop()!, i);
   }
   return braces;

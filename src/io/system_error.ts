@@ -19,7 +19,7 @@ export function isSystemError(error: unknown): boolean {
 
 /** The reason in the message of an error, such as "no space left on device". */
 export function systemReason(message: string): string {
-  const reason = message.replace(appendix, "");
+  const reason = message.replace(appendix, "").replace(/: [a-z]+ '.*'$/s, "");
   return reason === message ? oneLine(message) : reason[0].toLowerCase() + reason.slice(1);
 }
 

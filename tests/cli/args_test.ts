@@ -303,7 +303,15 @@ Deno.test("readArgs() rejects unknown values and options, and lists the allowed 
   assertStringIncludes(backend, '--backend is "cuda", must be auto, wasm or webgpu');
   const precision = usageError("--random", "--precision=int4", "x");
   assertEquals(precision, '--precision is "int4", must be f32, f16 or int8');
-  for (const option of ["--topk", "-x", "--no-random"]) {
+  assertEquals(
+    usageError("--random", "--topk", "x"),
+    "unknown option '--topk'; did you mean --top-k?",
+  );
+  assertEquals(
+    usageError("convert", "--precison=f16", "a", "b"),
+    "unknown option '--precison'; did you mean --precision?",
+  );
+  for (const option of ["--colour", "-x", "--no-random"]) {
     assertEquals(
       usageError("--random", option, "x"),
       `unknown option '${option}'; see --help`,

@@ -166,6 +166,10 @@ Deno.test("errors of the system say neither their number nor the call, and some 
   }
   assertEquals(message(asFileError("a", missing)), "a: no such file");
   assertEquals(message(asWriteError("a/b", missing)), "a/b: its folder does not exist");
+  const nul = Object.assign(new Error("file name contained an unexpected NUL byte: open 'a'"), {
+    code: "EINVAL",
+  });
+  assertEquals(message(asFileError("a", nul)), "a: file name contained an unexpected NUL byte");
   const enxio = new Error("No such device or address (os error 6): open '/dev/tty'"); // without a code
   for (const convert of [asFileError, asWriteError]) {
     assertEquals(message(convert("/dev/tty", enxio)), "/dev/tty: no such device or address");

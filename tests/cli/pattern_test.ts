@@ -42,7 +42,9 @@ Deno.test("patterns match as in a shell", () => {
   }
   const ignoringCase = pathMatcher("[A-C]*É.{JPG,Png}", true);
   assert(["bxé.jpg", "Cé.PNG"].every((path) => ignoringCase(path)) && !ignoringCase("d.jpg"));
-  assertThrows(() => pathMatcher("[z-a]"), SyntaxError);
+  for (const invalid of ["[z-a]", "{".repeat(101) + "}".repeat(101)]) {
+    assertThrows(() => pathMatcher(invalid), SyntaxError);
+  }
 });
 
 Deno.test("patterns take little time, however many stars and braces they have", () => {
@@ -53,7 +55,7 @@ Deno.test("patterns take little time, however many stars and braces they have", 
     `${"{a,aa,*a}".repeat(30)}b`,
     `${"{*,".repeat(40)}b${"}".repeat(40)}b`,
     "**/".repeat(60) + "b",
-    "{".repeat(500) + "[".repeat(500),
+    "{".repeat(90) + "[".repeat(5000),
   ];
   const begin = performance.now();
   for (const pattern of patterns) {
