@@ -25,5 +25,5 @@ export function systemReason(message: string): string {
 
 /** The text on one line. */
 export function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ");
+  return text.replace(/(?<!\s)\s*\n\s*/g, " "); // the lookbehind tries each run of spaces only once
 }

@@ -113,7 +113,7 @@ export function parametrization({ entries }: WeightsFile): string | undefined {
     /(^|\.)((weight|bias)_(orig|g)|parametrizations\..+)$/.test(name)
   );
   return name && `${escapeText(name)} is not the weight itself: before you save it in PyTorch, ` +
-      "remove pruning, weight_norm and spectral_norm, or export the network as ONNX";
+      "remove its parametrizations and pruning, or export the network as ONNX";
 }
 
 /** " (and 2 more)" for a list of three. */

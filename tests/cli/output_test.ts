@@ -1,6 +1,7 @@
 import { bar, percent, resultText, summaryText, timingsText } from "../../src/cli/output.ts";
 import { asFileError, asWriteError, errorLine } from "../../src/cli/errors.ts";
 import { escape } from "../../src/cli/html.ts";
+import { oneLine } from "../../src/io/system_error.ts";
 import { escapeControls, printable } from "../../src/cli/terminal.ts";
 import { createBackend } from "../../src/backend/mod.ts";
 import { FileError, PembrokeError } from "../../src/errors.ts";
@@ -150,6 +151,12 @@ Deno.test("errorLine() says what to do in the command, where the library names i
     // deno-lint-ignore require-await -- some fail at once
     assertEquals(errorLine(await assertRejects(async () => fails(), PembrokeError)), line);
   }
+});
+
+Deno.test("oneLine() joins lines, and long runs of spaces take no time", () => {
+  assertEquals(oneLine("a \n\n  b\nc d"), "a b c d");
+  const spaces = " ".repeat(1e6);
+  assertEquals(oneLine(`a${spaces}b`), `a${spaces}b`);
 });
 
 Deno.test("errors of the system say neither their number nor the call, and some files are no URLs", () => {

@@ -68,7 +68,7 @@ Deno.test("checkWeights() says what to do about weights that are not stored them
     assertEquals(
       await check({ ...others, [`classifier.${name}`]: shape }),
       `x: classifier.weight is missing: classifier.${name} is not the weight itself: before you save ` +
-        "it in PyTorch, remove pruning, weight_norm and spectral_norm, or export the network as ONNX",
+        "it in PyTorch, remove its parametrizations and pruning, or export the network as ONNX",
     );
   }
 });

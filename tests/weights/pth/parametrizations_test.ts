@@ -157,7 +157,7 @@ Deno.test("other tensors with such names are left as they are", async () => {
   assertEquals(
     error.message,
     "weights: its first tensor is fc.weight_g, Sequential starts with fc.weight: fc.weight_g is not " +
-      "the weight itself: before you save it in PyTorch, remove pruning, weight_norm and " +
-      "spectral_norm, or export the network as ONNX",
+      "the weight itself: before you save it in PyTorch, remove its parametrizations and " +
+      "pruning, or export the network as ONNX",
   );
 });
