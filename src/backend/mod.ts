@@ -45,8 +45,8 @@ export interface BackendOptions {
 /**
  * Creates a backend on the requested device. Its `name` tells which device it uses.
  *
- * @throws {ArgumentError} If an option is invalid.
- * @throws {PembrokeError} If the device is not available.
+ * @throws {ArgumentError} When an option is invalid.
+ * @throws {PembrokeError} When the device is not available.
  *
  * @example
  * ```ts

@@ -36,7 +36,7 @@ export class Allocator {
   /**
    * Allocates a block and returns its address.
    *
-   * @throws {PembrokeError} If the memory cannot grow any more.
+   * @throws {PembrokeError} When the memory cannot grow any more.
    */
   alloc(bytes: number): number {
     const size = align(Math.max(bytes, 1));

@@ -50,7 +50,7 @@ export function compile(name: string, binary: string): Build | undefined {
 /**
  * Checks that a module, of any realm, exports these kernels.
  *
- * @throws {ArgumentError} If it does not.
+ * @throws {ArgumentError} When it does not.
  */
 export function checkModule(module: WebAssembly.Module): void {
   if (kindOf(module) !== "WebAssembly.Module") {

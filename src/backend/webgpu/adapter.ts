@@ -10,7 +10,7 @@ import { PembrokeError } from "../../errors.ts";
  * Finds the adapter that the runtime prefers.
  *
  * @param software Accepts software adapters, which compute on the CPU.
- * @throws {PembrokeError} If there is no adapter, or only a software adapter without `software`.
+ * @throws {PembrokeError} When there is no adapter, or only a software adapter without `software`.
  */
 export async function findAdapter(software: boolean): Promise<GPUAdapter> {
   let adapter: GPUAdapter | null;

@@ -187,7 +187,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
    *
    * @param op The name for the error message.
    * @param bytes The size of an item in each operand.
-   * @throws {PembrokeError} If not even the smallest part fits.
+   * @throws {PembrokeError} When not even the smallest part fits.
    */
   parts(op: string, count: number, ...bytes: number[]): Part[] {
     return partsOf(count, bytes, this.#traits.binding) ??

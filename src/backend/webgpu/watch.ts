@@ -28,7 +28,7 @@ export class DeviceWatch {
   /**
    * Checks the errors reported so far.
    *
-   * @throws {DeviceLostError} If there was one.
+   * @throws {DeviceLostError} When there was one.
    */
   check(): void {
     if (this.#failure !== undefined) throw new DeviceLostError(this.#failure);
@@ -37,7 +37,7 @@ export class DeviceWatch {
   /**
    * Calls the device. A runtime may throw what others report later.
    *
-   * @throws {DeviceLostError} If the call throws.
+   * @throws {DeviceLostError} When the call throws.
    */
   guarded<T>(call: () => T): T {
     try {
@@ -66,7 +66,7 @@ export class DeviceWatch {
   /**
    * Creates a pipeline.
    *
-   * @throws {DeviceLostError} If it does not compile.
+   * @throws {DeviceLostError} When it does not compile.
    */
   async pipelineOf(create: () => Promise<GPUComputePipeline>): Promise<GPUComputePipeline> {
     try {
@@ -88,7 +88,7 @@ export class DeviceWatch {
   /**
    * Waits for a result of the device.
    *
-   * @throws {DeviceLostError} If anything before it failed.
+   * @throws {DeviceLostError} When anything before it failed.
    */
   async resultOf<T>(promise: Promise<T>): Promise<T> {
     const pending = this.#pending;
