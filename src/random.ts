@@ -7,11 +7,10 @@
 import { ArgumentError } from "./errors.ts";
 import { kindOf } from "./kinds.ts";
 
-const N = 624;
-const M = 397;
-
+/** The algorithm's n and m: the words of its state, and how far apart those are that it combines. */
+const n = 624, m = 397;
 /** Normal numbers are drawn in blocks of this size. */
-const BLOCK = 16;
+const blockSize = 16;
 
 /**
  * The Mersenne Twister MT19937 (Matsumoto & Nishimura 1998), used as in PyTorch's CPU generator:
@@ -27,8 +26,8 @@ const BLOCK = 16;
  * ```
  */
 export class RandomGenerator {
-  readonly #state = new Uint32Array(N);
-  #next = N;
+  readonly #state = new Uint32Array(n);
+  #next = n;
   /** The second number of the last pair of normal ones. */
   #spareNormal: number | undefined;
 
@@ -44,7 +43,7 @@ export class RandomGenerator {
     }
     const state = this.#state;
     state[0] = seed;
-    for (let i = 1; i < N; i++) {
+    for (let i = 1; i < n; i++) {
       const previous = state[i - 1] ^ (state[i - 1] >>> 30);
       state[i] = Math.imul(1812433253, previous) + i;
     }
@@ -52,7 +51,7 @@ export class RandomGenerator {
 
   /** The next 32 random bits, as an unsigned integer. */
   random(): number {
-    if (this.#next === N) this.#twist();
+    if (this.#next === n) this.#twist();
     return temper(this.#state[this.#next++]) >>> 0;
   }
 
@@ -66,8 +65,8 @@ export class RandomGenerator {
     const low = Math.fround(from), span = Math.fround(Math.fround(to) - low);
     // The inner loop uses up one state without checks, for speed: AlexNet needs 61 million numbers.
     for (let i = 0; i < values.length;) {
-      if (this.#next === N) this.#twist();
-      const state = this.#state, next = this.#next, count = Math.min(N - next, values.length - i);
+      if (this.#next === n) this.#twist();
+      const state = this.#state, next = this.#next, count = Math.min(n - next, values.length - i);
       for (let j = 0; j < count; j++) {
         values[i + j] = (temper(state[next + j]) & 0xffffff) * 2 ** -24 * span + low;
       }
@@ -85,13 +84,13 @@ export class RandomGenerator {
   normal(values: Float32Array, mean: number, std: number): void {
     checkFill("normal", values, { mean, std });
     const size = values.length;
-    if (size < BLOCK) return this.#fewNormals(values, mean, std);
+    if (size < blockSize) return this.#fewNormals(values, mean, std);
     this.uniform(values, 0, 1);
-    for (let i = 0; i + BLOCK <= size; i += BLOCK) toNormal(values, i, mean, std);
-    if (size % BLOCK === 0) return;
+    for (let i = 0; i + blockSize <= size; i += blockSize) toNormal(values, i, mean, std);
+    if (size % blockSize === 0) return;
     // PyTorch draws the last 16 numbers again.
-    this.uniform(values.subarray(size - BLOCK), 0, 1);
-    toNormal(values, size - BLOCK, mean, std);
+    this.uniform(values.subarray(size - blockSize), 0, 1);
+    toNormal(values, size - blockSize, mean, std);
   }
 
   /** PyTorch draws fewer than 16 numbers in pairs, in float64, and keeps a spare one. */
@@ -126,28 +125,28 @@ export class RandomGenerator {
    * @throws {ArgumentError} When it is not such a state.
    */
   setState(state: Uint32Array): void {
-    if (kindOf(state) !== "Uint32Array" || state.length !== N + 1) {
-      throw new ArgumentError("setState", "state", state, `a Uint32Array of ${N + 1} numbers`);
+    if (kindOf(state) !== "Uint32Array" || state.length !== n + 1) {
+      throw new ArgumentError("setState", "state", state, `a Uint32Array of ${n + 1} numbers`);
     }
-    if (state[N] > N) throw new ArgumentError("setState", `state[${N}]`, state[N], `at most ${N}`);
-    this.#state.set(state.subarray(0, N));
-    this.#next = state[N];
+    if (state[n] > n) throw new ArgumentError("setState", `state[${n}]`, state[n], `at most ${n}`);
+    this.#state.set(state.subarray(0, n));
+    this.#next = state[n];
     this.#spareNormal = undefined;
   }
 
   #twist(): void {
     const state = this.#state;
     let i = 0;
-    for (; i < N - M; i++) state[i] = state[i + M] ^ mix(state[i], state[i + 1]);
-    for (; i < N - 1; i++) state[i] = state[i + M - N] ^ mix(state[i], state[i + 1]);
-    state[N - 1] = state[M - 1] ^ mix(state[N - 1], state[0]);
+    for (; i < n - m; i++) state[i] = state[i + m] ^ mix(state[i], state[i + 1]);
+    for (; i < n - 1; i++) state[i] = state[i + m - n] ^ mix(state[i], state[i + 1]);
+    state[n - 1] = state[m - 1] ^ mix(state[n - 1], state[0]);
     this.#next = 0;
   }
 }
 
 /** Turns 16 uniform numbers at `start` into normal ones, by the Box–Muller transform. */
 function toNormal(values: Float32Array, start: number, mean: number, std: number): void {
-  const half = BLOCK / 2;
+  const half = blockSize / 2;
   for (let i = start; i < start + half; i++) {
     const radius = Math.sqrt(-2 * Math.log(1 - values[i])), angle = 2 * Math.PI * values[i + half];
     values[i] = radius * Math.cos(angle) * std + mean;

@@ -42,6 +42,9 @@ export interface BackendOptions {
   readonly module?: WebAssembly.Module;
 }
 
+/** More threads would not help, because a layer has only a few dozen items of work. */
+const maxThreads = 64;
+
 /**
  * Creates a backend on the requested device. Its `name` tells which device it uses.
  *
@@ -63,9 +66,9 @@ export async function createBackend(options: BackendOptions = {}): Promise<Backe
   if (!devices.includes(device)) {
     throw new ArgumentError(op, "device", device, '"auto", "wasm" or "webgpu"');
   }
-  const isCount = (n: number) => Number.isInteger(n) && n >= 1 && n <= MAX_THREADS;
+  const isCount = (n: number) => Number.isInteger(n) && n >= 1 && n <= maxThreads;
   if (threads !== "auto" && !isCount(threads)) {
-    const expected = `"auto" or a whole number from 1 to ${MAX_THREADS}`;
+    const expected = `"auto" or a whole number from 1 to ${maxThreads}`;
     throw new ArgumentError(op, "threads", threads, expected);
   }
   checkFunction(op, "onFallback", onFallback);
@@ -127,9 +130,6 @@ function lacksGpu(): boolean {
     }
   });
 }
-
-/** More threads would not help, because a layer has only a few dozen items of work. */
-const MAX_THREADS = 64;
 
 /** The number of processors, at most 16. */
 async function availableThreads(): Promise<number> {

@@ -1,16 +1,16 @@
 /** A backend whose tensors lie at the end of the addresses that 32 bits can hold. */
 
 import type { Backend } from "../../src/backend/mod.ts";
-import { ADDRESS_LIMIT, Allocator } from "../../src/backend/wasm/allocator.ts";
+import { addressLimit, Allocator } from "../../src/backend/wasm/allocator.ts";
 import { type Build, instantiate } from "../../src/backend/wasm/binary.ts";
 import { blockBytes } from "../../src/backend/wasm/generated/geometry.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import { PembrokeError } from "../../src/errors.ts";
 
 /** Pages of a memory of 4 GiB. Only those that are touched take memory. */
-const PAGES = 65536;
+const pages = 65536;
 /** Bytes at the end that every other block avoids, so that one of the later ones ends there. */
-const RESERVED = 1 << 16;
+const reserved = 1 << 16;
 
 /** Allocates from the end of the memory down. Which of several tensors ends there is drawn. */
 class HighAllocator extends Allocator {
@@ -19,13 +19,13 @@ class HighAllocator extends Allocator {
 
   constructor(memory: WebAssembly.Memory, base: number) {
     super(memory, base);
-    this.#free = [{ start: base, end: ADDRESS_LIMIT }];
+    this.#free = [{ start: base, end: addressLimit }];
   }
 
   override alloc(bytes: number): number {
     const size = roundUp(bytes);
     this.#draw = (this.#draw * 16807) % 0x7fffffff;
-    const limit = this.#draw % 2 ? ADDRESS_LIMIT : ADDRESS_LIMIT - RESERVED;
+    const limit = this.#draw % 2 ? addressLimit : addressLimit - reserved;
     const index = this.#free.findLastIndex(({ start, end }) =>
       Math.min(end, limit) - start >= size
     );
@@ -63,7 +63,7 @@ export function hasHighMemory(backend: Backend): boolean {
 
 /** Creates a backend with a memory of 4 GiB, and allocates from its end. */
 export function highMemoryBackend(build: Build): Backend {
-  const memory = new WebAssembly.Memory({ initial: PAGES });
+  const memory = new WebAssembly.Memory({ initial: pages });
   const kernels = instantiate(build.module, memory), base = kernels.heapBase();
   const allocator = new HighAllocator(memory, Math.ceil((base + blockBytes) / 64) * 64);
   const backend = new WasmBackend(build, { memory, base, kernels, allocator });

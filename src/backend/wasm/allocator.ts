@@ -5,14 +5,15 @@
 
 import { PembrokeError } from "../../errors.ts";
 
-const PAGE = 65536;
+/** A page, the unit in which a memory grows. */
+const pageBytes = 65536;
 /** A cache line. Blocks start and end at multiples of it. */
-const ALIGN = 64;
+const cacheLine = 64;
 /**
  * The end of what is allocated. The last cache line before 4 GiB stays free, so that the address
  * behind a block, and one vector further, never wraps to 0.
  */
-export const ADDRESS_LIMIT = 65536 * PAGE - ALIGN;
+export const addressLimit = 2 ** 32 - cacheLine;
 
 /** A block of memory that may be allocated. */
 interface FreeBlock {
@@ -72,8 +73,8 @@ export class Allocator {
     const missing = end - this.memory.buffer.byteLength;
     if (missing > 0) {
       try {
-        if (end > ADDRESS_LIMIT) throw new RangeError("32-bit addresses end at 4 GiB");
-        this.memory.grow(Math.ceil(missing / PAGE));
+        if (end > addressLimit) throw new RangeError("32-bit addresses end at 4 GiB");
+        this.memory.grow(Math.ceil(missing / pageBytes));
       } catch (cause) {
         const mb = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
         const message = `out of memory: ${mb(size)} more than the ${mb(this.inUse)} in use`;
@@ -95,5 +96,5 @@ export class Allocator {
 }
 
 function align(bytes: number): number {
-  return Math.ceil(bytes / ALIGN) * ALIGN;
+  return Math.ceil(bytes / cacheLine) * cacheLine;
 }

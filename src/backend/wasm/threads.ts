@@ -7,12 +7,12 @@ import type { Build } from "./binary.ts";
 import { type Exports, sharedKernels } from "./generated/kernels.ts";
 import { gateOpen, runWorker, words, type WorkerStart } from "./worker.ts";
 
-/** Bytes for the words that all threads share, rounded up, and bytes for each thread alone. */
-const CONTROL_BYTES = 128, THREAD_BYTES = 2048;
+/** Bytes for `words`, rounded up, and for the memory of each thread alone (assembly/threads.ts). */
+const sharedBytes = 128, ownBytes = 2048;
 
 /** Returns the bytes of memory that a number of threads need. */
 export function threadBytes(threads: number): number {
-  return CONTROL_BYTES + threads * THREAD_BYTES;
+  return sharedBytes + threads * ownBytes;
 }
 
 /** A worker of any runtime. */
@@ -55,7 +55,7 @@ export class ThreadPool {
     threads: number,
     caller: Exports,
   ): Promise<ThreadPool> {
-    const memoryOf = (number: number) => address + CONTROL_BYTES + number * THREAD_BYTES;
+    const memoryOf = (number: number) => address + sharedBytes + number * ownBytes;
     const starts = Array.from({ length: threads - 1 }, async (_, i) => {
       const number = i + 1, control = address, ownMemory = memoryOf(number);
       return await startWorker({

@@ -5,7 +5,7 @@
  */
 
 /** The most parameters that an exported function may have. tools/exports.ts checks this. */
-const MAX_ARGUMENTS = 8;
+const maxArguments = 8;
 
 /**
  * Indices of the words that threads share, which begin at `WorkerStart.control`. See assembly/threads.ts.
@@ -36,7 +36,7 @@ export const words = {
   /** The arguments of the kernel, float64. */
   arguments: 10,
   /** The number of all words. */
-  length: 10 + 2 * MAX_ARGUMENTS,
+  length: 10 + 2 * maxArguments,
 } as const;
 
 /** Added to the gate while workers may enter. */

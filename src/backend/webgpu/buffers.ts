@@ -17,11 +17,11 @@ export interface PooledBuffer {
 }
 
 /** Sizes are multiples of this: fewer different sizes, so that buffers are reused more often. */
-const SIZE_STEP = 256;
+const sizeStep = 256;
 /** Larger buffers are not kept. */
-const MAX_CACHED_BUFFER = 8 * 2 ** 20;
+const maxCachedBuffer = 8 * 2 ** 20;
 /** The most bytes that are kept. */
-const MAX_CACHED_TOTAL = 64 * 2 ** 20;
+const maxCachedTotal = 64 * 2 ** 20;
 
 /** The buffers of tensors. */
 export class BufferPool {
@@ -50,7 +50,7 @@ export class BufferPool {
   /** Takes a buffer back. Returns false if the caller must destroy it. */
   release(block: PooledBuffer): boolean {
     const { bytes } = block;
-    if (bytes > MAX_CACHED_BUFFER || this.#cachedBytes + bytes > MAX_CACHED_TOTAL) return false;
+    if (bytes > maxCachedBuffer || this.#cachedBytes + bytes > maxCachedTotal) return false;
     this.#cachedBytes += bytes;
     const sameSize = this.#free.get(bytes);
     if (sameSize) sameSize.push(block);
@@ -65,5 +65,5 @@ export function hasSize(block: PooledBuffer, bytes: number): boolean {
 }
 
 function roundUp(bytes: number): number {
-  return Math.ceil(bytes / SIZE_STEP) * SIZE_STEP;
+  return Math.ceil(bytes / sizeStep) * sizeStep;
 }

@@ -31,7 +31,7 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
         const operands = { y: to, x, weight: all.weight, ...added };
         const sizes = { ...sizesOf(g), ...flags, activation };
         if (shader) {
-          const strips = Math.ceil(g.ow / shaders.STRIP),
+          const strips = Math.ceil(g.ow / shaders.stripLength),
             count = part.count * g.outC * g.oh * strips;
           gpu.perElement(shader, operands, count, {}, { u32: { ...sizes, strips, count } });
         } else {

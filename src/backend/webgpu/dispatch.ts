@@ -8,16 +8,16 @@ import type { Tensor, Values } from "../../tensor.ts";
 import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import type { Constants, Operand, Shader, Uniforms } from "./shader.ts";
-import { NO_RESIDUAL, OWN_RESIDUAL, RESIDUAL_IN_Y } from "./shaders/activate.ts";
+import { noResidual, ownResidual, residualInY } from "./shaders/activate.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { chunks, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import { planeMean } from "./shaders/pool.ts";
 
 /** The most samples for which a fully connected layer is computed as matrix-vector products. */
-const FEW_SAMPLES = 16;
+const fewSamples = 16;
 /** The most words of a row for each invocation then: some drivers cut longer loops off. */
-const LONGEST_LOOP = 2 ** 15;
+const longestLoop = 2 ** 15;
 
 /** y = activation(x · weightᵀ + bias), by shaders for weights that are read as words of these types. */
 export function denseProduct(
@@ -31,7 +31,7 @@ export function denseProduct(
   activation: number,
 ): void {
   const [outF, inF] = weight.shape, n = x.size / inF;
-  const few = n <= FEW_SAMPLES && inF <= gpu.split * LONGEST_LOOP, whole = few && inF % 4 === 0;
+  const few = n <= fewSamples && inF <= gpu.split * longestLoop, whole = few && inF % 4 === 0;
   const all = gpu.at(weight, whole ? four : one), output = gpu.out(y);
   for (const part of gpu.parts("linear", outF, bytes * inF)) {
     const operands = {
@@ -42,12 +42,12 @@ export function denseProduct(
     };
     const flags = { first: part.start, activation, biased: Number(bias !== null) };
     if (few) {
-      const samples = Math.min(n, dense.SAMPLES), { ROWS, LANES } = dense, SPLIT = gpu.split;
-      const across = Math.ceil(part.count / (LANES / SPLIT * ROWS));
+      const { lanes, rowsEach } = dense, samples = Math.min(n, dense.samplesEach);
+      const across = Math.ceil(part.count / (lanes / gpu.split * rowsEach));
       gpu.run(
         whole ? shaders.words : shaders.odd,
         operands,
-        { ROWS, SAMPLES: samples, LANES, SPLIT },
+        { ROWS: rowsEach, SAMPLES: samples, LANES: lanes, SPLIT: gpu.split },
         across * Math.ceil(n / samples),
         { u32: { n, count: part.count, words: whole ? inF / 4 : inF, outF, ...flags } },
       );
@@ -83,13 +83,13 @@ export function addends(
     },
     flags: {
       biased: Number(bias !== null),
-      residual: !all ? NO_RESIDUAL : isY ? RESIDUAL_IN_Y : OWN_RESIDUAL,
+      residual: !all ? noResidual : isY ? residualInY : ownResidual,
     },
   };
 }
 
 /** The flags that add a chunk of a convolution's sums to those before it. */
-export const addsToSum: Uniforms["u32"] = { biased: 0, residual: RESIDUAL_IN_Y };
+export const addsToSum: Uniforms["u32"] = { biased: 0, residual: residualInY };
 
 /** Runs a shader for each row along an axis. */
 export function alongAxis(

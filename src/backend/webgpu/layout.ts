@@ -8,7 +8,7 @@ import type { Tensor } from "../../tensor.ts";
 import type { AdaptiveGeometry, CopyGeometry } from "../geometry.ts";
 import type { LayoutKernels } from "../row_kernels.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { BINDING_ALIGNMENT } from "./parts.ts";
+import { bindingAlignment } from "./parts.ts";
 import type { Operand } from "./shader.ts";
 import * as layout from "./shaders/layout.ts";
 
@@ -55,7 +55,7 @@ function copyParts(gpu: GpuMemory, y: Operand, x: Operand, g: CopyGeometry): voi
   const count = sizes.reduce((product, size) => product * size), { n0: _, ...steps } = g;
   const u32 = { ...steps, yAt: to.first, xAt: from.first, count };
   if (g.y4 === 1 && g.x4 === 1 && g.n4 >= 64) {
-    const parts = count / g.n4 * Math.ceil(g.n4 / layout.ROW_PART);
+    const parts = count / g.n4 * Math.ceil(g.n4 / layout.rowPart);
     return gpu.run(layout.copyRows, operands, {}, parts, { u32 });
   }
   gpu.perElement(layout.stridedCopy, operands, count, {}, { u32 });
@@ -75,7 +75,7 @@ interface Range {
 
 function rangeOf(at: number, sizes: readonly number[], steps: readonly number[]): Range {
   const spans = sizes.map((size, axis) => (size - 1) * steps[axis]);
-  const aligned = BINDING_ALIGNMENT / 4, first = at % aligned;
+  const aligned = bindingAlignment / 4, first = at % aligned;
   const elements = first + spans.reduce((sum, span) => sum + span) + 1;
   const longestAxis = spans.indexOf(Math.max(...spans));
   return { offset: (at - first) * 4, bytes: elements * 4, first, longestAxis };

@@ -35,8 +35,8 @@ export interface Traits {
   readonly gridWidth: number;
 }
 
-/** Invocations of a workgroup in which each computes one value. */
-const LANES = 64;
+/** Invocations of a workgroup in which each computes one value: `@workgroup_size(64)`. */
+const workgroupSize = 64;
 
 /** The memory of a WebGPU backend, and the dispatches over it. */
 export class GpuMemory extends TensorMemory<GpuStorage> {
@@ -134,11 +134,11 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     workgroups: number,
     uniforms?: Dispatch["uniforms"],
   ): void {
-    const { binding, gridWidth: GRID_WIDTH } = this.#traits;
+    const { binding, gridWidth } = this.#traits;
     const largest = Math.max(...Object.values(operands).map(({ size }) => size));
     if (largest > binding) this.#tooLarge(shader.name, largest);
-    const groups = [Math.min(workgroups, GRID_WIDTH), Math.ceil(workgroups / GRID_WIDTH)] as const;
-    const all = { ...constants, GRID_WIDTH };
+    const groups = [Math.min(workgroups, gridWidth), Math.ceil(workgroups / gridWidth)] as const;
+    const all = { ...constants, GRID_WIDTH: gridWidth };
     this.#queue.dispatch({ shader, operands, constants: all, groups, uniforms });
   }
 
@@ -167,7 +167,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     constants: Dispatch["constants"] = {},
     uniforms?: Dispatch["uniforms"],
   ): void {
-    this.run(shader, operands, constants, Math.ceil(size / LANES), uniforms);
+    this.run(shader, operands, constants, Math.ceil(size / workgroupSize), uniforms);
   }
 
   /** Records a shader with a workgroup for each of `rows`. */

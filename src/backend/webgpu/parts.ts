@@ -4,7 +4,7 @@
  */
 
 /** Bindings begin at multiples of this. */
-export const BINDING_ALIGNMENT = 256;
+export const bindingAlignment = 256;
 
 /** A range of items, such as samples, planes or rows. */
 export interface Part {
@@ -27,7 +27,7 @@ export function partsOf(
   if (count * largest <= limit) return [{ start: 0, count }];
   // after this many items, all operands are aligned again
   const step = bytes.reduce(
-    (step, b) => leastCommonMultiple(step, BINDING_ALIGNMENT / divisor(b, BINDING_ALIGNMENT)),
+    (step, b) => leastCommonMultiple(step, bindingAlignment / divisor(b, bindingAlignment)),
     1,
   );
   const size = Math.floor(limit / largest / step) * step;

@@ -4,12 +4,12 @@ import type { Shape, Tensor } from "../../tensor.ts";
 import type { QuantizedKernels } from "../kernels.ts";
 import { denseProduct } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { BINDING_ALIGNMENT } from "./parts.ts";
+import { bindingAlignment } from "./parts.ts";
 import { linearInt8, packInt8, unpackInt8 } from "./shaders/int8.ts";
-import { linear, linearPacked, packHalf, ROWS } from "./shaders/linear.ts";
+import { linear, linearPacked, packHalf, rowsEach } from "./shaders/linear.ts";
 
 /** Bindings begin at multiples of this many words. */
-const BINDING_WORDS = BINDING_ALIGNMENT / 4;
+const bindingWords = bindingAlignment / 4;
 /** The bits of a NaN in float32. */
 const nan = 0x7fc00000;
 
@@ -64,7 +64,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       };
       const constants = { BIAS: bias !== null };
       const sizes = { inF, outF, words: words(inF), nan, activation };
-      gpu.perRow(linearInt8, operands, n * Math.ceil(outF / ROWS), constants, { u32: sizes });
+      gpu.perRow(linearInt8, operands, n * Math.ceil(outF / rowsEach), constants, { u32: sizes });
     },
 
     packHalf(half: Tensor<Uint16Array>, values: Tensor, offset: number): void {
@@ -72,7 +72,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       for (const part of gpu.parts("half", values.size, 4)) {
         const { start, count } = part;
         // a binding begins at an aligned address, which can lie before the first written word
-        const word = (offset + start) / 2, first = word % BINDING_WORDS, from = word - first;
+        const word = (offset + start) / 2, first = word % bindingWords, from = word - first;
         const size = 4 * (first + Math.ceil(count / 2));
         const operands = {
           half: { ...words, offset: 4 * from, size },

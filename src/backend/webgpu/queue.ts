@@ -12,22 +12,22 @@ import { DeviceWatch } from "./watch.ts";
 import {
   type Constants,
   distinctOperands,
-  MAX_UNIFORMS,
+  maxUniforms,
   type Operand,
   type Shader,
   type Uniforms,
 } from "./shader.ts";
 
 /** Recorded dispatches after which they are submitted, so that long runs keep the device busy. */
-const MAX_RECORDED = 512;
+const maxRecorded = 512;
 /** Submissions that wait for pipelines; with more, the rest is compiled at once. */
-const MAX_WAITING = 16;
+const maxWaiting = 16;
 /** Bytes for the uniforms of a dispatch; uniform buffers are bound at multiples of this. */
-const SLOT_BYTES = 256;
+const slotBytes = 256;
 /** Dispatches with uniforms in a submission. */
-const SLOT_COUNT = 256;
+const slotCount = 256;
 /** Bytes that are written at a time. */
-const WRITE_CHUNK = 16 * 2 ** 20;
+const writeChunk = 16 * 2 ** 20;
 
 /** One dispatch. */
 export interface Dispatch {
@@ -75,7 +75,7 @@ export class Queue {
   readonly #pipelines: Pipelines;
   readonly #bindGroups = new Map<string, BoundGroup>();
   readonly #uniformBuffer: GPUBuffer;
-  readonly #uniformData = new DataView(new ArrayBuffer(SLOT_BYTES * SLOT_COUNT));
+  readonly #uniformData = new DataView(new ArrayBuffer(slotBytes * slotCount));
   #usedSlots = 0;
   #recorded: Recorded[] = [];
   /** The number of the submission that is being recorded. */
@@ -94,7 +94,7 @@ export class Queue {
     this.#pipelines = new Pipelines(device, this.watch, () => this.#advance());
     this.#buffers = new BufferPool(device);
     this.#uniformBuffer = device.createBuffer({
-      size: SLOT_BYTES * SLOT_COUNT,
+      size: slotBytes * slotCount,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
   }
@@ -125,8 +125,8 @@ export class Queue {
     if (block.submission === this.#submission) this.submit();
     if (block.submission >= this.#submitted) this.#compileAtOnce();
     const { buffer, byteOffset, byteLength } = values;
-    for (let at = 0; at < byteLength; at += WRITE_CHUNK) {
-      const chunk = new Uint8Array(buffer, byteOffset + at, Math.min(WRITE_CHUNK, byteLength - at));
+    for (let at = 0; at < byteLength; at += writeChunk) {
+      const chunk = new Uint8Array(buffer, byteOffset + at, Math.min(writeChunk, byteLength - at));
       this.watch.guarded(() =>
         this.#device.queue.writeBuffer(
           block.buffer,
@@ -143,14 +143,14 @@ export class Queue {
   }
 
   #record({ shader, operands, constants, groups, uniforms }: Dispatch): void {
-    if (uniforms && this.#usedSlots === SLOT_COUNT || this.#recorded.length >= MAX_RECORDED) {
+    if (uniforms && this.#usedSlots === slotCount || this.#recorded.length >= maxRecorded) {
       this.submit();
     }
     const distinct = Object.values(distinctOperands(operands));
     const pipeline = this.#pipelines.get(shader, operands, constants, uniforms);
     this.counts.pipelines = Math.max(this.counts.pipelines, pipeline.id + 1);
     const bindGroup = this.#bindGroup(pipeline, distinct, uniforms !== undefined);
-    const offset = uniforms ? [this.#writeUniforms(uniforms) * SLOT_BYTES] : [];
+    const offset = uniforms ? [this.#writeUniforms(uniforms) * slotBytes] : [];
     this.#recorded.push({ pipeline, bindGroup, offset, groups });
     for (const { block } of distinct) block.submission = this.#submission;
   }
@@ -180,7 +180,7 @@ export class Queue {
   submit(copy?: Copy): void {
     const recorded = this.#recorded, toDestroy = this.#toDestroy;
     if (recorded.length === 0 && !copy) return;
-    const uniforms = this.#uniformData.buffer.slice(0, this.#usedSlots * SLOT_BYTES);
+    const uniforms = this.#uniformData.buffer.slice(0, this.#usedSlots * slotBytes);
     this.#recorded = [];
     this.#toDestroy = [];
     this.#usedSlots = 0;
@@ -192,7 +192,7 @@ export class Queue {
         for (const { buffer } of toDestroy) buffer.destroy();
       },
     });
-    if (this.#waiting.length > MAX_WAITING) this.#compileAtOnce();
+    if (this.#waiting.length > maxWaiting) this.#compileAtOnce();
     else this.#advance();
   }
 
@@ -235,7 +235,7 @@ export class Queue {
 
   /** Stores uniforms for the next submission, and returns their slot. */
   #writeUniforms({ u32 = {}, f32 = {} }: Uniforms): number {
-    let at = this.#usedSlots * SLOT_BYTES;
+    let at = this.#usedSlots * slotBytes;
     for (const value of Object.values(u32)) {
       this.#uniformData.setUint32(at, value, true);
       at += 4;
@@ -261,7 +261,7 @@ export class Queue {
       offset,
       size,
     }));
-    if (uniforms) resources.push({ buffer: this.#uniformBuffer, size: MAX_UNIFORMS * 4 });
+    if (uniforms) resources.push({ buffer: this.#uniformBuffer, size: maxUniforms * 4 });
     const group = this.watch.checked(() =>
       this.#device.createBindGroup({
         layout,

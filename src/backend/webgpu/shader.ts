@@ -43,7 +43,7 @@ export interface Uniforms {
 }
 
 /** How many numbers a call can pass. */
-export const MAX_UNIFORMS = 32;
+export const maxUniforms = 32;
 
 /**
  * The whole program. An operand that shares the memory of a written one is read through that one,

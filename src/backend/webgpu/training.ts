@@ -27,7 +27,7 @@ import * as axis from "./shaders/rows.ts";
 import { averageSizes, poolConstants } from "./shaders/window.ts";
 
 /** Elements whose squares are summed up in float32. */
-const SUM_CHUNK = 256;
+const sumChunk = 256;
 
 /** The training kernels over a GPU's memory. */
 export function trainingKernels(gpu: GpuMemory): TrainingKernels {
@@ -269,7 +269,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
     async squaredNorm(x: Tensor): Promise<number> {
       let total = 0;
       for (const part of gpu.parts("squaredNorm", x.size, 4)) {
-        using sums = gpu.empty([Math.ceil(part.count / SUM_CHUNK)]);
+        using sums = gpu.empty([Math.ceil(part.count / sumChunk)]);
         const operands = { y: gpu.out(sums), x: partOf(gpu.at(x), part, 4) };
         gpu.perElement(elementwise.squaredNorm, operands, sums.size);
         total += (await sums.read()).reduce((sum, v) => sum + v, 0);

@@ -27,14 +27,14 @@ fn clampTo6(v: f32) -> f32 {
 `;
 
 /** Where the residual of a convolution is: nowhere, in an operand of its own, or in y. */
-export const NO_RESIDUAL = 0, OWN_RESIDUAL = 1, RESIDUAL_IN_Y = 2;
+export const noResidual = 0, ownResidual = 1, residualInY = 2;
 
 /** `store()` adds the residual to a result of a convolution, and stores it. */
 export const store = /* wgsl */ `${activate}
 fn store(at: u32, sum: f32) {
   var v = sum;
-  if (uniforms.residual == ${OWN_RESIDUAL}) { v += residual[at]; }
-  if (uniforms.residual == ${RESIDUAL_IN_Y}) { v += y[at]; }
+  if (uniforms.residual == ${ownResidual}) { v += residual[at]; }
+  if (uniforms.residual == ${residualInY}) { v += y[at]; }
   y[at] = activate(v);
 }
 `;

@@ -9,7 +9,7 @@ import type { Conv2dGeometry } from "../../geometry.ts";
 import type { Shader } from "../shader.ts";
 import { store } from "./activate.ts";
 import { each } from "./elementwise.ts";
-import { DEPTH, TILE_ROWS, tiled } from "./gemm.ts";
+import { maxTileRows, tiled, tileDepth } from "./gemm.ts";
 import { outside, walk, windowSizes } from "./window.ts";
 
 /** Reads the weights, and stores the results. */
@@ -136,8 +136,8 @@ export const packConv2dTransposed: Shader = each(
 /** Depth and width of the packed weights of a group, in whole tiles. */
 export function packedSize(m: number, k: number): { deep: number; wide: number } {
   return {
-    deep: Math.ceil(k / DEPTH) * DEPTH,
-    wide: Math.ceil(m / TILE_ROWS) * TILE_ROWS,
+    deep: Math.ceil(k / tileDepth) * tileDepth,
+    wide: Math.ceil(m / maxTileRows) * maxTileRows,
   };
 }
 

@@ -47,13 +47,13 @@ export const depthwise: Shader = each(
 );
 
 /** Outputs of an invocation. */
-export const STRIP = 4;
+export const stripLength = 4;
 
 /** The same for windows of `columns` columns without dilation. An invocation computes a strip of a row. */
 function strips(columns: number, stride: number): Shader {
   const taps = Array.from({ length: columns }, (_, k) => k);
-  const values = Array.from({ length: (STRIP - 1) * stride + columns }, (_, j) => j);
-  const outputs = Array.from({ length: STRIP }, (_, o) => o);
+  const values = Array.from({ length: (stripLength - 1) * stride + columns }, (_, j) => j);
+  const outputs = Array.from({ length: stripLength }, (_, o) => o);
   const text = /* wgsl */ `${put}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -63,7 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let plane = line / uniforms.oh;
   let c = plane % uniforms.channels;
   let first = plane / uniforms.multiplier * (uniforms.h * uniforms.w);
-  let ox = (i - line * uniforms.strips) * ${STRIP};
+  let ox = (i - line * uniforms.strips) * ${stripLength};
   let iy = i32((line - plane * uniforms.oh) * uniforms.strideH) - i32(uniforms.top);
   let ix = i32(ox * ${stride}) - i32(uniforms.left);
   var sums = vec4f();

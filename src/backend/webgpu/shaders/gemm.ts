@@ -125,21 +125,21 @@ fn bias(z: u32, m: u32) -> f32 {
 `;
 
 /** Depth of the tiles. */
-export const DEPTH = 16;
+export const tileDepth = 16;
 /** The rows of the largest tile. Factors padded with zeros to a multiple of it need no bounds checks. */
-export const TILE_ROWS = 64;
+export const maxTileRows = 64;
 /** Longer loops are cut off by Mesa's llvmpipe, and by the watchdogs of some GPUs. */
-const MAX_STEPS = 16384;
+const maxSteps = 16384;
 
 /** Splits a long sum into chunks, which are dispatched one after the other. */
 export function* chunks(k: number): Generator<{ readonly start: number; readonly k: number }> {
-  for (let start = 0; start < k; start += MAX_STEPS) {
-    yield { start, k: Math.min(k, start + MAX_STEPS) };
+  for (let start = 0; start < k; start += maxSteps) {
+    yield { start, k: Math.min(k, start + maxSteps) };
   }
 }
 
 /** Products of at most this many workgroups get more invocations for each. */
-const FEW_TILES = 4;
+const fewTiles = 4;
 
 /** The shape of a workgroup: `height` invocations with `rows` rows each, `width` with 8 columns each. */
 interface Shape {
@@ -174,11 +174,11 @@ export function product(maxRows: LargeTileRows, m: number, n: number, k: number,
   readonly workgroups: number;
 } {
   const [common] = shapes[maxRows];
-  const isSmall = tiles(common, m, n) * layers <= FEW_TILES;
+  const isSmall = tiles(common, m, n) * layers <= fewTiles;
   const { rows, width, height } = isSmall ? small : bestShape(shapes[maxRows], m, n);
   return {
     rows,
-    constants: { DEPTH, WIDTH: width, HEIGHT: height },
+    constants: { DEPTH: tileDepth, WIDTH: width, HEIGHT: height },
     sizes: { m, n, k, start: 0, layers },
     workgroups: tiles({ rows, width, height }, m, n) * layers,
   };

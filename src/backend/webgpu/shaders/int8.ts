@@ -7,11 +7,11 @@
 import type { Shader } from "../shader.ts";
 import { activate } from "./activate.ts";
 import { each } from "./elementwise.ts";
-import { ROWS } from "./linear.ts";
+import { rowsEach } from "./linear.ts";
 import { reductions } from "./rows.ts";
 
 /** The least divisor, TINY of assembly/quantize.ts: 2⁻¹⁰⁰. */
-const TINY = "7.888609052210118e-31";
+const tiny = "7.888609052210118e-31";
 
 /** Tests for NaN and infinity. */
 const notFinite = /* wgsl */ `
@@ -33,7 +33,7 @@ export const packInt8: Shader = {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.y * GRID_WIDTH + group.x;
   if (row >= uniforms.rows) { return; }
-  var top = ${TINY};
+  var top = ${tiny};
   var bad = 0.0;
   for (var i = lane; i < uniforms.inF; i += 64) {
     let v = w[row * uniforms.inF + i];
@@ -81,16 +81,16 @@ export const unpackInt8: Shader = each(
 export const linearInt8: Shader = {
   name: "linearInt8",
   text: /* wgsl */ `${reductions}${notFinite}${activate}
-var<workgroup> sums: array<f32, ${ROWS} * 64>;
+var<workgroup> sums: array<f32, ${rowsEach} * 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = group.y * GRID_WIDTH + group.x;
   if (index >= uniforms.rows) { return; }
-  let across = (uniforms.outF + ${ROWS} - 1) / ${ROWS};
-  let row = index % across * ${ROWS};
+  let across = (uniforms.outF + ${rowsEach} - 1) / ${rowsEach};
+  let row = index % across * ${rowsEach};
   let s = index / across;
-  var mine: array<f32, ${ROWS}>;
+  var mine: array<f32, ${rowsEach}>;
   var bad = 0.0;
   for (var i = lane; i < uniforms.words; i += 64) {
     var v = vec4f();
@@ -99,18 +99,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (column < uniforms.inF) { v[j] = x[s * uniforms.inF + column]; }
       if (notFinite(v[j])) { bad = 1; }
     }
-    for (var r = 0u; r < ${ROWS}; r++) {
+    for (var r = 0u; r < ${rowsEach}; r++) {
       let o = min(row + r, uniforms.outF - 1);
       let word = packed[o * uniforms.words + i];
       let q = vec4f(vec4i(vec4u(word << 24, word << 16, word << 8, word)) >> vec4u(24));
       mine[r] += dot(q * scale[o], v);
     }
   }
-  for (var r = 0u; r < ${ROWS}; r++) { sums[r * 64 + lane] = mine[r]; }
+  for (var r = 0u; r < ${rowsEach}; r++) { sums[r * 64 + lane] = mine[r]; }
   bad = largest(bad, lane);
 
   let o = row + lane;
-  if (lane >= ${ROWS} || o >= uniforms.outF) { return; }
+  if (lane >= ${rowsEach} || o >= uniforms.outF) { return; }
   var v = 0.0;
   for (var i = 0u; i < 64; i++) { v += sums[lane * 64 + i]; }
   if (BIAS) { v += bias[o]; }

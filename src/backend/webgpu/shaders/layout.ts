@@ -31,10 +31,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Elements that an invocation of {@linkcode copyRows} copies, and those of its workgroup. */
-export const COPIED = 4, ROW_PART = 64 * COPIED;
+export const copiedEach = 4, rowPart = 64 * copiedEach;
 
 /**
- * The same for rows of neighbours, in parts of ROW_PART elements. Rows are counted along n3, n2 and n1, and
+ * The same for rows of neighbours, in parts of rowPart elements. Rows are counted along n3, n2 and n1, and
  * need no division for each element.
  */
 export const copyRows: Shader = {
@@ -43,7 +43,7 @@ export const copyRows: Shader = {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let part = group.y * GRID_WIDTH + group.x;
-  let parts = (uniforms.n4 + ${ROW_PART} - 1) / ${ROW_PART};
+  let parts = (uniforms.n4 + ${rowPart} - 1) / ${rowPart};
   var rest = part / parts;
   if (rest >= uniforms.count / uniforms.n4) { return; }
   let i3 = rest % uniforms.n3;
@@ -54,8 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let i0 = rest / uniforms.n1;
   let to = uniforms.yAt + i0 * uniforms.y0 + i1 * uniforms.y1 + i2 * uniforms.y2 + i3 * uniforms.y3;
   let at = uniforms.xAt + i0 * uniforms.x0 + i1 * uniforms.x1 + i2 * uniforms.x2 + i3 * uniforms.x3;
-  for (var j = 0u; j < ${COPIED}; j++) {
-    let i = part % parts * ${ROW_PART} + j * 64 + lane;
+  for (var j = 0u; j < ${copiedEach}; j++) {
+    let i = part % parts * ${rowPart} + j * 64 + lane;
     if (i < uniforms.n4) { y[to + i] = x[at + i]; }
   }
 }

@@ -10,9 +10,9 @@ import { activate } from "./activate.ts";
 import { type Tiled, tiled } from "./gemm.ts";
 
 /** Rows of weights and samples for which an invocation computes sums. */
-export const ROWS = 4, SAMPLES = 4;
+export const rowsEach = 4, samplesEach = 4;
 /** Invocations of a workgroup. */
-export const LANES = 64;
+export const lanes = 64;
 
 /**
  * How weights are stored: as float32 or float16, or as two float16 in a word. `weightAt(i)` is weight i,
