@@ -5,6 +5,8 @@
  * @module
  */
 
+import { maxArguments } from "../src/backend/wasm/worker.ts";
+
 /** A function of the module. */
 interface Func {
   readonly parameters: readonly string[];
@@ -12,9 +14,6 @@ interface Func {
   /** The functions that it calls. */
   readonly calls: readonly string[];
 }
-
-/** Calls with more arguments are hard to read: pass a block of assembly/geometry.ts instead. */
-const MOST_PARAMETERS = 8;
 
 /** The functions that a kernel calls to share its work (assembly/threads.ts). */
 const sharing = ["threads/claim", "threads/join"];
@@ -29,14 +28,14 @@ export function exportsOf(text: string): Map<string, string> {
  * Returns the TypeScript module that declares the exports of the binaries.
  *
  * @param text The kernels, unoptimised, so that no call is inlined.
- * @throws {Error} When a function has more than eight parameters.
+ * @throws {Error} When a function has too many parameters. It can take a block of assembly/geometry.ts.
  */
 export function exportsModule(text: string): string {
   const funcs = readFuncs(text);
   for (const [name, { parameters }] of funcs) {
-    if (parameters.length > MOST_PARAMETERS && !name.startsWith("~lib/")) {
+    if (parameters.length > maxArguments && !name.startsWith("~lib/")) {
       throw new Error(
-        `${name} takes ${parameters.length} parameters, more than ${MOST_PARAMETERS}`,
+        `${name} takes ${parameters.length} parameters, more than ${maxArguments}`,
       );
     }
   }

@@ -4,8 +4,8 @@
  * run them (assembly/threads.ts).
  */
 
-/** The most parameters that an exported function may have. tools/exports.ts checks this. */
-const maxArguments = 8;
+/** The most parameters that an exported function may have. `deno task build` checks this. */
+export const maxArguments = 8;
 
 /**
  * Indices of the words that threads share, which begin at `WorkerStart.control`. See assembly/threads.ts.
