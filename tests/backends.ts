@@ -11,7 +11,7 @@ import { highMemoryBackend } from "./backend/high_memory.ts";
 import { testWithAdapter } from "./webgpu.ts";
 
 /** A number that divides none of the kernels' loops evenly. */
-const THREADS = 3;
+const threadCount = 3;
 
 const wasmBuilds = supportedBuilds();
 const wasmThreadedBuilds = await Array.fromAsync(threadedBuilds());
@@ -36,10 +36,10 @@ const wasm: readonly Candidate[] = wasmBuilds.map((build, i) => ({
   shared: i > 0, // with the first build, memory grows during each test
 }));
 const threaded: readonly Candidate[] = wasmThreadedBuilds.map((build) => ({
-  name: `${build.name}, ${THREADS} threads`,
+  name: `${build.name}, ${threadCount} threads`,
   make: async () => {
-    const backend = await WasmBackend.withThreads(THREADS, build);
-    if (backend?.threads !== THREADS) throw new Error("not all threads started");
+    const backend = await WasmBackend.withThreads(threadCount, build);
+    if (backend?.threads !== threadCount) throw new Error("not all threads started");
     return backend;
   },
   shared: true,

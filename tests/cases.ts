@@ -76,18 +76,18 @@ export interface RejectCase {
 }
 
 const folder = new URL("./cases/", import.meta.url);
-const MUST_REJECT = "must_reject.json";
+const rejectFile = "must_reject.json";
 
 /** Reads all sets of cases, sorted by name. */
 export function readCases(): CaseSet[] {
   const files = [...Deno.readDirSync(folder)].map(({ name }) => name);
-  return files.filter((name) => name.endsWith(".json") && name !== MUST_REJECT).sort()
+  return files.filter((name) => name.endsWith(".json") && name !== rejectFile).sort()
     .map((file) => ({ file, cases: parse(file).map((c) => toCase(file, c as RawCase)) }));
 }
 
 /** Reads the calls that must throw. */
 export function readMustReject(): RejectCase[] {
-  return parse(MUST_REJECT) as RejectCase[];
+  return parse(rejectFile) as RejectCase[];
 }
 
 /** A tensor in JSON. Non-finite values are strings. */

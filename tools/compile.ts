@@ -15,7 +15,7 @@ export const builds = {
 };
 
 /** 4 GiB, the 32-bit limit; the memory's creator may set a lower one. */
-const MAXIMUM_PAGES = 65536;
+const maximumPages = 65536;
 
 const assembly = new URL("../assembly/", import.meta.url);
 
@@ -51,7 +51,7 @@ async function run<Output>(
   args.push("--importMemory", "--noExportMemory", "--memoryBase", "16");
   args.push("--enable", features.join(","));
   if (features.includes("threads")) {
-    args.push("--sharedMemory", "--maximumMemory", String(MAXIMUM_PAGES));
+    args.push("--sharedMemory", "--maximumMemory", String(maximumPages));
   }
   const { error, stderr } = await asc.main(args, {
     readFile: (name, base) => {

@@ -55,7 +55,8 @@ export function upload(backend: Backend, x: Floats): Tensor {
 
 /** Fills the memory around outputs. No kernel computes it; NaN would be harder to compare. */
 const guard = Math.fround(-12345.678);
-const MARGIN = 64;
+/** Floats of a guard. */
+const margin = 64;
 
 /** How many shapes each backend has counted in the current test. */
 const shapeCounts = new WeakMap<Backend, number>();
@@ -92,9 +93,9 @@ export interface Guarded extends Disposable {
  */
 export function guarded(backend: Backend, shape: Shape, values?: Float32Array): Guarded {
   const size = elements(shape);
-  const front = backend.upload(new Float32Array(MARGIN).fill(guard), [MARGIN]);
+  const front = backend.upload(new Float32Array(margin).fill(guard), [margin]);
   // at the end of the memory, the tensor itself is to end there
-  const held = new Float32Array(size + (hasHighMemory(backend) ? 0 : MARGIN)).fill(guard);
+  const held = new Float32Array(size + (hasHighMemory(backend) ? 0 : margin)).fill(guard);
   held.subarray(0, size).set(values ?? new Float32Array(size).fill(NaN));
   const back = backend.upload(held, [held.length]);
   const dispose = () => [front, back].forEach((tensor) => tensor.dispose());

@@ -3,11 +3,11 @@ import { PembrokeError } from "../../src/errors.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
 import { Draw } from "./harness.ts";
 
-const PAGE = 65536;
-const BASE = 100;
+const pageBytes = 65536;
+const base = 100;
 
 function make(pages = 1, maximum?: number): Allocator {
-  return new Allocator(new WebAssembly.Memory({ initial: pages, maximum }), BASE);
+  return new Allocator(new WebAssembly.Memory({ initial: pages, maximum }), base);
 }
 
 Deno.test("Allocator allocates whole cache lines, from its base on", () => {
@@ -50,30 +50,33 @@ Deno.test("Allocator grows the memory as needed and keeps its contents", () => {
   const allocator = make();
   const first = allocator.alloc(64);
   new Float32Array(allocator.memory.buffer, first, 4).set([1, 2, 3, 4]);
-  const second = allocator.alloc(3 * PAGE);
-  assertEquals(allocator.memory.buffer.byteLength, 4 * PAGE);
+  const second = allocator.alloc(3 * pageBytes);
+  assertEquals(allocator.memory.buffer.byteLength, 4 * pageBytes);
   assertEquals([...new Float32Array(allocator.memory.buffer, first, 4)], [1, 2, 3, 4]);
-  assert(second + 3 * PAGE <= allocator.memory.buffer.byteLength, "the block lies in the memory");
+  assert(
+    second + 3 * pageBytes <= allocator.memory.buffer.byteLength,
+    "the block lies in the memory",
+  );
 });
 
 Deno.test("Allocator does not grow the memory for a block that ends with it", () => {
   const allocator = make(2);
-  allocator.alloc(2 * PAGE - 128);
-  assertEquals(allocator.memory.buffer.byteLength, 2 * PAGE);
+  allocator.alloc(2 * pageBytes - 128);
+  assertEquals(allocator.memory.buffer.byteLength, 2 * pageBytes);
   allocator.alloc(1);
-  assertEquals(allocator.memory.buffer.byteLength, 3 * PAGE);
+  assertEquals(allocator.memory.buffer.byteLength, 3 * pageBytes);
 });
 
 Deno.test("Allocator is unchanged after it ran out of memory", () => {
   const allocator = make(1, 2);
   const first = allocator.alloc(1000);
-  for (const bytes of [2 * PAGE, 2 ** 32, 2 ** 33, 1e300, Infinity]) {
+  for (const bytes of [2 * pageBytes, 2 ** 32, 2 ** 33, 1e300, Infinity]) {
     const error = assertThrows(() => allocator.alloc(bytes), PembrokeError, "out of memory");
     assertEquals(error.message.split("\n").length, 1);
     assertEquals(allocator.inUse, 1024);
   }
   assertEquals(allocator.alloc(64), first + 1024);
-  allocator.alloc(PAGE);
+  allocator.alloc(pageBytes);
 });
 
 Deno.test("Allocator's error message tells the requested size", () => {
@@ -95,7 +98,7 @@ Deno.test("Allocator never returns overlapping blocks, and ends with nothing in 
     const bytes = draw.integer(0, 5000);
     const start = allocator.alloc(bytes);
     const end = start + bytes;
-    assert(start >= BASE && start % 64 === 0 && end <= allocator.memory.buffer.byteLength);
+    assert(start >= base && start % 64 === 0 && end <= allocator.memory.buffer.byteLength);
     assert(live.every((b) => end <= b.start || start >= b.start + b.bytes), `overlap at ${start}`);
     live.push({ start, bytes });
     high = Math.max(high, end);

@@ -10,10 +10,10 @@ import { bits, compute, Draw, floats, guarded, upload } from "./harness.ts";
 /** The lengths of tensors. Reading from a GPU is slow. */
 const lengthsOn = ({ device }: Backend) =>
   device === "webgpu" ? [1, 3, 4, 5, 33] : [1, 2, 3, 4, 5, 6, 7, 8, 9, 33];
-const STEPS = 5;
+const stepCount = 5;
 
 /** In float32, each step rounds a few times by 2⁻²⁴ of the weights. */
-const close = { abs: STEPS * 4 * 2 ** -24, rel: STEPS * 2 ** -23 };
+const close = { abs: stepCount * 4 * 2 ** -24, rel: stepCount * 2 ** -23 };
 
 const sgd: reference.Sgd[] = [
   { lr: 0.1 },
@@ -26,29 +26,32 @@ const sgd: reference.Sgd[] = [
 ];
 
 for (const o of sgd) {
-  testOnEveryBackend(`sgdStep() takes ${STEPS} steps of ${JSON.stringify(o)}`, async (backend) => {
-    const draw = new Draw(1);
-    for (const n of lengthsOn(backend)) {
-      const start = draw.floats([n]);
-      using w = guarded(backend, [n], start.data);
-      // the first step writes the velocity without reading it
-      using v = guarded(backend, [n]);
-      const expected = Float64Array.from(start.data), velocity = new Float64Array(n);
-      for (let t = 1; t <= STEPS; t++) {
-        const dw = draw.floats([n]);
-        using gradient = upload(backend, dw);
-        const { lr, momentum = 0, weightDecay = 0, nesterov = false } = o;
-        const step = { lr, momentum, weightDecay, nesterov, first: t === 1 };
-        kernelsOf(backend).sgdStep(w.tensor, gradient, momentum === 0 ? null : v.tensor, step);
-        reference.sgdStep(expected, dw.data, velocity, t, o);
-        assertEquals(bits(await gradient.read()), bits(dw.data), "the gradient changed");
+  testOnEveryBackend(
+    `sgdStep() takes ${stepCount} steps of ${JSON.stringify(o)}`,
+    async (backend) => {
+      const draw = new Draw(1);
+      for (const n of lengthsOn(backend)) {
+        const start = draw.floats([n]);
+        using w = guarded(backend, [n], start.data);
+        // the first step writes the velocity without reading it
+        using v = guarded(backend, [n]);
+        const expected = Float64Array.from(start.data), velocity = new Float64Array(n);
+        for (let t = 1; t <= stepCount; t++) {
+          const dw = draw.floats([n]);
+          using gradient = upload(backend, dw);
+          const { lr, momentum = 0, weightDecay = 0, nesterov = false } = o;
+          const step = { lr, momentum, weightDecay, nesterov, first: t === 1 };
+          kernelsOf(backend).sgdStep(w.tensor, gradient, momentum === 0 ? null : v.tensor, step);
+          reference.sgdStep(expected, dw.data, velocity, t, o);
+          assertEquals(bits(await gradient.read()), bits(dw.data), "the gradient changed");
+        }
+        assertAllClose(await w.read(), expected, { ...close, name: `w of ${n}` });
+        const held = await v.read();
+        if (o.momentum) assertAllClose(held, velocity, { ...close, name: `velocity of ${n}` });
+        else assertEquals(bits(held), bits(new Float32Array(n).fill(NaN)));
       }
-      assertAllClose(await w.read(), expected, { ...close, name: `w of ${n}` });
-      const held = await v.read();
-      if (o.momentum) assertAllClose(held, velocity, { ...close, name: `velocity of ${n}` });
-      else assertEquals(bits(held), bits(new Float32Array(n).fill(NaN)));
-    }
-  });
+    },
+  );
 }
 
 const adamw: reference.AdamW[] = [
@@ -59,7 +62,7 @@ const adamw: reference.AdamW[] = [
 
 for (const o of adamw) {
   testOnEveryBackend(
-    `adamwStep() takes ${STEPS} steps of ${JSON.stringify(o)}`,
+    `adamwStep() takes ${stepCount} steps of ${JSON.stringify(o)}`,
     async (backend) => {
       const draw = new Draw(2);
       for (const n of lengthsOn(backend)) {
@@ -69,7 +72,7 @@ for (const o of adamw) {
         using v = guarded(backend, [n], new Float32Array(n));
         const expected = Float64Array.from(start.data);
         const mean = new Float64Array(n), square = new Float64Array(n);
-        for (let t = 1; t <= STEPS; t++) {
+        for (let t = 1; t <= stepCount; t++) {
           const dw = draw.floats([n]);
           using gradient = upload(backend, dw);
           const { lr, betas: [beta1, beta2], eps, weightDecay } = o;

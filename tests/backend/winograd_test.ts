@@ -33,11 +33,11 @@ interface Case {
  * The tolerance relative to the largest value that the sums can be expected to have. The factors of the
  * transforms (5 for inputs, 8 for outputs) cost digits that a direct sum keeps, more so for 5 taps.
  */
-const TOLERANCE = { 3: 3e-5, 4: 1e-4, 5: 1e-4 };
+const tolerances = { 3: 3e-5, 4: 1e-4, 5: 1e-4 };
 
 function tolerance(c: Case, values: reference.NumArray, terms: number): { abs: number } {
   const taps = Math.ceil(c.w[2] / (c.stride ?? 1)) as 3 | 4 | 5;
-  return { abs: TOLERANCE[taps] * Math.max(largest(values), Math.sqrt(terms)) };
+  return { abs: tolerances[taps] * Math.max(largest(values), Math.sqrt(terms)) };
 }
 
 /** Draws inputs for a case and compares y, dx and the updated dw with the reference. */
@@ -302,7 +302,7 @@ testOnWasm(
     const exact = await run("direct"), fast = await run();
     for (const [i, values] of fast.entries()) {
       const name = ["y", "dx", "dw"][i], top = largest({ shape: [], data: exact[i] });
-      assertAllClose(values, exact[i], { abs: TOLERANCE[3] * top, name });
+      assertAllClose(values, exact[i], { abs: tolerances[3] * top, name });
       const same = values.every((v, j) => v === exact[i][j]);
       assertEquals(
         same,

@@ -41,7 +41,7 @@ function marks(svg: string): string[] {
   return [...all].map(([, look, label]) => `${look}: ${label}`);
 }
 
-const OURS = "blue bold small end";
+const ourStyle = "blue bold small end";
 
 Deno.test("picture() has a row for each network, and a column for each batch and thread", () => {
   const svg = picture(run(
@@ -53,7 +53,7 @@ Deno.test("picture() has a row for each network, and a column for each batch and
   assertEquals(texts(svg, ""), ["resnet18", "alexnet", "alexnet"]);
   assertEquals(texts(svg, "bold"), ["batch 1", "batch 8", "forward", "training step"]);
   // By columns: batch 1, then batch 8, each with 1 and 2 threads.
-  assertEquals(texts(svg, OURS), ["20.0", "30.0", "12.0", "–", "160", "–", "400", "–"]);
+  assertEquals(texts(svg, ourStyle), ["20.0", "30.0", "12.0", "–", "160", "–", "400", "–"]);
   assert(svg.includes("A &amp; B"), "text must be escaped");
 });
 
@@ -87,7 +87,7 @@ Deno.test("picture() places marks on a logarithmic scale", () => {
 
 Deno.test("picture() shows our times with two threads, even if one thread was faster", () => {
   const results = [result("pembroke", 1, 10), result("pembroke", 2, 20)];
-  assertEquals(texts(picture(run(measured("resnet18", results))), OURS), ["10.0", "20.0"]);
+  assertEquals(texts(picture(run(measured("resnet18", results))), ourStyle), ["10.0", "20.0"]);
 });
 
 Deno.test("picture() throws if there are no results for networks", () => {

@@ -12,8 +12,8 @@ async function failure(bytes: Uint8Array): Promise<string> {
   return error.reason;
 }
 
-const TRUNCATED = "is truncated (incomplete copy or download?)";
-const NO_END = "is truncated: its end marker (EOI) is missing, and maybe data before it";
+const truncated = "is truncated (incomplete copy or download?)";
+const noEnd = "is truncated: its end marker (EOI) is missing, and maybe data before it";
 
 for (
   const [format, file] of [
@@ -40,7 +40,7 @@ for (
     if (format !== "PNG" && format !== "GIF") lengths.push(bytes.length - 1);
     for (const length of lengths) {
       const reason = await failure(bytes.subarray(0, length));
-      const expected = format === "JPEG" && reason !== `the JPEG ${TRUNCATED}` ? NO_END : TRUNCATED;
+      const expected = format === "JPEG" && reason !== `the JPEG ${truncated}` ? noEnd : truncated;
       assertEquals(reason, `the ${format} ${expected}`, `${length}`);
     }
   });
@@ -64,11 +64,11 @@ Deno.test("decodeImage() rejects an empty file", async () => {
   assertEquals(await failure(new Uint8Array()), "is empty");
 });
 
-const SUPPORTED = "a supported image (JPEG, PNG, WebP, GIF, BMP)";
+const supported = "a supported image (JPEG, PNG, WebP, GIF, BMP)";
 
 Deno.test("decodeImage() rejects files that are not images", async () => {
   for (const text of ["hello", "B", "BM but not a bitmap at all", "\x89", "\xff\xd8", "RIFF"]) {
-    assertEquals(await failure(concat(text)), `is not ${SUPPORTED}`, text);
+    assertEquals(await failure(concat(text)), `is not ${supported}`, text);
   }
 });
 
@@ -91,7 +91,7 @@ Deno.test("decodeImage() names well-known file types that it does not support", 
       ["\n<!DOCTYPE html><title>404</title>", "a web page"],
     ]
   ) {
-    assertEquals(await failure(concat(start)), `is ${what}, not ${SUPPORTED}`);
+    assertEquals(await failure(concat(start)), `is ${what}, not ${supported}`);
   }
 });
 

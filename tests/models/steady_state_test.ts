@@ -11,7 +11,8 @@ const collectGarbage = (() => {
   return runInNewContext("gc") as () => void;
 })();
 
-const WARM_UP = 20, PASSES = 100;
+/** Passes before the measurement, and those that are measured. */
+const warmUp = 20, measured = 100;
 
 for (const threads of [1, 2]) {
   Deno.test(`forward() allocates no memory once warm (threads: ${threads})`, async () => {
@@ -34,11 +35,11 @@ for (const threads of [1, 2]) {
       return heapUsed + external;
     };
     using memory = countGrowth();
-    await passes(WARM_UP);
+    await passes(warmUp);
     assert(memory.count > 0, "growing memory was not counted");
     collectGarbage();
     const before = heap(), bytes = backend.bytesInUse, growths = memory.count;
-    await passes(PASSES);
+    await passes(measured);
     const after = heap();
     collectGarbage();
     const kept = heap();
@@ -47,7 +48,7 @@ for (const threads of [1, 2]) {
     assertEquals(memory.count, growths, "the Wasm memory grew");
     // A pass of 20 layers creates 13 KB of short-lived objects if the engine compiled it, and 46 KB
     // otherwise. Kept bytes belong to the engine, which continues to compile.
-    const garbage = (after - before) / PASSES;
+    const garbage = (after - before) / measured;
     assert(garbage < 100_000, `${garbage} bytes of garbage per pass`);
     assert(kept - before < 100_000, `${kept - before} bytes leaked`);
   });

@@ -11,7 +11,8 @@ export interface Differentiable {
   readonly backward: (dy: NumArray64) => readonly NumArray[];
 }
 
-const STEP = 1e-5;
+/** How far the inputs of a difference are from the point of the gradient. */
+const step = 1e-5;
 
 /** Asserts that all elements of all gradients are within 10⁻⁷ of the largest in their tensor. */
 export function check(
@@ -35,12 +36,12 @@ export function check(
 /** Computes ∂cost/∂at[i] for every i. */
 export function differences(at: Float64Array, cost: () => number): Float64Array {
   return at.map((value, i) => {
-    at[i] = value + STEP;
+    at[i] = value + step;
     const above = cost();
-    at[i] = value - STEP;
+    at[i] = value - step;
     const below = cost();
     at[i] = value;
-    return (above - below) / (2 * STEP);
+    return (above - below) / (2 * step);
   });
 }
 
