@@ -9,8 +9,7 @@ import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "
 import { type GpuMemory, partOf } from "./memory.ts";
 import type { Constants, Operand, Shader, Uniforms } from "./shader.ts";
 import { noResidual, ownResidual, residualInY } from "./shaders/activate.ts";
-import * as conv from "./shaders/conv2d.ts";
-import { chunks, product } from "./shaders/gemm.ts";
+import { chunks, packedSize, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import { planeMean } from "./shaders/pool.ts";
 
@@ -145,7 +144,7 @@ export function pack(
   k: number,
   sizes: Uniforms["u32"] = {},
 ): Tensor {
-  const whole = conv.packedSize(m, k);
+  const whole = packedSize(m, k);
   const packed = gpu.empty([groups, whole.deep, whole.wide]);
   const uniforms = { u32: { m, k, ...whole, ...sizes } };
   try {

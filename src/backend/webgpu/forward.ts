@@ -28,7 +28,7 @@ import {
 } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
 import * as conv from "./shaders/conv2d.ts";
-import { chunks, product } from "./shaders/gemm.ts";
+import { chunks, packedSize, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool.ts";
@@ -65,7 +65,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
           packed: gpu.at(packed, "vec4f"),
           ...added,
         };
-        const own = { ...sizes, ...conv.packedSize(m, k), ...conv.convSizes(g) };
+        const own = { ...sizes, ...packedSize(m, k), ...conv.convSizes(g) };
         for (const chunk of chunks(k)) {
           const after = chunk.start > 0 ? addsToSum : flags, isLast = chunk.k === k;
           const u32 = { ...own, ...chunk, ...after, activation: isLast ? activation : 0 };

@@ -15,10 +15,10 @@ import type {
 import type { TrainingKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
 import { type GpuMemory, partOf } from "./memory.ts";
-import { convSizes, packConv2dTransposed, packedSize } from "./shaders/conv2d.ts";
+import { convSizes, packConv2dTransposed } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
-import { chunks, product } from "./shaders/gemm.ts";
+import { chunks, packedSize, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear_backward.ts";
 import * as losses from "./shaders/loss.ts";
 import * as norm from "./shaders/norm.ts";

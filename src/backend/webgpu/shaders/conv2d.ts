@@ -9,7 +9,7 @@ import type { Conv2dGeometry } from "../../geometry.ts";
 import type { Shader } from "../shader.ts";
 import { store } from "./activate.ts";
 import { each } from "./elementwise.ts";
-import { maxTileRows, tiled, tileDepth } from "./gemm.ts";
+import { tiled } from "./gemm.ts";
 import { outside, walk, windowSizes } from "./window.ts";
 
 /** Reads the weights, and stores the results. */
@@ -132,14 +132,6 @@ export const packConv2dTransposed: Shader = each(
   packed[i] = select(0.0, w[select(0, at, inside)], inside);
 `,
 );
-
-/** Depth and width of the packed weights of a group, in whole tiles. */
-export function packedSize(m: number, k: number): { deep: number; wide: number } {
-  return {
-    deep: Math.ceil(k / tileDepth) * tileDepth,
-    wide: Math.ceil(m / maxTileRows) * maxTileRows,
-  };
-}
 
 /** The sizes of a convolution as uniforms. */
 export function convSizes(g: Conv2dGeometry): Readonly<Record<string, number>> {

@@ -125,9 +125,18 @@ fn bias(z: u32, m: u32) -> f32 {
 `;
 
 /** Depth of the tiles. */
-export const tileDepth = 16;
-/** The rows of the largest tile. Factors padded with zeros to a multiple of it need no bounds checks. */
-export const maxTileRows = 64;
+const tileDepth = 16;
+/** The rows of the largest tile. */
+const maxTileRows = 64;
+
+/** The size of a factor [k, m] that is padded with zeros to whole tiles, so that it needs no bounds checks. */
+export function packedSize(m: number, k: number): { readonly deep: number; readonly wide: number } {
+  return {
+    deep: Math.ceil(k / tileDepth) * tileDepth,
+    wide: Math.ceil(m / maxTileRows) * maxTileRows,
+  };
+}
+
 /** Longer loops are cut off by Mesa's llvmpipe, and by the watchdogs of some GPUs. */
 const maxSteps = 16384;
 
