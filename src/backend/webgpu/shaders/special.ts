@@ -1,11 +1,7 @@
-/** Functions that handle NaN and signs by bits, because WGSL does not guarantee how operators do. */
+/** Functions that keep a NaN, because WGSL does not guarantee what operators do with it. */
 export const special = /* wgsl */ `
 fn isNan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffff) > 0x7f800000;
-}
-
-fn isNegative(v: f32) -> bool {
-  return bitcast<i32>(v) < 0 && !isNan(v);
 }
 
 // WGSL leaves exp() and log() of NaN undefined
