@@ -105,32 +105,33 @@ export function isPointwise(g: Conv2dGeometry): boolean {
     g.strideW === 1 && g.top === 0 && g.left === 0 && g.oh * g.ow % 4 === 0;
 }
 
-/** packed[z, k, m] = w[z · M + m, k], padded with zeros. */
-export const packConv2d: Shader = each(
-  "packConv2d",
-  "packed",
-  /* wgsl */ `
+/** Packs weights as [groups, K, M], padded with zeros. `at` computes where element k, m of layer z is. */
+function packing(name: string, at: string): Shader {
+  return each(
+    name,
+    "packed",
+    /* wgsl */ `
   let m = i % uniforms.wide;
   let k = i / uniforms.wide % uniforms.deep;
   let z = i / (uniforms.wide * uniforms.deep);
   let inside = m < uniforms.m && k < uniforms.k;
-  packed[i] = select(0.0, w[select(0, (z * uniforms.m + m) * uniforms.k + k, inside)], inside);
-`,
-);
-
-/** The same for the gradient: k runs over output channels and taps, m over input channels. */
-export const packConv2dTransposed: Shader = each(
-  "packConv2dTransposed",
-  "packed",
-  /* wgsl */ `
-  let m = i % uniforms.wide;
-  let k = i / uniforms.wide % uniforms.deep;
-  let z = i / (uniforms.wide * uniforms.deep);
-  let inside = m < uniforms.m && k < uniforms.k;
-  let c = z * (uniforms.k / uniforms.taps) + k / uniforms.taps;
-  let at = (c * uniforms.m + m) * uniforms.taps + k % uniforms.taps;
+  ${at}
   packed[i] = select(0.0, w[select(0, at, inside)], inside);
 `,
+  );
+}
+
+/** For a convolution: k runs over input channels and taps, m over output channels. */
+export const packConv2d = packing(
+  "packConv2d",
+  "let at = (z * uniforms.m + m) * uniforms.k + k;",
+);
+
+/** For its gradient: k runs over output channels and taps, m over input channels. */
+export const packConv2dTransposed = packing(
+  "packConv2dTransposed",
+  /* wgsl */ `let c = z * (uniforms.k / uniforms.taps) + k / uniforms.taps;
+  let at = (c * uniforms.m + m) * uniforms.taps + k % uniforms.taps;`,
 );
 
 /** The sizes of a convolution as uniforms. */
