@@ -93,11 +93,8 @@ fn end(o: u32, size: u32, out: u32) -> u32 {
 }
 `;
 
-/** y = the mean of each adaptive window. */
-export const adaptiveAvgPool2d: Shader = each(
-  "adaptiveAvgPool2d",
-  "y",
-  /* wgsl */ `
+/** The rows y0 … y1 − 1 and columns x0 … x1 − 1 of window i, and where its plane begins in x. */
+const adaptiveWindow = /* wgsl */ `
   let h = uniforms.h;
   let w = uniforms.w;
   let oy = i / uniforms.ow % uniforms.oh;
@@ -107,6 +104,13 @@ export const adaptiveAvgPool2d: Shader = each(
   let y1 = end(oy, h, uniforms.oh);
   let x0 = begin(ox, w, uniforms.ow);
   let x1 = end(ox, w, uniforms.ow);
+`;
+
+/** y = the mean of each adaptive window. */
+export const adaptiveAvgPool2d: Shader = each(
+  "adaptiveAvgPool2d",
+  "y",
+  /* wgsl */ `${adaptiveWindow}
   var sum = 0.0;
   for (var iy = y0; iy < y1; iy++) {
     for (var ix = x0; ix < x1; ix++) { sum += x[plane + iy * w + ix]; }
@@ -127,15 +131,8 @@ export const planeMean: Shader = eachRow(
 `,
 );
 
-const adaptiveMaximum = /* wgsl */ `
-  let w = uniforms.w;
-  let oy = i / uniforms.ow % uniforms.oh;
-  let ox = i % uniforms.ow;
-  let plane = i / (uniforms.ow * uniforms.oh) * (uniforms.h * w);
-  let y0 = begin(oy, uniforms.h, uniforms.oh);
-  let y1 = end(oy, uniforms.h, uniforms.oh);
-  let x0 = begin(ox, w, uniforms.ow);
-  let x1 = end(ox, w, uniforms.ow);
+/** As `maximum`, of an adaptive window. */
+const adaptiveMaximum = /* wgsl */ `${adaptiveWindow}
   var at = y0 * w + x0;
   var best = x[plane + at];
   for (var iy = y0; iy < y1; iy++) {

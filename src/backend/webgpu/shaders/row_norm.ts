@@ -15,6 +15,7 @@ fn channelOf(row: u32, k: u32) -> u32 {
 }
 `;
 
+/** Normalises a row. Its mean is `center`, and 1 / √(variance + eps) is `inverse`. */
 const normalise = /* wgsl */ `
   var sum = 0.0;
   for (var k = lane; k < uniforms.length; k += 64) { sum += x[first + k]; }
