@@ -8,7 +8,8 @@ import type { Tensor } from "../../tensor.ts";
 import type { DepthwiseKernels, Epilogue } from "../depthwise_kernels.ts";
 import type { Conv2dGeometry } from "../geometry.ts";
 import { addends } from "./dispatch.ts";
-import { type GpuMemory, partOf } from "./memory.ts";
+import type { GpuMemory } from "./memory.ts";
+import { sliceOf } from "./parts.ts";
 import * as shaders from "./shaders/depthwise.ts";
 import { windowSizes } from "./shaders/window.ts";
 
@@ -26,7 +27,7 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
       const read = x.size / g.n, written = y.size / g.n, shader = shaders.stripsFor(g);
       const all = { y: gpu.out(y), x: gpu.at(x), weight: gpu.at(weight) };
       for (const part of gpu.parts("depthwise", g.n, 4 * read, 4 * written)) {
-        const to = partOf(all.y, part, 4 * written), x = partOf(all.x, part, 4 * read);
+        const to = sliceOf(all.y, part, 4 * written), x = sliceOf(all.x, part, 4 * read);
         const { operands: added, flags } = addends(gpu, to, bias, residual, all.weight);
         const operands = { y: to, x, weight: all.weight, ...added };
         const sizes = { ...sizesOf(g), ...flags, activation };
@@ -46,7 +47,7 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
       const all = { dx: gpu.out(dx), dy: gpu.at(dy), weight: gpu.at(weight) };
       for (const part of gpu.parts("depthwiseBackwardInput", g.n, 4 * read, 4 * written)) {
         const { weight } = all;
-        const dx = partOf(all.dx, part, 4 * written), dy = partOf(all.dy, part, 4 * read);
+        const dx = sliceOf(all.dx, part, 4 * written), dy = sliceOf(all.dy, part, 4 * read);
         const uniforms = { u32: sizesOf(g) }, size = part.count * written;
         gpu.perElement(shaders.depthwiseBackwardInput, { dx, dy, weight }, size, {}, uniforms);
       }
@@ -58,8 +59,8 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
       for (const part of gpu.parts("depthwiseBackwardWeight", g.n, ...bytes)) {
         const operands = {
           dw: all.dw,
-          dy: partOf(all.dy, part, bytes[0]),
-          x: partOf(all.x, part, bytes[1]),
+          dy: sliceOf(all.dy, part, bytes[0]),
+          x: sliceOf(all.x, part, bytes[1]),
         };
         const sizes = { ...sizesOf(g), n: part.count };
         gpu.perRow(shaders.depthwiseBackwardWeight, operands, dw.size, {}, { u32: sizes });

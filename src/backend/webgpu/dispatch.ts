@@ -6,7 +6,8 @@
 
 import type { Tensor, Values } from "../../tensor.ts";
 import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
-import { type GpuMemory, partOf } from "./memory.ts";
+import type { GpuMemory } from "./memory.ts";
+import { sliceOf, slicesOf } from "./parts.ts";
 import type { Constants, Operand, Shader, Uniforms } from "./shader.ts";
 import { noResidual, ownResidual, residualInY } from "./shaders/activate.ts";
 import { chunks, packedSize, product } from "./shaders/gemm.ts";
@@ -36,7 +37,7 @@ export function denseProduct(
     const operands = {
       y: output,
       x: gpu.at(x, whole ? "vec4f" : "f32"),
-      weight: partOf(all, part, bytes * inF),
+      weight: sliceOf(all, part, bytes * inF),
       biases: gpu.at(bias ?? x),
     };
     const flags = { first: part.start, activation, biased: Number(bias !== null) };
@@ -99,8 +100,8 @@ export function alongAxis(
 ): void {
   const bytes = 4 * size * inner;
   for (const part of gpu.parts(shader.name, outer, bytes)) {
-    const parts = partsOf(operands, Object.keys(operands), part, bytes);
-    gpu.perRow(shader, parts, part.count * inner, {}, { u32: { length: size, inner } });
+    const slices = slicesOf(operands, part, bytes);
+    gpu.perRow(shader, slices, part.count * inner, {}, { u32: { length: size, inner } });
   }
 }
 
@@ -129,8 +130,8 @@ export function perSample(
   uniforms: Uniforms,
 ): void {
   for (const part of gpu.parts(shader.name, n, 4 * size)) {
-    const parts = partsOf(operands, sliced, part, 4 * size);
-    gpu.perElement(shader, parts, part.count * size, constants, uniforms);
+    const slices = slicesOf(operands, part, 4 * size, sliced);
+    gpu.perElement(shader, slices, part.count * size, constants, uniforms);
   }
 }
 
@@ -170,7 +171,7 @@ export function perPlane(
   for (const part of gpu.parts(shader.name, sizes.planes, read, written)) {
     const parts = Object.entries(operands).map(([name, operand]) => [
       name,
-      partOf(operand, part, operand.writes ? written : read),
+      sliceOf(operand, part, operand.writes ? written : read),
     ]);
     const count = part.count * sizes.written;
     gpu.perElement(shader, Object.fromEntries(parts), count, constants, uniforms);
@@ -199,18 +200,7 @@ export function planeMeans(
   size: number,
 ): void {
   for (const part of gpu.parts(planeMean.name, planes, 4 * size, 4)) {
-    const operands = { y: partOf(y, part, 4), x: partOf(x, part, 4 * size) };
+    const operands = { y: sliceOf(y, part, 4), x: sliceOf(x, part, 4 * size) };
     gpu.perRow(planeMean, operands, part.count, {}, { u32: { length: size, inner: 1 } });
   }
-}
-
-/** The operands, with the named ones cut to a part. */
-export function partsOf(
-  operands: Readonly<Record<string, Operand>>,
-  sliced: readonly string[],
-  part: Parameters<typeof partOf>[1],
-  bytes: number,
-): Record<string, Operand> {
-  const parts = sliced.map((name) => [name, partOf(operands[name], part, bytes)]);
-  return { ...operands, ...Object.fromEntries(parts) };
 }

@@ -7,8 +7,8 @@ import type { Tensor } from "../../tensor.ts";
 import type { Activation, BroadcastGeometry } from "../geometry.ts";
 import type { ElementwiseKernels } from "../kernels.ts";
 import { activationKindCodes } from "../wasm/generated/geometry.ts";
-import { partsOf } from "./dispatch.ts";
 import type { GpuMemory } from "./memory.ts";
+import { slicesOf } from "./parts.ts";
 import type { Operand, Shader, Uniforms } from "./shader.ts";
 import * as activations from "./shaders/activation.ts";
 import * as arithmetic from "./shaders/arithmetic.ts";
@@ -80,7 +80,7 @@ function withRepeated(
   const all = { ...operands, b: gpu.at(b) }, names = Object.keys(b.size === size ? all : operands);
   const { outer: _, ...steps } = g;
   for (const part of gpu.parts(shader.name, size, 4)) {
-    const parts = partsOf(all, names, part, 4), first = b.size === size ? 0 : part.start;
-    gpu.perElement(shader, parts, part.count, {}, { u32: { first, ...steps }, f32 });
+    const slices = slicesOf(all, part, 4, names), first = b.size === size ? 0 : part.start;
+    gpu.perElement(shader, slices, part.count, {}, { u32: { first, ...steps }, f32 });
   }
 }

@@ -26,7 +26,8 @@ import {
   planeMeans,
   pool2d,
 } from "./dispatch.ts";
-import { type GpuMemory, partOf } from "./memory.ts";
+import type { GpuMemory } from "./memory.ts";
+import { sliceOf } from "./parts.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { chunks, packedSize, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
@@ -56,12 +57,12 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       const one = conv.isPointwise(g), shaders = one ? conv.pointwise : conv.conv2d;
       const all = { y: gpu.out(y), x: gpu.at(x, one ? "vec4f" : "f32") };
       for (const part of gpu.parts("conv2d", g.n, ...bytes)) {
-        const n = part.count * pixels, to = partOf(all.y, part, bytes[1]);
+        const n = part.count * pixels, to = sliceOf(all.y, part, bytes[1]);
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const { operands: added, flags } = addends(gpu, to, bias, residual, gpu.at(packed));
         const operands = {
           y: to,
-          x: partOf(all.x, part, bytes[0]),
+          x: sliceOf(all.x, part, bytes[0]),
           packed: gpu.at(packed, "vec4f"),
           ...added,
         };

@@ -7,8 +7,8 @@
 import type { Tensor } from "../../tensor.ts";
 import type { AdaptiveGeometry, CopyGeometry } from "../geometry.ts";
 import type { LayoutKernels } from "../row_kernels.ts";
-import { type GpuMemory, partOf } from "./memory.ts";
-import { bindingAlignment } from "./parts.ts";
+import type { GpuMemory } from "./memory.ts";
+import { bindingAlignment, sliceOf } from "./parts.ts";
 import type { Operand } from "./shader.ts";
 import * as layout from "./shaders/layout.ts";
 
@@ -30,8 +30,8 @@ export function layoutKernels(gpu: GpuMemory): LayoutKernels {
       const tables = { rows: gpu.at(rows, "i32"), columns: gpu.at(columns, "i32") };
       for (const part of gpu.parts("resample", n * c, written, read)) {
         const operands = {
-          y: partOf(all.y, part, written),
-          x: partOf(all.x, part, read),
+          y: sliceOf(all.y, part, written),
+          x: sliceOf(all.x, part, read),
           ...tables,
         };
         const uniforms = { u32: { h, w, oh, ow } };

@@ -12,7 +12,7 @@ import { type Dispatch, Queue } from "./queue.ts";
 import type { Operand, Uniforms } from "./shader.ts";
 import type { LargeTileRows } from "./shaders/gemm.ts";
 import { fill } from "./shaders/elementwise.ts";
-import { type Part, partsOf } from "./parts.ts";
+import { type Part, slicesOf, split } from "./parts.ts";
 
 /** The memory of a tensor: a buffer. */
 interface GpuStorage extends TensorStorage {
@@ -154,8 +154,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
     uniforms?: Dispatch["uniforms"],
   ): void {
     for (const part of this.parts(shader.name, size, 4)) {
-      const parts = Object.entries(operands).map(([name, o]) => [name, partOf(o, part, 4)]);
-      this.perElement(shader, Object.fromEntries(parts), part.count, constants, uniforms);
+      this.perElement(shader, slicesOf(operands, part, 4), part.count, constants, uniforms);
     }
   }
 
@@ -190,8 +189,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
    * @throws {PembrokeError} When not even the smallest part fits.
    */
   parts(op: string, count: number, ...bytes: number[]): Part[] {
-    return partsOf(count, bytes, this.#traits.binding) ??
-      this.#tooLarge(op, Math.max(...bytes));
+    return split(count, bytes, this.#traits.binding) ?? this.#tooLarge(op, Math.max(...bytes));
   }
 
   /** Stores an upper bound for the indices in a tensor. */
@@ -245,12 +243,6 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
       `${op}: needs ${needed} at a time, more than the ${most} that ${this.owner.name} can bind`,
     );
   }
-}
-
-/** A part of an operand whose items have `bytes` bytes each. */
-export function partOf(operand: Operand, { start, count }: Part, bytes: number): Operand {
-  const size = Math.ceil(count * bytes / 4) * 4;
-  return { ...operand, offset: start * bytes, size };
 }
 
 /** Bytes of a tensor, rounded up to whole words. */

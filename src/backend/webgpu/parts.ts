@@ -3,6 +3,8 @@
  * bytes.
  */
 
+import type { Operand } from "./shader.ts";
+
 /** Bindings begin at multiples of this. */
 export const bindingAlignment = 256;
 
@@ -18,7 +20,7 @@ export interface Part {
  * @param bytes The size of an item in each operand.
  * @returns The parts; undefined if not even the smallest one fits.
  */
-export function partsOf(
+export function split(
   count: number,
   bytes: readonly number[],
   limit: number,
@@ -36,6 +38,23 @@ export function partsOf(
     const start = i * size;
     return { start, count: Math.min(size, count - start) };
   });
+}
+
+/** A part of an operand whose items have `bytes` bytes each. */
+export function sliceOf(operand: Operand, { start, count }: Part, bytes: number): Operand {
+  const size = Math.ceil(count * bytes / 4) * 4;
+  return { ...operand, offset: start * bytes, size };
+}
+
+/** Operands, of which those that are named are cut to a part. Default: all of them. */
+export function slicesOf(
+  operands: Readonly<Record<string, Operand>>,
+  part: Part,
+  bytes: number,
+  names: readonly string[] = Object.keys(operands),
+): Readonly<Record<string, Operand>> {
+  const slices = names.map((name) => [name, sliceOf(operands[name], part, bytes)]);
+  return { ...operands, ...Object.fromEntries(slices) };
 }
 
 function leastCommonMultiple(a: number, b: number): number {

@@ -3,8 +3,8 @@
 import type { Shape, Tensor } from "../../tensor.ts";
 import type { QuantizedKernels } from "../kernels.ts";
 import { denseProduct } from "./dispatch.ts";
-import { type GpuMemory, partOf } from "./memory.ts";
-import { bindingAlignment } from "./parts.ts";
+import type { GpuMemory } from "./memory.ts";
+import { bindingAlignment, sliceOf } from "./parts.ts";
 import { linearInt8, packInt8, unpackInt8 } from "./shaders/int8.ts";
 import { linear, linearPacked, packHalf, rowsEach } from "./shaders/linear.ts";
 
@@ -76,7 +76,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
         const size = 4 * (first + Math.ceil(count / 2));
         const operands = {
           half: { ...words, offset: 4 * from, size },
-          values: partOf(all, part, 4),
+          values: sliceOf(all, part, 4),
         };
         gpu.perElement(packHalf, operands, Math.ceil(count / 2), {}, { u32: { count, first } });
       }

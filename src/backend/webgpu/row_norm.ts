@@ -7,7 +7,8 @@
 import type { Tensor } from "../../tensor.ts";
 import type { RowNormGeometry } from "../geometry.ts";
 import type { RowNormKernels } from "../row_kernels.ts";
-import { type GpuMemory, partOf } from "./memory.ts";
+import type { GpuMemory } from "./memory.ts";
+import { slicesOf } from "./parts.ts";
 import type { Operand } from "./shader.ts";
 import * as norm from "./shaders/row_norm.ts";
 
@@ -82,7 +83,7 @@ function samples(
 ): SamplePart[] {
   const length = channels * plane, bytes = 4 * groups * length;
   return gpu.parts("rowNorm", n, bytes).map((part) => {
-    const parts = Object.entries(operands).map(([name, o]) => [name, partOf(o, part, bytes)]);
+    const parts = slicesOf(operands, part, bytes);
     const { start, count } = part;
     const u32 = {
       groups,
@@ -94,6 +95,6 @@ function samples(
       count: count * plane,
     };
     const uniforms = { u32, f32: { eps } };
-    return { rows: count * groups, parts: Object.fromEntries(parts), uniforms };
+    return { rows: count * groups, parts, uniforms };
   });
 }

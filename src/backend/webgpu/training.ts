@@ -14,7 +14,8 @@ import type {
 } from "../geometry.ts";
 import type { TrainingKernels } from "../kernels.ts";
 import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
-import { type GpuMemory, partOf } from "./memory.ts";
+import type { GpuMemory } from "./memory.ts";
+import { sliceOf } from "./parts.ts";
 import { convSizes, packConv2dTransposed } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
@@ -47,8 +48,8 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         const n = part.count * g.h * g.w;
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
-          dx: partOf(all.dx, part, bytes[0]),
-          dy: partOf(all.dy, part, bytes[1]),
+          dx: sliceOf(all.dx, part, bytes[0]),
+          dy: sliceOf(all.dy, part, bytes[1]),
           packed: gpu.at(packed, "vec4f"),
         };
         const groupOutC = g.outC / g.groups;
@@ -71,8 +72,8 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
           dw: all.dw,
-          dy: partOf(all.dy, part, bytes[0]),
-          x: partOf(all.x, part, bytes[1]),
+          dy: sliceOf(all.dy, part, bytes[0]),
+          x: sliceOf(all.x, part, bytes[1]),
         };
         for (const chunk of chunks(k)) {
           const uniforms = { u32: { ...sizes, ...convSizes(g), ...chunk } };
@@ -94,7 +95,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const [n, c] = dy.shape, plane = dy.size / (n * c), bytes = 4 * c * plane;
       const all = { db: gpu.out(db), dy: gpu.at(dy) };
       for (const part of gpu.parts("biasBackward", n, bytes)) {
-        const operands = { db: all.db, dy: partOf(all.dy, part, bytes) };
+        const operands = { db: all.db, dy: sliceOf(all.dy, part, bytes) };
         const sizes = { n: part.count, channels: c, plane, length: 1, inner: 1 };
         gpu.perRow(conv.biasBackward, operands, c, {}, { u32: sizes });
       }
@@ -110,9 +111,9 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const all = { dx: gpu.out(dx), dy: gpu.at(dy), indices: gpu.at(indices, "i32") };
       for (const part of gpu.parts("maxPool2dBackward", planes, 4 * size, 4 * outputs)) {
         const operands = {
-          dx: partOf(all.dx, part, 4 * size),
-          dy: partOf(all.dy, part, 4 * outputs),
-          indices: partOf(all.indices, part, 4 * outputs),
+          dx: sliceOf(all.dx, part, 4 * size),
+          dy: sliceOf(all.dy, part, 4 * outputs),
+          indices: sliceOf(all.indices, part, 4 * outputs),
         };
         for (const chunk of chunks(outputs)) {
           const uniforms = { u32: { planes: part.count, size, outputs, ...chunk } };
@@ -143,7 +144,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const [outF, inF] = weight.shape, n = dy.size / outF;
       const all = { dx: gpu.out(dx), dy: gpu.at(dy), weight: gpu.at(weight) };
       for (const { start, count } of gpu.parts("linearBackwardInput", outF, 4 * inF)) {
-        const operands = { ...all, weight: partOf(all.weight, { start, count }, 4 * inF) };
+        const operands = { ...all, weight: sliceOf(all.weight, { start, count }, 4 * inF) };
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, inF, n, count);
         for (const chunk of chunks(count)) {
           const u32 = { ...sizes, ...chunk, outF, first: start };
@@ -156,7 +157,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       const [outF, inF] = dw.shape, n = dy.size / outF;
       const all = { dw: gpu.out(dw), dy: gpu.at(dy), x: gpu.at(x) };
       for (const { start, count } of gpu.parts("linearBackwardWeight", outF, 4 * inF)) {
-        const operands = { ...all, dw: partOf(all.dw, { start, count }, 4 * inF) };
+        const operands = { ...all, dw: sliceOf(all.dw, { start, count }, 4 * inF) };
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, count, inF, n);
         for (const chunk of chunks(n)) {
           const uniforms = { u32: { ...sizes, ...chunk, outF, first: start } };
@@ -237,7 +238,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
     dropout(y: Tensor, x: Tensor, { seed, keep, scale }: DropoutMask): void {
       const operands = { y: gpu.out(y), x: gpu.at(x) };
       for (const part of gpu.parts("dropout", x.size, 4)) {
-        const parts = { y: partOf(operands.y, part, 4), x: partOf(operands.x, part, 4) };
+        const parts = { y: sliceOf(operands.y, part, 4), x: sliceOf(operands.x, part, 4) };
         gpu.perElement(elementwise.dropout, parts, part.count, {}, {
           u32: { seed, first: part.start, keep },
           f32: { scale },
@@ -270,7 +271,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       let total = 0;
       for (const part of gpu.parts("squaredNorm", x.size, 4)) {
         using sums = gpu.empty([Math.ceil(part.count / sumChunk)]);
-        const operands = { y: gpu.out(sums), x: partOf(gpu.at(x), part, 4) };
+        const operands = { y: gpu.out(sums), x: sliceOf(gpu.at(x), part, 4) };
         gpu.perElement(elementwise.squaredNorm, operands, sums.size);
         total += (await sums.read()).reduce((sum, v) => sum + v, 0);
       }
