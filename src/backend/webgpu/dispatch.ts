@@ -8,7 +8,7 @@ import type { Tensor, Values } from "../../tensor.ts";
 import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
 import type { GpuMemory } from "./memory.ts";
 import { sliceOf, slicesOf } from "./parts.ts";
-import type { Constants, Operand, Shader, Uniforms } from "./shader.ts";
+import type { Constants, Operand, Operands, Shader, Uniforms } from "./shader.ts";
 import { noResidual, ownResidual, residualInY } from "./shaders/activate.ts";
 import { chunks, packedSize, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
@@ -95,7 +95,7 @@ export const addsToSum: Uniforms["u32"] = { biased: 0, residual: residualInY };
 export function alongAxis(
   gpu: GpuMemory,
   shader: Shader,
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   { outer, size, inner }: AxisGeometry,
 ): void {
   const bytes = 4 * size * inner;
@@ -109,7 +109,7 @@ export function alongAxis(
 export function acrossChannels(
   gpu: GpuMemory,
   shader: Shader,
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   { n, c, plane, size, alpha, beta, k }: LocalResponseNormGeometry,
 ): void {
   perSample(gpu, shader, operands, Object.keys(operands), n, c * plane, {}, {
@@ -122,7 +122,7 @@ export function acrossChannels(
 export function perSample(
   gpu: GpuMemory,
   shader: Shader,
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   sliced: readonly string[],
   n: number,
   size: number,
@@ -162,7 +162,7 @@ export function pack(
 export function perPlane(
   gpu: GpuMemory,
   shader: Shader,
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   sizes: { readonly planes: number; readonly read: number; readonly written: number },
   constants: Constants,
   uniforms?: Uniforms,
@@ -182,7 +182,7 @@ export function perPlane(
 export function pool2d(
   gpu: GpuMemory,
   shader: Shader,
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   g: AdaptiveGeometry,
   constants: Constants,
   u32: Uniforms["u32"],

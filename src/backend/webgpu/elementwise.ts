@@ -9,7 +9,7 @@ import type { ElementwiseKernels } from "../kernels.ts";
 import { activationKindCodes } from "../wasm/generated/geometry.ts";
 import type { GpuMemory } from "./memory.ts";
 import { slicesOf } from "./parts.ts";
-import type { Operand, Shader, Uniforms } from "./shader.ts";
+import type { Operands, Shader, Uniforms } from "./shader.ts";
 import * as activations from "./shaders/activation.ts";
 import * as arithmetic from "./shaders/arithmetic.ts";
 import { chunks } from "./shaders/gemm.ts";
@@ -71,7 +71,7 @@ function activationUniforms({ kind, a, b }: Activation): Uniforms {
 function withRepeated(
   gpu: GpuMemory,
   shader: Shader,
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   b: Tensor,
   size: number,
   g: BroadcastGeometry,

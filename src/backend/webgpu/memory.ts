@@ -9,7 +9,7 @@ import type { Backend, Shape, Tensor, TensorStorage, Values } from "../../tensor
 import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import { type Dispatch, Queue } from "./queue.ts";
-import type { Operand, Uniforms } from "./shader.ts";
+import type { Operand, Operands, Uniforms } from "./shader.ts";
 import type { LargeTileRows } from "./shaders/gemm.ts";
 import { fill } from "./shaders/elementwise.ts";
 import { type Part, slicesOf, split } from "./parts.ts";
@@ -148,7 +148,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
    */
   elementwise(
     shader: Dispatch["shader"],
-    operands: Readonly<Record<string, Operand>>,
+    operands: Operands,
     size: number,
     constants: Dispatch["constants"] = {},
     uniforms?: Dispatch["uniforms"],
@@ -161,7 +161,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   /** Records a shader with an invocation for each of `size` elements. */
   perElement(
     shader: Dispatch["shader"],
-    operands: Readonly<Record<string, Operand>>,
+    operands: Operands,
     size: number,
     constants: Dispatch["constants"] = {},
     uniforms?: Dispatch["uniforms"],
@@ -172,7 +172,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   /** Records a shader with a workgroup for each of `rows`. */
   perRow(
     shader: Dispatch["shader"],
-    operands: Readonly<Record<string, Operand>>,
+    operands: Operands,
     rows: number,
     constants: Dispatch["constants"],
     uniforms: Uniforms,

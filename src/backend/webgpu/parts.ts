@@ -3,7 +3,7 @@
  * bytes.
  */
 
-import type { Operand } from "./shader.ts";
+import type { Operand, Operands } from "./shader.ts";
 
 /** Bindings begin at multiples of this. */
 export const bindingAlignment = 256;
@@ -48,11 +48,11 @@ export function sliceOf(operand: Operand, { start, count }: Part, bytes: number)
 
 /** Operands, of which those that are named are cut to a part. Default: all of them. */
 export function slicesOf(
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   part: Part,
   bytes: number,
   names: readonly string[] = Object.keys(operands),
-): Readonly<Record<string, Operand>> {
+): Operands {
   const slices = names.map((name) => [name, sliceOf(operands[name], part, bytes)]);
   return { ...operands, ...Object.fromEntries(slices) };
 }

@@ -9,6 +9,7 @@ import {
   type Constants,
   distinctOperands,
   type Operand,
+  type Operands,
   program,
   type Shader,
   type Uniforms,
@@ -58,7 +59,7 @@ export class Pipelines {
   /** The pipeline for a dispatch. It may still be compiled. */
   get(
     shader: Shader,
-    operands: Readonly<Record<string, Operand>>,
+    operands: Operands,
     constants: Constants,
     uniforms: Uniforms | undefined,
   ): Pipeline {

@@ -14,6 +14,7 @@ import {
   distinctOperands,
   maxUniforms,
   type Operand,
+  type Operands,
   type Shader,
   type Uniforms,
 } from "./shader.ts";
@@ -32,7 +33,7 @@ const writeChunk = 16 * 2 ** 20;
 /** One dispatch. */
 export interface Dispatch {
   readonly shader: Shader;
-  readonly operands: Readonly<Record<string, Operand>>;
+  readonly operands: Operands;
   readonly constants: Constants;
   /** Workgroups along each axis. */
   readonly groups: readonly [across: number, down: number];

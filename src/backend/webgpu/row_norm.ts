@@ -9,10 +9,8 @@ import type { RowNormGeometry } from "../geometry.ts";
 import type { RowNormKernels } from "../row_kernels.ts";
 import type { GpuMemory } from "./memory.ts";
 import { slicesOf } from "./parts.ts";
-import type { Operand } from "./shader.ts";
+import type { Operand, Operands } from "./shader.ts";
 import * as norm from "./shaders/row_norm.ts";
-
-type Operands = Readonly<Record<string, Operand>>;
 
 /** The kernels of row normalisation over a GPU's memory. */
 export function rowNormKernels(gpu: GpuMemory): RowNormKernels {

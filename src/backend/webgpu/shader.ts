@@ -27,6 +27,9 @@ export interface Operand {
   readonly size: number;
 }
 
+/** The operands of a shader by name. */
+export type Operands = Readonly<Record<string, Operand>>;
+
 /** Constants of the program by name. Numbers are integers: WGSL has no literal for every float. */
 export type Constants = Readonly<Record<string, number | boolean>>;
 
@@ -51,7 +54,7 @@ export const maxUniforms = 32;
  */
 export function program(
   { text }: Shader,
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
   constants: Constants,
   uniforms: Uniforms | undefined,
 ): string {
@@ -80,7 +83,7 @@ export function program(
 
 /** The operands that get a binding: all but those that share the memory of a written one. */
 export function distinctOperands(
-  operands: Readonly<Record<string, Operand>>,
+  operands: Operands,
 ): Record<string, Operand> {
   const entries = Object.entries(operands);
   const kept = entries.filter(([name, operand]) => !writtenAs(name, operand, entries));
@@ -88,7 +91,7 @@ export function distinctOperands(
 }
 
 /** Renames operands that share the memory of a written one to that one. */
-function inPlace(text: string, operands: Readonly<Record<string, Operand>>): string {
+function inPlace(text: string, operands: Operands): string {
   const entries = Object.entries(operands);
   for (const [name, operand] of entries) {
     const written = writtenAs(name, operand, entries);
