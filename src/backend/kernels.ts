@@ -226,6 +226,15 @@ export interface QuantizedKernels {
   ): void;
 }
 
+/** What the gradient of a batch normalisation reads, and adds to; each of shape [C]. */
+export interface BatchNormBackwardTensors {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+  readonly weight: Tensor | null;
+  readonly dweight: Tensor | null;
+  readonly dbias: Tensor | null;
+}
+
 /** The kernels of training: gradients, dropout and optimisers. */
 export interface TrainingKernels {
   /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode TrainingKernels.conv2dBackwardInput}. */
@@ -282,13 +291,7 @@ export interface TrainingKernels {
     dx: Tensor,
     dy: Tensor,
     x: Tensor,
-    tensors: {
-      readonly mean: Tensor;
-      readonly variance: Tensor;
-      readonly weight: Tensor | null;
-      readonly dweight: Tensor | null;
-      readonly dbias: Tensor | null;
-    },
+    tensors: BatchNormBackwardTensors,
     eps: number,
   ): void;
   /** y = x · scale for the elements that the mask keeps, 0 for the others. */

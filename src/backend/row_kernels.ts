@@ -34,11 +34,7 @@ export interface RowNormKernels {
   rowNorm(
     y: Tensor,
     x: Tensor,
-    tensors: {
-      readonly weight: Tensor | null;
-      readonly bias: Tensor | null;
-      readonly statistics: RowStatistics | null;
-    },
+    tensors: RowNormTensors,
     g: RowNormGeometry,
   ): void;
   /** dx = the gradient of rowNorm, dweight += … and dbias += …, unless null; dx may be dy. */
@@ -46,13 +42,23 @@ export interface RowNormKernels {
     dx: Tensor,
     dy: Tensor,
     x: Tensor,
-    tensors: RowStatistics & {
-      readonly weight: Tensor | null;
-      readonly dweight: Tensor | null;
-      readonly dbias: Tensor | null;
-    },
+    tensors: RowNormBackwardTensors,
     g: RowNormGeometry,
   ): void;
+}
+
+/** What rowNorm reads, and the statistics that it writes. */
+export interface RowNormTensors {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly statistics: RowStatistics | null;
+}
+
+/** What rowNormBackward reads, and adds to. */
+export interface RowNormBackwardTensors extends RowStatistics {
+  readonly weight: Tensor | null;
+  readonly dweight: Tensor | null;
+  readonly dbias: Tensor | null;
 }
 
 /**

@@ -6,7 +6,7 @@
 
 import type { Tensor } from "../../tensor.ts";
 import type { RowNormGeometry } from "../geometry.ts";
-import type { RowNormKernels } from "../row_kernels.ts";
+import type { RowNormBackwardTensors, RowNormKernels, RowNormTensors } from "../row_kernels.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
@@ -17,7 +17,7 @@ export function rowNormKernels(memory: WasmMemory, exports: Exports): RowNormKer
     rowNorm(
       y: Tensor,
       x: Tensor,
-      { weight, bias, statistics }: Parameters<RowNormKernels["rowNorm"]>[2],
+      { weight, bias, statistics }: RowNormTensors,
       g: RowNormGeometry,
     ): void {
       const block = memory.block(blocks.writeRowNorm, g);
@@ -36,7 +36,7 @@ export function rowNormKernels(memory: WasmMemory, exports: Exports): RowNormKer
       dx: Tensor,
       dy: Tensor,
       x: Tensor,
-      tensors: Parameters<RowNormKernels["rowNormBackward"]>[3],
+      tensors: RowNormBackwardTensors,
       g: RowNormGeometry,
     ): void {
       const { mean, rstd, weight, dweight, dbias } = tensors;

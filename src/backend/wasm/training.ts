@@ -12,7 +12,7 @@ import type {
   Pool2dGeometry,
   SgdStep,
 } from "../geometry.ts";
-import type { TrainingKernels } from "../kernels.ts";
+import type { BatchNormBackwardTensors, TrainingKernels } from "../kernels.ts";
 import { channelGeometry, filterGeometry } from "./forward.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
@@ -146,7 +146,7 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       dx: Tensor,
       dy: Tensor,
       x: Tensor,
-      tensors: Parameters<TrainingKernels["batchNormBackward"]>[3],
+      tensors: BatchNormBackwardTensors,
       eps: number,
     ): void {
       const { mean, variance, weight, dweight, dbias } = tensors;

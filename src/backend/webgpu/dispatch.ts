@@ -158,12 +158,19 @@ export function pack(
   }
 }
 
+/** How many planes a shader reads and writes, and the values of each. */
+export interface PlaneSizes {
+  readonly planes: number;
+  readonly read: number;
+  readonly written: number;
+}
+
 /** Runs a shader for each output value, whole planes at a time. */
 export function perPlane(
   gpu: GpuMemory,
   shader: Shader,
   operands: Operands,
-  sizes: { readonly planes: number; readonly read: number; readonly written: number },
+  sizes: PlaneSizes,
   constants: Constants,
   uniforms?: Uniforms,
 ): void {

@@ -6,7 +6,7 @@
 
 import type { Tensor } from "../../tensor.ts";
 import type { RowNormGeometry } from "../geometry.ts";
-import type { RowNormKernels } from "../row_kernels.ts";
+import type { RowNormBackwardTensors, RowNormKernels, RowNormTensors } from "../row_kernels.ts";
 import type { GpuMemory } from "./memory.ts";
 import { slicesOf } from "./parts.ts";
 import type { Operand, Operands } from "./shader.ts";
@@ -20,7 +20,7 @@ export function rowNormKernels(gpu: GpuMemory): RowNormKernels {
     rowNorm(
       y: Tensor,
       x: Tensor,
-      { weight, bias, statistics }: Parameters<RowNormKernels["rowNorm"]>[2],
+      { weight, bias, statistics }: RowNormTensors,
       g: RowNormGeometry,
     ): void {
       const saved: Operands = statistics
@@ -39,7 +39,7 @@ export function rowNormKernels(gpu: GpuMemory): RowNormKernels {
       dx: Tensor,
       dy: Tensor,
       x: Tensor,
-      tensors: Parameters<RowNormKernels["rowNormBackward"]>[3],
+      tensors: RowNormBackwardTensors,
       g: RowNormGeometry,
     ): void {
       const { mean, rstd, weight, dweight, dbias } = tensors;

@@ -12,10 +12,11 @@ import type {
   Pool2dGeometry,
   SgdStep,
 } from "../geometry.ts";
-import type { TrainingKernels } from "../kernels.ts";
-import { acrossChannels, alongAxis, pack, perPlane } from "./dispatch.ts";
+import type { BatchNormBackwardTensors, TrainingKernels } from "../kernels.ts";
+import { acrossChannels, alongAxis, pack, perPlane, type PlaneSizes } from "./dispatch.ts";
 import type { GpuMemory } from "./memory.ts";
 import { sliceOf } from "./parts.ts";
+import type { Constants, Operands, Shader, Uniforms } from "./shader.ts";
 import { convSizes, packConv2dTransposed } from "./shaders/conv2d.ts";
 import * as conv from "./shaders/conv2d_backward.ts";
 import * as elementwise from "./shaders/elementwise.ts";
@@ -217,7 +218,7 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
       dx: Tensor,
       dy: Tensor,
       x: Tensor,
-      tensors: Parameters<TrainingKernels["batchNormBackward"]>[3],
+      tensors: BatchNormBackwardTensors,
       eps: number,
     ): void {
       const { mean, variance, weight, dweight, dbias } = tensors;
@@ -282,17 +283,18 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
 }
 
 /** The planes of a pooling's gradients. */
-function planesOf({ n, c, h, w, oh, ow }: AdaptiveGeometry): Parameters<typeof perPlane>[3] {
+function planesOf({ n, c, h, w, oh, ow }: AdaptiveGeometry): PlaneSizes {
   return { planes: n * c, written: h * w, read: oh * ow };
 }
 
+/** Runs a shader with a workgroup for each channel of x. */
 function perChannel(
   gpu: GpuMemory,
-  shader: typeof norm.batchNormStatistics,
-  operands: Parameters<GpuMemory["perRow"]>[1],
+  shader: Shader,
+  operands: Operands,
   x: Tensor,
-  constants: Parameters<GpuMemory["perRow"]>[3] = {},
-  f32: Readonly<Record<string, number>> = {},
+  constants: Constants = {},
+  f32: Uniforms["f32"] = {},
 ): void {
   const [n, c] = x.shape, plane = x.size / (n * c);
   const sizes = { channels: c, plane, count: n * plane, length: 1, inner: 1 };
