@@ -170,6 +170,17 @@ export function checkFloats(op: string, tensor: Tensor<Values>, value: unknown =
   if (typeof value !== "number") throw new ArgumentError(op, "value", value, "a number");
 }
 
+/**
+ * Checks the indices of a max pooling, which are positions in planes of `size` elements.
+ *
+ * @param largest The largest of them, read as uint32. So a negative index is too large.
+ */
+export function checkIndices(largest: number, size: number): void {
+  if (largest < size) return;
+  const takes = `below ${size}, the size of a plane of the input`;
+  throw new ArgumentError("maxPoolBackward", "an index", largest | 0, takes);
+}
+
 function checkShape(op: string, shape: unknown): void {
   if (!isShape(shape)) throw new ArgumentError(op, "shape", shape, "a list of positive integers");
 }

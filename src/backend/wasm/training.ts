@@ -1,6 +1,5 @@
 /** The kernels of training: gradients, dropout and optimisers. */
 
-import { ArgumentError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type {
   AdamWStep,
@@ -13,6 +12,7 @@ import type {
   SgdStep,
 } from "../geometry.ts";
 import type { BatchNormBackwardTensors, TrainingKernels } from "../kernels.ts";
+import { checkIndices } from "../tensor_memory.ts";
 import { channelGeometry, filterGeometry } from "./forward.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
@@ -63,11 +63,7 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
 
     maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void {
       const size = dx.size / planes, outSize = dy.size / planes;
-      const largest = exports.maxIndex(memory.at(indices), indices.size);
-      if (largest >= size) {
-        const takes = `below ${size}, the size of a plane of the input`;
-        throw new ArgumentError("maxPoolBackward", "an index", largest | 0, takes);
-      }
+      checkIndices(exports.maxIndex(memory.at(indices), indices.size), size);
       const block = memory.block(blocks.writeMaxPosition, { planes, size, outSize });
       exports.maxPool2dBackward(memory.out(dx), memory.at(dy), memory.at(indices), block);
     },

@@ -1,6 +1,5 @@
 /** The kernels of training: gradients, dropout and optimisers. */
 
-import { ArgumentError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type {
   AdamWStep,
@@ -13,6 +12,7 @@ import type {
   SgdStep,
 } from "../geometry.ts";
 import type { BatchNormBackwardTensors, TrainingKernels } from "../kernels.ts";
+import { checkIndices } from "../tensor_memory.ts";
 import { acrossChannels, alongAxis, pack, perPlane, type PlaneSizes } from "./dispatch.ts";
 import type { GpuMemory } from "./memory.ts";
 import { sliceOf } from "./parts.ts";
@@ -103,11 +103,8 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
     },
 
     maxPool2dBackward(dx: Tensor, dy: Tensor, indices: Tensor<Int32Array>, planes: number): void {
-      const size = dx.size / planes, outputs = dy.size / planes, most = gpu.largestIndex(indices);
-      if (most >= size) {
-        const takes = `below ${size}, the size of a plane of the input`;
-        throw new ArgumentError("maxPoolBackward", "an index", most | 0, takes);
-      }
+      const size = dx.size / planes, outputs = dy.size / planes;
+      checkIndices(gpu.largestIndex(indices), size);
       gpu.fill(dx, 0);
       const all = { dx: gpu.out(dx), dy: gpu.at(dy), indices: gpu.at(indices, "i32") };
       for (const part of gpu.parts("maxPool2dBackward", planes, 4 * size, 4 * outputs)) {
