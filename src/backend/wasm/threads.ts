@@ -57,10 +57,17 @@ export class ThreadPool {
   ): Promise<ThreadPool> {
     const memoryOf = (number: number) => address + sharedBytes + number * ownBytes;
     const starts = Array.from({ length: threads - 1 }, async (_, i) => {
-      const number = i + 1, control = address, ownMemory = memoryOf(number);
+      const number = i + 1;
       return await startWorker({
-        ...{ module, memory, number, threads, control, ownMemory },
-        ...{ kernels: sharedKernels, words, gateOpen },
+        module,
+        memory,
+        number,
+        threads,
+        control: address,
+        ownMemory: memoryOf(number),
+        kernels: sharedKernels,
+        words,
+        gateOpen,
       });
     });
     const results = await Promise.allSettled(starts);
@@ -161,40 +168,48 @@ interface NodeThreads {
 /** Bundlers that keep function names wrap functions in this helper, which a separate script lacks. */
 const prologue = "const __name = (f) => f;\n";
 
+/** Starts a worker, and waits until it is ready. */
 async function startWorker(start: WorkerStart): Promise<WorkerHandle> {
-  // Node, Deno and Bun have these workers, which, unlike web workers, let a program end
   const threads = await nodeModule("node:worker_threads") as NodeThreads | undefined;
-  if (threads) {
-    const script = `${prologue}import { parentPort, workerData } from "node:worker_threads";
+  return threads ? await startNodeWorker(threads, start) : await startWebWorker(start);
+}
+
+/** Node, Deno and Bun have these workers, which, unlike web workers, let a program end. */
+async function startNodeWorker(threads: NodeThreads, start: WorkerStart): Promise<WorkerHandle> {
+  const script = `${prologue}import { parentPort, workerData } from "node:worker_threads";
 (${runWorker})(workerData, () => parentPort.postMessage("ready"));`;
-    const url = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
-    // without `env`, Deno would ask for the permission to read the environment
-    const worker = new threads.Worker(url, { workerData: start, env: {} });
-    await new Promise((resolve, reject) => {
-      worker.once("message", resolve);
-      worker.once("error", reject);
-      worker.once("exit", reject);
-    });
-    worker.unref();
-    return { terminate() {} }; // it ends with the `stop` word, or with the program
-  }
+  const url = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
+  // without `env`, Deno would ask for the permission to read the environment
+  const worker = new threads.Worker(url, { workerData: start, env: {} });
+  await new Promise((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+    worker.once("exit", reject);
+  });
+  worker.unref();
+  return { terminate() {} }; // it ends with the `stop` word, or with the program
+}
+
+async function startWebWorker(start: WorkerStart): Promise<WorkerHandle> {
   const script = `${prologue}onmessage = ({ data }) => {
   (${runWorker})(data, () => postMessage("ready"));
   close();
 };`;
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  let worker: Worker | undefined;
   try {
-    worker = new Worker(url, { type: "module" });
-    worker.postMessage(start);
-    await new Promise((resolve, reject) => {
-      worker!.onmessage = resolve;
-      worker!.onerror = reject;
-    });
-    return { terminate: () => worker!.terminate() };
-  } catch (error) {
-    worker?.terminate();
-    throw error;
+    const worker = new Worker(url, { type: "module" });
+    const terminate = () => worker.terminate();
+    try {
+      worker.postMessage(start);
+      await new Promise((resolve, reject) => {
+        worker.onmessage = resolve;
+        worker.onerror = reject;
+      });
+    } catch (error) {
+      terminate();
+      throw error;
+    }
+    return { terminate };
   } finally {
     URL.revokeObjectURL(url);
   }
