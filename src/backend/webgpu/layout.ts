@@ -61,6 +61,9 @@ function copyParts(gpu: GpuMemory, y: Operand, x: Operand, g: CopyGeometry): voi
   gpu.perElement(layout.stridedCopy, operands, count, {}, { u32 });
 }
 
+/** An axis of a copy, 0 being the outermost one. */
+type Axis = 0 | 1 | 2 | 3 | 4;
+
 /** The elements of an operand that a copy touches, from the last possible beginning of a binding. */
 interface Range {
   /** Where the binding begins. */
@@ -70,14 +73,14 @@ interface Range {
   /** The first element in the binding. */
   readonly first: number;
   /** The axis whose elements lie farthest apart. */
-  readonly longestAxis: number;
+  readonly longestAxis: Axis;
 }
 
 function rangeOf(at: number, sizes: readonly number[], steps: readonly number[]): Range {
   const spans = sizes.map((size, axis) => (size - 1) * steps[axis]);
   const aligned = bindingAlignment / 4, first = at % aligned;
   const elements = first + spans.reduce((sum, span) => sum + span) + 1;
-  const longestAxis = spans.indexOf(Math.max(...spans));
+  const longestAxis = spans.indexOf(Math.max(...spans)) as Axis;
   return { offset: (at - first) * 4, bytes: elements * 4, first, longestAxis };
 }
 
@@ -86,14 +89,12 @@ function rangeOperand(operand: Operand, { offset, bytes }: Range): Operand {
 }
 
 /** The two halves of a copy along an axis. */
-function halves(g: CopyGeometry, axis: number): CopyGeometry[] {
-  const fields = { ...g } as Record<string, number>;
-  const size = fields[`n${axis}`], before = size >> 1;
+function halves(g: CopyGeometry, axis: Axis): CopyGeometry[] {
+  const n = `n${axis}` as const, size = g[n], before = size >> 1;
   const second = {
-    ...fields,
-    [`n${axis}`]: size - before,
-    yAt: g.yAt + before * fields[`y${axis}`],
-    xAt: g.xAt + before * fields[`x${axis}`],
+    [n]: size - before,
+    yAt: g.yAt + before * g[`y${axis}`],
+    xAt: g.xAt + before * g[`x${axis}`],
   };
-  return [{ ...g, [`n${axis}`]: before }, second as unknown as CopyGeometry];
+  return [{ ...g, [n]: before }, { ...g, ...second }];
 }

@@ -101,11 +101,11 @@ export class Pipelines {
     }
   }
 
-  #layout(operands: readonly Operand[], uniforms: boolean): GPUBindGroupLayout {
+  #layout(operands: readonly Operand[], hasUniforms: boolean): GPUBindGroupLayout {
     const buffers: GPUBufferBindingLayout[] = operands.map(({ writes }) => ({
       type: writes ? "storage" : "read-only-storage",
     }));
-    if (uniforms) buffers.push({ type: "uniform", hasDynamicOffset: true });
+    if (hasUniforms) buffers.push({ type: "uniform", hasDynamicOffset: true });
     const visibility = GPUShaderStage.COMPUTE;
     return this.#device.createBindGroupLayout({
       entries: buffers.map((buffer, binding) => ({ binding, visibility, buffer })),

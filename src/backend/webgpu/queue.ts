@@ -251,7 +251,7 @@ export class Queue {
   #bindGroup(
     { layout, id }: Pipeline,
     operands: readonly Operand[],
-    uniforms: boolean,
+    hasUniforms: boolean,
   ): GPUBindGroup {
     const parts = operands.map(({ block, offset = 0, size }) => `${block.id}:${offset}:${size}`);
     const key = `${id} ${parts.join()}`;
@@ -262,7 +262,7 @@ export class Queue {
       offset,
       size,
     }));
-    if (uniforms) resources.push({ buffer: this.#uniformBuffer, size: maxUniforms * 4 });
+    if (hasUniforms) resources.push({ buffer: this.#uniformBuffer, size: maxUniforms * 4 });
     const group = this.watch.checked(() =>
       this.#device.createBindGroup({
         layout,
