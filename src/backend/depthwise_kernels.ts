@@ -1,21 +1,11 @@
 /**
- * The kernels of depthwise convolutions, and what all convolutions do with their result.
+ * The kernels of depthwise convolutions.
  *
  * @module
  */
 
 import type { Tensor } from "../tensor.ts";
-import type { Conv2dGeometry } from "./geometry.ts";
-
-/** What a convolution does with its result before it stores it. */
-export interface Epilogue {
-  /** A tensor like y that is added; may be y. */
-  readonly residual: Tensor | null;
-  /** The code of the activation that follows (assembly/inline/activate.ts), 0 for none. */
-  readonly activation: number;
-  /** Whether a depthwise convolution gives the same results in every build. */
-  readonly isExact?: boolean;
-}
+import type { Conv2dGeometry, Epilogue } from "./geometry.ts";
 
 /** The kernels of depthwise convolutions, which have groups = inC. Weights are [outC, 1, (kH,) kW]. */
 export interface DepthwiseKernels {

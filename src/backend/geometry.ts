@@ -34,6 +34,16 @@ export interface Activation {
   readonly b: number;
 }
 
+/** What a convolution does with its result before it stores it. */
+export interface Epilogue {
+  /** A tensor like y that is added; may be y. */
+  readonly residual: Tensor | null;
+  /** The code of the activation that follows (assembly/inline/activate.ts), 0 for none. */
+  readonly activation: number;
+  /** Whether a depthwise convolution gives the same results in every build. */
+  readonly isExact?: boolean;
+}
+
 /**
  * Statistics and the optional affine map of a batch normalisation, each of shape [C].
  *

@@ -6,7 +6,7 @@
  */
 
 import type { Shape, Tensor } from "../tensor.ts";
-import type { DepthwiseKernels, Epilogue } from "./depthwise_kernels.ts";
+import type { DepthwiseKernels } from "./depthwise_kernels.ts";
 import type {
   Activation,
   AdamWStep,
@@ -16,6 +16,7 @@ import type {
   BroadcastGeometry,
   Conv2dGeometry,
   DropoutMask,
+  Epilogue,
   LocalResponseNormGeometry,
   Pool2dGeometry,
   SgdStep,

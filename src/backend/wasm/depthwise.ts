@@ -5,8 +5,8 @@
  */
 
 import type { Tensor } from "../../tensor.ts";
-import type { DepthwiseKernels, Epilogue } from "../depthwise_kernels.ts";
-import type { Conv2dGeometry } from "../geometry.ts";
+import type { DepthwiseKernels } from "../depthwise_kernels.ts";
+import type { Conv2dGeometry, Epilogue } from "../geometry.ts";
 import { fusedGeometry } from "./forward.ts";
 import { writeConv2d, writeFusedConv2d } from "./generated/geometry.ts";
 import type { Exports } from "./generated/kernels.ts";

@@ -5,8 +5,7 @@
  */
 
 import { elements, type Shape, type Tensor } from "../../tensor.ts";
-import type { Epilogue } from "../depthwise_kernels.ts";
-import type { Conv2dGeometry } from "../geometry.ts";
+import type { Conv2dGeometry, Epilogue } from "../geometry.ts";
 import type { Int8Filters, Int8Weight, QuantizedKernels } from "../kernels.ts";
 import { fusedGeometry } from "./forward.ts";
 import { writeInt8Conv2d, writeInt8Filter, writeLinear } from "./generated/geometry.ts";

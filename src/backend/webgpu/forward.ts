@@ -5,12 +5,12 @@
  */
 
 import type { Tensor } from "../../tensor.ts";
-import type { Epilogue } from "../depthwise_kernels.ts";
 import type {
   AdaptiveGeometry,
   AxisGeometry,
   BatchNormTensors,
   Conv2dGeometry,
+  Epilogue,
   LocalResponseNormGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
