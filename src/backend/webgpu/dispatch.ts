@@ -19,14 +19,24 @@ const fewSamples = 16;
 /** The most words of a row for each invocation then: some drivers cut longer loops off. */
 const longestLoop = 2 ** 15;
 
-/** y = activation(x · weightᵀ + bias), by shaders for weights that are read as words of these types. */
+/** How shaders read weights: as arrays of these WGSL types, of four weights or fewer. */
+interface WeightFormat {
+  /** The type for rows of whole words of four weights. */
+  readonly four: string;
+  /** The type for all other rows. */
+  readonly one: string;
+  /** Bytes of a weight. */
+  readonly bytes: number;
+}
+
+/** y = activation(x · weightᵀ + bias), by shaders for this format of weights. */
 export function denseProduct(
   gpu: GpuMemory,
   shaders: typeof dense.linear,
   y: Tensor,
   x: Tensor,
   weight: Tensor<Values>,
-  { four, one, bytes }: { readonly four: string; readonly one: string; readonly bytes: number },
+  { four, one, bytes }: WeightFormat,
   bias: Tensor | null,
   activation: number,
 ): void {

@@ -131,8 +131,8 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
     },
 
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
-      const words = { four: "vec4f", one: "f32", bytes: 4 };
-      denseProduct(gpu, dense.linear, y, x, weight, words, bias, activation);
+      const format = { four: "vec4f", one: "f32", bytes: 4 };
+      denseProduct(gpu, dense.linear, y, x, weight, format, bias, activation);
     },
 
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {

@@ -90,11 +90,11 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       activation: number,
     ): void {
       if (gpu.hasHalf) {
-        const words = { four: "vec4<f16>", one: "f16", bytes: 2 };
-        denseProduct(gpu, linear, y, x, weight, words, bias, activation);
+        const format = { four: "vec4<f16>", one: "f16", bytes: 2 };
+        denseProduct(gpu, linear, y, x, weight, format, bias, activation);
       } else {
-        const words = { four: "vec2u", one: "u32", bytes: 2 };
-        denseProduct(gpu, linearPacked, y, x, weight, words, bias, activation);
+        const format = { four: "vec2u", one: "u32", bytes: 2 };
+        denseProduct(gpu, linearPacked, y, x, weight, format, bias, activation);
       }
     },
   };
