@@ -81,18 +81,23 @@ function weights(a: usize): v128 {
 /** Eight ones. V8 keeps what it loads in a register, but computes a constant wherever it is used. */
 const ONES = memory.data<i16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
 
+/** acc + the products of four words. */
+// @ts-ignore: decorator
+@inline
+function dot(acc: v128, w: v128, x: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
+}
+
 /**
- * acc + the products of four words.
- * @param ones eight ones, if the sums are split
+ * The same, or, with `splits`, by instructions that add the products in two steps.
+ * @param ones eight ones
  */
 // @ts-ignore: decorator
 @inline
-function dot(acc: v128, w: v128, x: v128, splits: bool = false, ones: v128 = acc): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD && splits) {
-    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
-  }
-  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, acc);
-  return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
+function dotIn(splits: bool, acc: v128, w: v128, x: v128, ones: v128): v128 {
+  if (!ASC_FEATURE_RELAXED_SIMD || !splits) return dot(acc, w, x);
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
 }
 
 /**
@@ -168,17 +173,17 @@ function tile4x8(
     for (const end = b + words; b < end; b += 32, a += A_STEP) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), w = weights(a);
       let s = lane0(w);
-      c00 = dot(c00, s, b0, splits, ones);
-      c01 = dot(c01, s, b1, splits, ones);
+      c00 = dotIn(splits, c00, s, b0, ones);
+      c01 = dotIn(splits, c01, s, b1, ones);
       s = lane1(w);
-      c10 = dot(c10, s, b0, splits, ones);
-      c11 = dot(c11, s, b1, splits, ones);
+      c10 = dotIn(splits, c10, s, b0, ones);
+      c11 = dotIn(splits, c11, s, b1, ones);
       s = lane2(w);
-      c20 = dot(c20, s, b0, splits, ones);
-      c21 = dot(c21, s, b1, splits, ones);
+      c20 = dotIn(splits, c20, s, b0, ones);
+      c21 = dotIn(splits, c21, s, b1, ones);
       s = lane3(w);
-      c30 = dot(c30, s, b0, splits, ones);
-      c31 = dot(c31, s, b1, splits, ones);
+      c30 = dotIn(splits, c30, s, b0, ones);
+      c31 = dotIn(splits, c31, s, b1, ones);
     }
     if (isLast) break;
     a = panel;
