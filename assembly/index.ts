@@ -49,7 +49,7 @@ export { beginKernel, setThread } from "./threads";
 export { winograd, winogradBackwardInput, winogradScratchSize } from "./winograd";
 export { winogradBackwardScratchSize, winogradBackwardWeight } from "./winograd_backward";
 
-/** The first byte that is free for tensors, behind the kernels' own few hundred bytes. */
+/** The first byte that is free for tensors, behind the kernels' own 3 kB. */
 export function heapBase(): usize {
   return __heap_base;
 }
