@@ -27,11 +27,11 @@ import { exactSilu, hardswish } from "./silu";
 import { bytesForThreads, ceilDiv, CHUNK, claim, join, threads, threadScratch } from "./threads";
 
 /** Bytes of a block of columns. It has all of the depth, because integers are not added to C. */
-const BLOCK: i32 = 1 << 19;
+const BLOCK_BYTES: i32 = 1 << 19;
 /** The most columns in a block, as in conv2d.ts. */
 const NC: i32 = 736;
 /** Bytes of the samples that are rounded at a time, unless one sample takes more: 4 MB. */
-const SAMPLES: f64 = 4194304;
+const SAMPLES_BYTES: f64 = 4 * 1024 * 1024;
 
 /** This call: whether the range of inputs is given, they are rounded to 14 bits, or pixels have their own steps. */
 let isKnown: bool = false, wide: bool = false, perPixel: bool = false;
@@ -69,7 +69,7 @@ function sampleWords(g: Int8Conv2dGeometry): f64 {
 
 /** Samples that are rounded at a time. */
 function samplesAtOnce(g: Int8Conv2dGeometry): i32 {
-  return max(1, min(g.n as f64, SAMPLES / (sampleWords(g) * 4)) as i32);
+  return max(1, min(g.n as f64, SAMPLES_BYTES / (sampleWords(g) * 4)) as i32);
 }
 
 /** Planes of words that make an item, while samples are rounded. */
@@ -89,14 +89,14 @@ function pairs(g: Conv2dGeometry): i32 {
 
 /** The most columns of a block of this depth. */
 function columnsOf(depth: i32): i32 {
-  return max(NR, min(NC, (BLOCK / (depth << 2)) & ~(NR - 1)));
+  return max(NR, min(NC, (BLOCK_BYTES / (depth << 2)) & ~(NR - 1)));
 }
 
 /** Bytes for each thread: a geometry, the offsets of words, steps, a block of columns. */
 function threadBytes(g: Int8Conv2dGeometry): f64 {
   const depth = (inputWords(g) as f64) * (g.kh as f64) * (g.kw as f64);
   return (offsetof<Int8Conv2dGeometry>() as f64) + depth * 4 + 16 + 64 +
-    max(BLOCK as f64, depth * NR * 4);
+    max(BLOCK_BYTES as f64, depth * NR * 4);
 }
 
 /** Bytes of scratch memory that conv2dInt8 needs, in float64. */

@@ -89,10 +89,7 @@ function dot(acc: v128, w: v128, x: v128): v128 {
   return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
 }
 
-/**
- * The same, or, with `splits`, by instructions that add the products in two steps.
- * @param ones eight ones
- */
+/** The same, or, with `splits`, by instructions that add the products in two steps. `ones` are eight ones. */
 // @ts-ignore: decorator
 @inline
 function dotIn(splits: bool, acc: v128, w: v128, x: v128, ones: v128): v128 {
@@ -122,8 +119,8 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
   const block = max(2 * MR, (A_BLOCK / (k * LANES)) & ~(2 * MR - 1));
   for (let first = 0; first < m; first += block) {
     const last = min(m, first + block);
-    let bp = b, by = product.columns;
-    for (let j = 0; j < n; j += NR, bp += bPanel, by += product.columnStep) {
+    let bp = b, steps = product.columns;
+    for (let j = 0; j < n; j += NR, bp += bPanel, steps += product.columnStep) {
       const columns = min(NR, n - j), step = columns <= NR / 2 ? 2 * MR : MR;
       let ap = a + ((first / MR) as usize) * aPanel;
       for (let i = first; i < last; i += step) {
@@ -131,8 +128,8 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
         const tile = c + (((i * ldc + j) as usize) << 2);
         if (step == MR) {
           const isWhole = rows == MR && columns == NR;
-          if (splits) splitTile4x8(tile, ap, bp, by, i, isWhole, product);
-          else fusedTile4x8(tile, ap, bp, by, i, isWhole, product);
+          if (splits) splitTile4x8(tile, ap, bp, steps, i, isWhole, product);
+          else fusedTile4x8(tile, ap, bp, steps, i, isWhole, product);
           ap += aPanel;
           if (isWhole) continue;
         } else if (columns == 1) {
@@ -141,7 +138,7 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
         } else {
           tile8x4(ap, rows > MR ? aPanel : 0, bp, k, isWide);
         }
-        finishTile(tile, by, i, rows, columns, product);
+        finishTile(tile, steps, i, rows, columns, product);
         if (step != MR) ap += 2 * aPanel;
       }
     }
@@ -150,22 +147,25 @@ export function gemmInt8(c: usize, a: usize, b: usize, product: IntProduct): voi
 
 /** tile4x8 with whole dot products, and below with split ones: two loops, so that neither has to choose. */
 function fusedTile4x8(
-  c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
+  c: usize, a: usize, b: usize, steps: usize, i: i32, isWhole: bool, product: IntProduct,
 ): void {
-  tile4x8(false, c, a, b, by, i, isWhole, product);
+  tile4x8(false, c, a, b, steps, i, isWhole, product);
 }
 
 function splitTile4x8(
-  c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
+  c: usize, a: usize, b: usize, steps: usize, i: i32, isWhole: bool, product: IntProduct,
 ): void {
-  tile4x8(true, c, a, b, by, i, isWhole, product);
+  tile4x8(true, c, a, b, steps, i, isWhole, product);
 }
 
-/** Four rows and eight columns: to C, scaled, if all of them are in it, else to the edge tile. */
+/**
+ * Four rows and eight columns: to C, scaled, if all of them are in it, else to the edge tile. `i` is the first row,
+ * and `steps` are those of the columns, followed by what stands for 0.
+ */
 // @ts-ignore: decorator
 @inline
 function tile4x8(
-  splits: bool, c: usize, a: usize, b: usize, by: usize, i: i32, isWhole: bool, product: IntProduct,
+  splits: bool, c: usize, a: usize, b: usize, steps: usize, i: i32, isWhole: bool, product: IntProduct,
 ): void {
   let c00 = i32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
   const ones = v128.load(ONES), panel = a, words = (product.k as usize) << 5;
@@ -200,7 +200,8 @@ function tile4x8(
     const at = i << 2, row: usize = product.ldc << 2;
     const sums = v128.load(product.sums + at), scales = v128.load(product.scales + at);
     const biases = product.bias ? v128.load(product.bias + at) : f32x4.splat(0);
-    const step0 = v128.load(by), step1 = v128.load(by, 16), zero0 = v128.load(by, 32), zero1 = v128.load(by, 48);
+    const step0 = v128.load(steps), step1 = v128.load(steps, 16);
+    const zero0 = v128.load(steps, 32), zero1 = v128.load(steps, 48);
     let sum = lane0(sums), scale = lane0(scales), bias = lane0(biases);
     c00 = scaled(c00, zero0, sum, step0, scale, bias), c01 = scaled(c01, zero1, sum, step1, scale, bias);
     sum = lane1(sums), scale = lane1(scales), bias = lane1(biases);
@@ -315,7 +316,7 @@ function storeRow(c: usize, v0: v128, v1: v128, low: v128, high: v128): void {
 
 /** Scales and stores rows × columns of the edge tile; `i` is its first row. */
 function finishTile(
-  c: usize, by: usize, i: i32, rows: i32, columns: i32, product: IntProduct,
+  c: usize, steps: usize, i: i32, rows: i32, columns: i32, product: IntProduct,
 ): void {
   const low = f32x4.splat(product.low), high = f32x4.splat(product.high);
   const adds = product.addsResidual, residual = product.residual, ldc: usize = product.ldc << 2;
@@ -325,7 +326,7 @@ function finishTile(
   for (const end = from + rows * NR * 4; from < end; c += ldc) {
     const sum = v128.load32_splat(sums), scale = v128.load32_splat(scales);
     const b = bias ? v128.load32_splat(bias) : f32x4.splat(0);
-    let to = c, column = by;
+    let to = c, column = steps;
     for (let left = columns; left > 0; left -= 4, from += 16, to += 16, column += 16) {
       let v = scaled(v128.load(from), v128.load(column, NR * 4), sum, v128.load(column), scale, b);
       if (adds) v = f32x4.add(v, loadUpTo(to + residual, left));
