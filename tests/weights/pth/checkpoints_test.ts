@@ -1,4 +1,4 @@
-/** Checkpoints as training tools write them. The files were made with PyTorch 1.13. */
+/** Checkpoints as training tools write them: tests/fixtures/weights/make_fault_fixtures.py. */
 
 import { FileError } from "../../../src/errors.ts";
 import { bytesSource, openWeights, writeSafetensors } from "../../../src/weights/mod.ts";
