@@ -7,6 +7,8 @@ import {
   streamSource,
   type WeightsFile,
 } from "../../src/weights/mod.ts";
+import { FileError } from "../../src/errors.ts";
+import { assertEquals, assertRejects } from "../assert.ts";
 import { joinBytes } from "../bytes.ts";
 
 const folder = new URL("../fixtures/weights/", import.meta.url);
@@ -48,6 +50,19 @@ export async function readAll(file: WeightsFile, name: string): Promise<Float32A
   const all = new Float32Array(shape.reduce((count, size) => count * size, 1)).fill(NaN);
   await file.read(name, (values, offset) => all.set(values, offset));
   return all;
+}
+
+/** Asserts that an attempt rejects with a {@linkcode FileError} of exactly this message. */
+export async function assertFileError(
+  attempt: () => Promise<unknown>,
+  message: string,
+): Promise<void> {
+  assertEquals((await assertRejects(attempt, FileError)).message, message);
+}
+
+/** Asserts that bytes cannot be opened, and why. */
+export async function assertCannotOpen(bytes: Uint8Array, reason: string): Promise<void> {
+  await assertFileError(() => open(bytes), `x: ${reason}`);
 }
 
 /** Concatenates bytes and text. */

@@ -11,7 +11,7 @@ import {
   writeSafetensors,
 } from "../../src/weights/mod.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
-import { floats, readAll, safetensors } from "./helpers.ts";
+import { assertFileError, floats, readAll, safetensors } from "./helpers.ts";
 import { field, onnx, tensor } from "./onnx/helpers.ts";
 
 const data = new Float32Array([1, 2]);
@@ -62,11 +62,6 @@ function sources(files: Record<string, Uint8Array>) {
     all[name] = { ...bytesSource(bytes, name), close: () => open.delete(name) };
   }
   return { all, open };
-}
-
-async function assertFails(attempt: () => Promise<unknown>, reason: string): Promise<void> {
-  const error = await assertRejects(attempt, FileError);
-  assertEquals(error.message, reason);
 }
 
 Deno.test("openWeights() reads shards from the folder of their index", async () => {
@@ -163,7 +158,7 @@ Deno.test({
       const path = `${folder}/elsewhere/${index}`;
       await Deno.copyFile(`${folder}/blobs/${index}`, path);
       await Deno.symlink(`../blobs/1.safetensors`, `${folder}/elsewhere/1.safetensors`);
-      await assertFails(
+      await assertFileError(
         async () => await openWeights(await fileSource(path)),
         `${path}: needs 1.safetensors, which is a link to another folder`,
       );
@@ -175,7 +170,7 @@ Deno.test("openWeights() rejects an index that does not match its shards", async
   const attempt = async (map: unknown, reason: string) => {
     const { all, open } = sources({ x: json(map), s: shard("a", "b"), t: shard("c") });
     const { x, ...files } = all;
-    await assertFails(() => openWeights(x, { files }), reason);
+    await assertFileError(() => openWeights(x, { files }), reason);
     assertEquals([...open], []);
   };
   await attempt({ weight_map: { a: "s" } }, "x: does not list b of s");
@@ -194,12 +189,12 @@ Deno.test("openWeights() rejects an index that does not match its shards", async
   const files = Object.fromEntries(
     Array.from({ length: 600 }, (_, i) => [`f${i}`, bytesSource(shard(`t${i}`))]),
   );
-  await assertFails(
+  await assertFileError(
     () => openWeights(bytesSource(json({ weight_map: many }), "x"), { files }),
     "x: consists of more than 500 files",
   );
   await withFolder({ [index]: json({ weight_map: { a: "gone" } }) }, async (folder) => {
-    await assertFails(
+    await assertFileError(
       async () => await openWeights(await fileSource(`${folder}/${index}`)),
       `${folder}/gone: no such file`,
     );
@@ -226,7 +221,7 @@ Deno.test("loadModel() reads external data of an ONNX model: from its folder, or
   const [a, b] = [await fromFolder.classify(image), await passed.classify(image)];
   assertEquals(a, b);
   assertEquals(a.length, 5);
-  await assertFails(
+  await assertFileError(
     async () => await loadModel({ weights: await file("cnn_external.onnx") }),
     "weights: needs the file cnn_external.onnx.data: " +
       'pass it as files: { "cnn_external.onnx.data": … }',
@@ -252,21 +247,21 @@ Deno.test("ONNX: external data is checked against the size of its file", async (
   assertEquals(await attempt({ location: "w", offset: "4", length: "8" }), [2, 3, 1, 2]);
   const outside = "w: ends after 12 bytes, before a: truncated or damaged";
   for (const offset of ["8", "99999999999999", "-4", "4x", "1e1", "99999999999999999999"]) {
-    await assertFails(() => attempt({ location: "w", offset }), outside);
+    await assertFileError(() => attempt({ location: "w", offset }), outside);
   }
   const size = (length: string) =>
     `x: a has ${length} bytes, but its shape and dtype need 8: damaged`;
-  await assertFails(() => attempt({ location: "w", length: "4" }), size("4"));
-  await assertFails(() => attempt({ location: "w", length: "-8" }), size("NaN"));
-  await assertFails(() => attempt({ offset: "0" }), "x: a has no location: damaged");
-  await assertFails(
+  await assertFileError(() => attempt({ location: "w", length: "4" }), size("4"));
+  await assertFileError(() => attempt({ location: "w", length: "-8" }), size("NaN"));
+  await assertFileError(() => attempt({ offset: "0" }), "x: a has no location: damaged");
+  await assertFileError(
     () => attempt({ location: "../w" }),
     "x: refers to the file ../w, only files in its own folder are read",
   );
 });
 
 Deno.test("openWeights() detects text that is no index", async () => {
-  await assertFails(
+  await assertFileError(
     () => openWeights(bytesSource(json({ hello: 1 }), "x")),
     "x: is text, not weights (it starts with “{”)",
   );

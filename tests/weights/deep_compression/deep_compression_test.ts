@@ -7,7 +7,7 @@ import {
 import { DeepCompressedFile } from "../../../src/weights/deep_compression/reader.ts";
 import { assert, assertEquals, assertRejects } from "../../assert.ts";
 import { FuzzRandom } from "../../fuzz/random.ts";
-import { chunkedSource, le, open, readAll } from "../helpers.ts";
+import { assertCannotOpen, chunkedSource, le, open, readAll } from "../helpers.ts";
 import { deepCompressed, type LayerToWrite, randomLayer } from "./writer.ts";
 
 /** Random layers, and what reading them must give. */
@@ -39,11 +39,6 @@ async function assertReads(file: WeightsFile, tensors: ReadonlyMap<string, Float
     const actual = await readAll(file, name);
     assert(actual.every((value, i) => value === expected[i]) && actual.length > 0, name);
   }
-}
-
-async function assertFails(file: Uint8Array, reason: string): Promise<void> {
-  const error = await assertRejects(() => open(file), FileError);
-  assertEquals(error.message, `x: ${reason}`);
 }
 
 Deno.test("compressed SqueezeNet has torchvision's names, shapes and values", async () => {
@@ -126,9 +121,9 @@ Deno.test("compressed weights of another size than their counts say are refused"
   const refused = (size: number) =>
     "starts like the compressed weights of squeezenet1_0, but has " +
     `${size} bytes instead of ${length}: truncated or damaged`;
-  await assertFails(bytes.subarray(0, -1), refused(length - 1));
-  await assertFails(new Uint8Array([...bytes, 0]), refused(length + 1));
-  await assertFails(bytes.subarray(0, 104), refused(104));
+  await assertCannotOpen(bytes.subarray(0, -1), refused(length - 1));
+  await assertCannotOpen(new Uint8Array([...bytes, 0]), refused(length + 1));
+  await assertCannotOpen(bytes.subarray(0, 104), refused(104));
 });
 
 Deno.test("counts that do not fit a layer are refused", async () => {
@@ -136,10 +131,10 @@ Deno.test("counts that do not fit a layer are refused", async () => {
   for (const count of [0, 34849, 2 ** 32 - 1]) {
     const bytes = deepCompressed("squeezenet1_0");
     bytes.set(le(count, 4));
-    await assertFails(bytes, unknown);
+    await assertCannotOpen(bytes, unknown);
   }
-  await assertFails(deepCompressed("bvlc_alexnet").subarray(0, 31), unknown);
-  await assertFails(new Uint8Array(1000), unknown);
+  await assertCannotOpen(deepCompressed("bvlc_alexnet").subarray(0, 31), unknown);
+  await assertCannotOpen(new Uint8Array(1000), unknown);
 });
 
 Deno.test("gaps that lead beyond a layer are refused", async () => {

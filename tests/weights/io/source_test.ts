@@ -9,7 +9,7 @@ import {
   streamSource,
 } from "../../../src/weights/mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "../../assert.ts";
-import { fixture, open } from "../helpers.ts";
+import { assertFileError, fixture, open } from "../helpers.ts";
 
 const ten = Uint8Array.from({ length: 10 }, (_, i) => i);
 
@@ -21,10 +21,6 @@ async function withFile<T>(content: Uint8Array, use: (path: string) => Promise<T
   } finally {
     await Deno.remove(path);
   }
-}
-
-async function assertFails(attempt: () => Promise<unknown>, message: string): Promise<void> {
-  assertEquals((await assertRejects(attempt, FileError)).message, message);
 }
 
 Deno.test("every source reads any range, and nothing beyond its end", () =>
@@ -40,7 +36,7 @@ Deno.test("every source reads any range, and nothing beyond its end", () =>
       assertEquals(into, new Uint8Array([0, 1, 2]));
       await source.read(10, new Uint8Array());
       const ends = `${source.name}: ends after 10 bytes, but 11 are needed: truncated or damaged`;
-      await assertFails(() => source.read(8, into), ends);
+      await assertFileError(() => source.read(8, into), ends);
       await assertRejects(() => source.read(-1, into), FileError);
       await assertRejects(() => source.read(NaN, into), FileError);
       source.close();
@@ -56,10 +52,10 @@ Deno.test('sources are named after the File, the argument or "weights"', () => {
 
 Deno.test("fileSource() rejects missing files and directories", async () => {
   const folder = await Deno.makeTempDir();
-  await assertFails(() => fileSource(`${folder}/none.pth`), `${folder}/none.pth: no such file`);
-  await assertFails(() => fileSource(folder), `${folder}: is a directory, not a file`);
+  await assertFileError(() => fileSource(`${folder}/none.pth`), `${folder}/none.pth: no such file`);
+  await assertFileError(() => fileSource(folder), `${folder}: is a directory, not a file`);
   await Deno.writeFile(`${folder}/file`, ten);
-  await assertFails(() => fileSource(`${folder}/file/x`), `${folder}/file/x: no such file`);
+  await assertFileError(() => fileSource(`${folder}/file/x`), `${folder}/file/x: no such file`);
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -70,7 +66,7 @@ Deno.test({
     const folder = await Deno.makeTempDir();
     await Deno.symlink("link", `${folder}/link`);
     const reason = "cannot be opened: too many levels of symbolic links";
-    await assertFails(() => fileSource(`${folder}/link`), `${folder}/link: ${reason}`);
+    await assertFileError(() => fileSource(`${folder}/link`), `${folder}/link: ${reason}`);
     await Deno.remove(folder, { recursive: true });
   },
 });
@@ -78,7 +74,7 @@ Deno.test({
 Deno.test({
   name: "fileSource() rejects a device",
   ignore: Deno.build.os === "windows",
-  fn: () => assertFails(() => fileSource("/dev/null"), "/dev/null: is not a regular file"),
+  fn: () => assertFileError(() => fileSource("/dev/null"), "/dev/null: is not a regular file"),
 });
 
 Deno.test({
@@ -93,12 +89,12 @@ Deno.test("read() fails when the file shrinks or is closed", () =>
   withFile(ten, async (path) => {
     const source = await fileSource(path);
     await Deno.truncate(path, 4);
-    await assertFails(
+    await assertFileError(
       () => source.read(0, new Uint8Array(10)),
       `${path}: became shorter while being read`,
     );
     source.close();
-    await assertFails(
+    await assertFileError(
       () => source.read(0, new Uint8Array(1)),
       `${path}: was closed while being read`,
     );
@@ -152,21 +148,24 @@ Deno.test("openWeights() closes the source when it fails, and when the weights a
 
 Deno.test("openWeights() says what a file is if it is not weights", async () => {
   const text = (content: string) => open(new TextEncoder().encode(content));
-  await assertFails(() => open(new Uint8Array()), "x: is empty");
-  await assertFails(
+  await assertFileError(() => open(new Uint8Array()), "x: is empty");
+  await assertFileError(
     () => text("version https://git-lfs.github.com/spec/v1\noid sha256:0"),
     "x: is text, not weights (it starts with “version https://git-lfs.github.com/spec/v1”)",
   );
-  await assertFails(() => text("{"), "x: is text, not weights (it starts with “{”)");
-  await assertFails(
+  await assertFileError(() => text("{"), "x: is text, not weights (it starts with “{”)");
+  await assertFileError(
     () => text('[1,2,3,4{"a": 1}'),
     'x: is text, not weights (it starts with “[1,2,3,4{"a": 1}”)',
   );
   const neither = "x: is not a PyTorch .pth, safetensors or ONNX file";
-  await assertFails(() => open(new Uint8Array(100)), neither);
-  await assertFails(() => open(ten), neither);
-  await assertFails(() => open(new Uint8Array([0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10])), neither);
-  await assertFails(
+  await assertFileError(() => open(new Uint8Array(100)), neither);
+  await assertFileError(() => open(ten), neither);
+  await assertFileError(
+    () => open(new Uint8Array([0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10])),
+    neither,
+  );
+  await assertFileError(
     () => open(new Uint8Array([0x80, 2, 0x7d, 0x2e])),
     "x: is a pickle, but torch.save() did not write it",
   );

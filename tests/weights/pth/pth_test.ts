@@ -2,6 +2,7 @@ import { FileError } from "../../../src/errors.ts";
 import { assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
 import { openWeights } from "../../../src/weights/mod.ts";
 import {
+  assertFileError,
   bytes,
   chunkedSource,
   fixture,
@@ -73,13 +74,11 @@ for (const format of ["", "_legacy"]) {
     ]
   ) {
     Deno.test(`${name}${format}.pth is rejected with a reason`, () =>
-      assertFails(() => openFixture(`${name}${format}.pth`), `${name}${format}.pth: ${reason}`));
+      assertFileError(
+        () => openFixture(`${name}${format}.pth`),
+        `${name}${format}.pth: ${reason}`,
+      ));
   }
-}
-
-async function assertFails(attempt: () => Promise<unknown>, message: string): Promise<void> {
-  const error = await assertRejects(attempt, FileError);
-  assertEquals(error.message, message);
 }
 
 Deno.test("openWeights() detects the .pth format from the bytes", async () => {
@@ -90,7 +89,7 @@ Deno.test("openWeights() detects the .pth format from the bytes", async () => {
 });
 
 Deno.test("openWeights() rejects a TorchScript archive", () =>
-  assertFails(
+  assertFileError(
     () => openFixture("torchscript.pt"),
     "torchscript.pt: is a TorchScript archive, a program with its weights: " +
       "save model.state_dict() with torch.save() instead",
@@ -118,11 +117,11 @@ Deno.test("openWeights() rejects os.system and the like under any name, anywhere
     const reason = `x: the pickle uses ${module}.${name}, which weights never need: ` +
       "save model.state_dict() alone; nothing was executed";
     for (const value of [evil, stateOf(evil), list(tuple(evil)), dict([evil, py.none])]) {
-      await assertFails(() => open(pth(value)), reason);
-      await assertFails(() => open(legacy(value)), reason);
+      await assertFileError(() => open(pth(value)), reason);
+      await assertFileError(() => open(legacy(value)), reason);
     }
   }
-  await assertFails(
+  await assertFileError(
     () => open(pth(stateOf(py.global("torch._utils", "_rebuild_qtensor")))),
     "x: holds a tensor of another kind (it uses torch._utils._rebuild_qtensor): " +
       "save dense tensors of floats; nothing was executed",
@@ -130,12 +129,12 @@ Deno.test("openWeights() rejects os.system and the like under any name, anywhere
   // In a bare pickle, and with names from the stack as in protocol 4.
   const reason =
     "x: the pickle uses os.system, which weights never need: save model.state_dict() alone; nothing was executed";
-  await assertFails(() => open(py.pickle(system("os", "system"))), reason);
-  await assertFails(() => open(pth(bytes(text("os"), text("system"), [0x93]))), reason);
+  await assertFileError(() => open(py.pickle(system("os", "system"))), reason);
+  await assertFileError(() => open(pth(bytes(text("os"), text("system"), [0x93]))), reason);
 });
 
 Deno.test("control characters of a name are escaped in the message", () =>
-  assertFails(
+  assertFileError(
     () => open(pth(py.global("o\x1b[2Js", "a".repeat(120)))),
     `x: the pickle uses o\\u{1b}[2Js.${"a".repeat(92)}…, which weights never need: ` +
       "save model.state_dict() alone; nothing was executed",
@@ -187,7 +186,7 @@ Deno.test("files of PyTorch 2 are read: byteorder, untyped storages, tensors wit
 });
 
 Deno.test("openWeights() rejects a lazily negated tensor, whose stored numbers are not its values", () =>
-  assertFails(
+  assertFileError(
     () => open(pth(stateOf(tensor({ extra: [py.dict([py.text("neg"), bytes([0x88])])] })))),
     "x: holds a lazily negated or conjugated tensor: save it again after resolve_neg()",
   ));
@@ -197,11 +196,11 @@ Deno.test("legacy format: a view of a storage starts at the offset of the view",
   using file = await open(legacy(stateOf(tensor({ view, shape: [2], stride: [1] }))));
   assertEquals(await readAll(file, "a"), new Float32Array([2, 3]));
   const beyond = [py.tuple(py.text("v"), py.int(3), py.int(2))];
-  await assertFails(
+  await assertFileError(
     () => open(legacy(stateOf(tensor({ view: beyond })))),
     "x: the pickle describes an impossible storage: damaged",
   );
-  await assertFails(
+  await assertFileError(
     () => open(legacy(stateOf(tensor({ view })))),
     "x: a extends beyond its storage of 8 bytes: damaged",
   );
@@ -240,7 +239,7 @@ function bfloat16(value: number): number {
 }
 
 Deno.test("openWeights() rejects an unknown byte order, and big-endian files that it cannot read", async () => {
-  await assertFails(
+  await assertFileError(
     () => open(pth(stateOf(tensor()), undefined, [{ name: "x/byteorder", data: "middle" }])),
     'x: has the unknown byte order "middle": damaged',
   );
@@ -249,11 +248,11 @@ Deno.test("openWeights() rejects an unknown byte order, and big-endian files tha
     { name: "x/byteorder", data: "big" },
     { name: "x/data/0", data: floats(1, 2, 3, 4) },
   ]);
-  await assertFails(async () => {
+  await assertFileError(async () => {
     using file = await openWeights(await chunkedSource(big));
     await readAll(file, "a");
   }, "x: is big-endian, which cannot be read from a stream: download it first");
-  await assertFails(
+  await assertFileError(
     () => open(legacy(stateOf(tensor()), undefined, { little: py.false })),
     "x: was saved as big-endian: save it again on a little-endian machine",
   );
@@ -278,11 +277,11 @@ Deno.test("openWeights() rejects tensors with impossible shapes, strides or offs
     ] as const
   ) {
     const value = stateOf(tensor({ ...parts } as Parameters<typeof tensor>[0]));
-    await assertFails(() => open(pth(value)), `x: a ${reason}: damaged`);
-    await assertFails(() => open(legacy(value)), `x: a ${reason}: damaged`);
+    await assertFileError(() => open(pth(value)), `x: a ${reason}: damaged`);
+    await assertFileError(() => open(legacy(value)), `x: a ${reason}: damaged`);
   }
   const endless = pth(stateOf(tensor({ shape: [2 ** 40], stride: [0] })));
-  await assertFails(
+  await assertFileError(
     () => open(endless),
     `x: a [1099511627776] is an expanded tensor (stride 0), too large for a file of ` +
       `${endless.length} bytes: save it after clone()`,
@@ -298,35 +297,35 @@ Deno.test("read() ignores the stride of an axis of size 1", async () => {
 Deno.test("openWeights() rejects impossible, missing and inconsistent storages", async () => {
   const impossible = "x: the pickle describes an impossible storage: damaged";
   for (const count of [-1, 1n << 62n, 2 ** 53 - 1]) {
-    await assertFails(() => open(pth(stateOf(tensor({ count })))), impossible);
+    await assertFileError(() => open(pth(stateOf(tensor({ count })))), impossible);
   }
   const twice = py.dict(
     [py.text("a"), tensor()],
     [py.text("b"), tensor({ count: 2, shape: [2], stride: [1] })],
   );
-  await assertFails(() => open(pth(twice)), impossible);
-  await assertFails(
+  await assertFileError(() => open(pth(twice)), impossible);
+  await assertFileError(
     () => open(pth(stateOf(tensor({ count: 5 })))),
     "x: a needs a storage of 20 bytes, but it has 16: damaged",
   );
-  await assertFails(
+  await assertFileError(
     () => open(legacy(stateOf(tensor({ count: 5 })))),
     "x: storage 0 has 16 bytes, but its tensors need 20: damaged",
   );
-  await assertFails(
+  await assertFileError(
     () => open(legacy(stateOf(tensor()), undefined, { count: -4 })),
     "x: storage 0 has -16 bytes, but its tensors need 16: damaged",
   );
-  await assertFails(
+  await assertFileError(
     () => open(pth(stateOf(tensor({ key: "../7" })))),
     "x: a needs storage ../7, which is missing",
   );
-  await assertFails(
+  await assertFileError(
     () => open(legacy(stateOf(tensor()), undefined, { keys: [] })),
     "x: a needs storage 0, which is missing",
   );
   for (const keys of [["1"], ["0", "0"]]) {
-    await assertFails(
+    await assertFileError(
       () => open(legacy(stateOf(tensor()), bytes(floats(1, 2, 3, 4), floats(0, 0)), { keys })),
       "x: lists a storage twice, or one without a tensor: damaged",
     );
@@ -335,7 +334,7 @@ Deno.test("openWeights() rejects impossible, missing and inconsistent storages",
 
 Deno.test("openWeights() rejects a dict without tensors", async () => {
   for (const value of [py.dict(), stateOf(py.int(1)), py.dict([py.int(1), tensor()])]) {
-    await assertFails(() => open(pth(value)), "x: holds no tensors: not a state dict");
+    await assertFileError(() => open(pth(value)), "x: holds no tensors: not a state dict");
   }
 });
 
