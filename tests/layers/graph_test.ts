@@ -2,16 +2,10 @@ import { type Backend, createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import { mul } from "../../src/ops/arithmetic.ts";
-import { RandomGenerator } from "../../src/random.ts";
-import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Shape, Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend, testWithThreads } from "../backends.ts";
-
-function random(shape: Shape, seed: number): Float32Array {
-  const values = new Float32Array(elements(shape));
-  new RandomGenerator(seed).uniform(values, -1, 1);
-  return values;
-}
+import { random } from "./differences.ts";
 
 /** A residual block, a branch that ends early, a value used three times, and views. */
 function network(): nn.GraphNode[] {

@@ -1,16 +1,10 @@
 import type { Backend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
-import { RandomGenerator } from "../../src/random.ts";
-import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
+import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend, testOnWasm } from "../backends.ts";
-
-function random(shape: Shape, seed: number): Float32Array {
-  const values = new Float32Array(elements(shape));
-  new RandomGenerator(seed).uniform(values, -1, 1);
-  return values;
-}
+import { random } from "./differences.ts";
 
 const shape = [1, 3, 8, 8];
 
