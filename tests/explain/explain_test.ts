@@ -134,6 +134,7 @@ testOnFewBackends("a frozen network has the gradient of evaluation mode", async 
   for (const i of [0, 7, 24, 25, 31, 49]) {
     const up = await score(values.with(i, values[i] + step));
     const down = await score(values.with(i, values[i] - step));
+    // float32 leaves three digits of the difference
     assertAllClose([actual[i]], [(up - down) / (2 * step)], { abs: 2e-3, name: `${i}` });
   }
   assert(actual.some((value) => Math.abs(value) > 0.05));
@@ -151,7 +152,7 @@ testWithThreads("int8 weights are explained almost as float32 ones", async (back
   const a = await explain(f32, image), b = await explain(int8, image);
   assertEquals([a.label, a.width, a.height], ["espresso", 4, 4]);
   assertEquals(b.label, a.label);
-  assertAllClose(b.heat, a.heat, { abs: 0.1 });
+  assertAllClose(b.heat, a.heat, { abs: 0.1 }); // heat is from 0 to 1
   assertEquals(Math.max(...a.heat), 1);
   const options = { class: "espresso", method: "saliency", noise: 0 } as const;
   const [c, d] = [await explain(f32, image, options), await explain(int8, image, options)];
