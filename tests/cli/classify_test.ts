@@ -104,6 +104,22 @@ Deno.test("--json prints one document with all inputs in order, failed ones with
   expected.forEach((pattern, i) => assertMatch(notes[i], pattern));
 });
 
+/** Serves an image, and the ways in which servers fail to. */
+function serveImages(image: Uint8Array<ArrayBuffer>): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, ({ url }) => {
+    const { pathname } = new URL(url);
+    if (pathname === "/good.png") return new Response(image);
+    if (pathname === "/moved.png") return Response.redirect(new URL("good.png", url));
+    if (pathname === "/page.png") return new Response("<!doctype html><p>Log in");
+    if (pathname === "/cut.png") return new Response(image.subarray(0, image.length >> 1));
+    if (pathname === "/breaks.png") {
+      const headers = { "content-length": String(image.length) };
+      return new Response(new Blob([image.subarray(0, 99)]).stream(), { headers });
+    }
+    return new Response("no", { status: 404 });
+  });
+}
+
 Deno.test("--jsonl prints a line for each image from any source, in order", async () => {
   await using folder = await TempFolder.make();
   const [wave, tile] = [await Deno.readFile(waves), await Deno.readFile(tiles)];
@@ -114,26 +130,9 @@ Deno.test("--jsonl prints a line for each image from any source, in order", asyn
   }
   await folder.write("photos/a/notes.txt", "not an image");
   await folder.write("empty/notes.txt", "");
-  await using server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen() {} },
-    ({ url }) => {
-      const { pathname } = new URL(url);
-      if (pathname === "/good.png") return new Response(tile);
-      if (pathname === "/moved.png") return Response.redirect(new URL("good.png", url));
-      if (pathname === "/page.png") return new Response("<!doctype html><p>Log in");
-      if (pathname === "/cut.png") return new Response(tile.subarray(0, tile.length >> 1));
-      if (pathname === "/breaks.png") {
-        const headers = { "content-length": String(wave.length) };
-        return new Response(new Blob([wave.subarray(0, 99)]).stream(), { headers });
-      }
-      return new Response("no", { status: 404 });
-    },
-  );
+  await using server = serveImages(tile);
   const base = `http://127.0.0.1:${server.addr.port}`;
-  await using gone = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen() {} },
-    () => new Response(),
-  );
+  await using gone = serveImages(tile);
   const closedPort = `http://127.0.0.1:${gone.addr.port}/x.png`;
   await gone.shutdown();
 
