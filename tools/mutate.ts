@@ -42,6 +42,7 @@ const testsOf: readonly (readonly [file: RegExp, tests: readonly string[]])[] = 
   [/depthwise|part/, ["conv_depthwise"]],
   [/\bactivate/, ["fused", "elementwise"]],
   [/linear_int8/, ["linear_int8"]],
+  [/int8|quantize/, ["conv_int8", "linear_int8"]],
   [/linear/, ["linear", "linear_backward"]],
   [/pool|window/, ["pool", "pool_backward", "adaptive_pool"]],
   [/copy/, ["layout"]],
