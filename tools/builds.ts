@@ -237,7 +237,7 @@ export const pageReplacements: readonly Replacement[] = [
   ),
 ];
 
-const library: BundleOptions = {
+const library = {
   entry,
   replacements: [weightsAsFile, kernelsOnDemand, bytesFromText],
   externals: [externalKernels, externalThreads, externalCodecs, externalCodecBinaries],
@@ -248,12 +248,12 @@ const library: BundleOptions = {
     "pembroke.explain.js": new URL("src/explain/heat_maps.ts", root),
     "pembroke.calibrate.js": new URL("src/models/calibrate.ts", root),
   },
-};
+} satisfies BundleOptions;
 const {
   "pembroke.explain.js": _explain,
   "pembroke.calibrate.js": _calibrate,
   ...lazyWithoutNetworks
-} = library.lazy!;
+} = library.lazy;
 const withoutBinaries: BundleOptions = {
   entry,
   replacements: [weightsAsFile, noKernels, noCodecs],
@@ -278,7 +278,7 @@ export const lazyBundles: Readonly<Record<string, BundleOptions>> = {
 export const withoutNetworks: BundleOptions = {
   ...library,
   lazy: lazyWithoutNetworks,
-  replacements: [...library.replacements!, [
+  replacements: [...library.replacements, [
     /[/\\]mod\.ts$/,
     (source) => source.replace(/^\/\/ (Networks|Explanations)\n(.+\n)+?\n/gm, ""),
   ]],
