@@ -94,25 +94,34 @@ async function mutants(): Promise<Mutant[]> {
   const found: Mutant[] = [];
   for (const folder of ["assembly/", "assembly/inline/"]) {
     for await (const { name } of Deno.readDir(new URL(folder, root))) {
-      const file = folder + name;
       if (!name.endsWith(".ts") || !name.includes(named) || name === "machine.ts") continue;
-      const lines = (await Deno.readTextFile(new URL(file, root))).split("\n");
-      for (const [i, before] of lines.entries()) {
-        if (/^\s*(\/\/|\/?\*|import|export (function|type)|@)/.test(before)) continue;
-        const code = before.replace(/\/\/.*/, "");
-        for (const [from, to] of mutations) {
-          for (const match of code.matchAll(from)) {
-            const changed = match[0].replace(new RegExp(from.source), to);
-            const after = before.slice(0, match.index) + changed +
-              before.slice(match.index + match[0].length);
-            const source = lines.with(i, after).join("\n");
-            found.push({ file, line: i + 1, before, after, source });
-          }
-        }
-      }
+      const file = folder + name;
+      found.push(...mutantsOf(file, await Deno.readTextFile(new URL(file, root))));
     }
   }
   return found.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line);
+}
+
+/** All mutants of a file. */
+function mutantsOf(file: string, text: string): Mutant[] {
+  const lines = text.split("\n");
+  return lines.flatMap((before, i) =>
+    changesOf(before).map((after) => {
+      return { file, line: i + 1, before, after, source: lines.with(i, after).join("\n") };
+    })
+  );
+}
+
+/** All changes of a line. Comments, imports and declarations do not change. */
+function changesOf(line: string): string[] {
+  if (/^\s*(\/\/|\/?\*|import|export (function|type)|@)/.test(line)) return [];
+  const code = line.replace(/\/\/.*/, "");
+  return mutations.flatMap(([from, to]) =>
+    Array.from(code.matchAll(from), ({ 0: match, index }) => {
+      const changed = match.replace(new RegExp(from.source), to);
+      return line.slice(0, index) + changed + line.slice(index + match.length);
+    })
+  );
 }
 
 /** Selects `count` evenly spaced items. */
