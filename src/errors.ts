@@ -8,8 +8,8 @@
 import { kindOf } from "./kinds.ts";
 
 /**
- * The base class of all errors thrown on purpose. Errors from outside pass through: the reason of an
- * abort signal, and Deno's `NotCapable`. Any other error is a bug.
+ * The base class of all errors thrown on purpose. Errors from outside pass through: the reason of
+ * an abort signal, and Deno's `NotCapable`. Any other error is a bug.
  */
 export class PembrokeError extends Error {
   /** The class's name. */

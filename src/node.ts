@@ -1,6 +1,6 @@
 /**
- * Loads built-in modules of Node, which Deno and Bun have, too. An import statement would break web pages
- * and bundlers.
+ * Loads built-in modules of Node, which Deno and Bun have, too. An import statement would break web
+ * pages and bundlers.
  *
  * @module
  */

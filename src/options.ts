@@ -1,5 +1,6 @@
 /**
- * The checks of options that all modules share. Each throws an {@linkcode ArgumentError} or returns.
+ * The checks of options that all modules share. Each throws an {@linkcode ArgumentError} or
+ * returns.
  *
  * @module
  */
@@ -15,8 +16,8 @@ export function checkObject(op: string, parameter: string, value: unknown): void
 }
 
 /**
- * Checks that options are an object, and that each option has one of the given names. An unknown option
- * would be ignored silently. An option that is undefined counts as missing.
+ * Checks that options are an object, and that each option has one of the given names. An unknown
+ * option would be ignored silently. An option that is undefined counts as missing.
  *
  * @param names Default: only `out`.
  */
@@ -44,8 +45,8 @@ export function checkFunction(
 }
 
 /**
- * Checks a signal, and throws its reason if it has aborted. Null counts as missing, because requests have
- * a null signal in some runtimes.
+ * Checks a signal, and throws its reason if it has aborted. Null counts as missing, because
+ * requests have a null signal in some runtimes.
  */
 export function checkSignal(op: string, signal: AbortSignal | null | undefined): void {
   if (signal === undefined || signal === null) return;

@@ -7,7 +7,9 @@
 import { ArgumentError } from "./errors.ts";
 import { kindOf } from "./kinds.ts";
 
-/** The algorithm's n and m: the words of its state, and how far apart those are that it combines. */
+/**
+ * The algorithm's n and m: the words of its state, and how far apart those are that it combines.
+ */
 const n = 624, m = 397;
 /** Normal numbers are drawn in blocks of this size. */
 const blockSize = 16;

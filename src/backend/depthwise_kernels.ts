@@ -7,7 +7,9 @@
 import type { Tensor } from "../tensor.ts";
 import type { Conv2dGeometry, Epilogue } from "./geometry.ts";
 
-/** The kernels of depthwise convolutions, which have groups = inC. Weights are [outC, 1, (kH,) kW]. */
+/**
+ * The kernels of depthwise convolutions, which have groups = inC. Weights are [outC, 1, (kH,) kW].
+ */
 export interface DepthwiseKernels {
   /** As conv2d, with weights that are not packed. */
   depthwise(

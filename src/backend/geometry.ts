@@ -1,6 +1,6 @@
 /**
- * The sizes and settings that kernels take. The operations in ops/ check and compute them. Their fields are
- * declared in assembly/geometry.ts.
+ * The sizes and settings that kernels take. The operations in ops/ check and compute them. Their
+ * fields are declared in assembly/geometry.ts.
  *
  * @module
  */

@@ -18,14 +18,14 @@ export interface ComputeBackend extends Backend {
   /** One function for each operation and each gradient. */
   readonly kernels: Kernels;
   /**
-   * Returns a view of a tensor's elements from `offset` on. Missing on devices where a tensor cannot
-   * begin inside the memory of another one.
+   * Returns a view of a tensor's elements from `offset` on. Missing on devices where a tensor
+   * cannot begin inside the memory of another one.
    */
   part?(tensor: Tensor, offset: number, shape: Shape): Tensor;
   /**
-   * Runs `compute`, and returns the calls of kernels that it makes. Returns undefined if it also creates,
-   * fills or writes to tensors, because calling the kernels again would not do that. Missing where
-   * recording saves little.
+   * Runs `compute`, and returns the calls of kernels that it makes. Returns undefined if it also
+   * creates, fills or writes to tensors, because calling the kernels again would not do that.
+   * Missing where recording saves little.
    */
   record?(compute: () => void): readonly KernelCall[] | undefined;
 }

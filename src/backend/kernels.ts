@@ -1,6 +1,7 @@
 /**
- * The kernels of a device: one function for each operation and each gradient. The operations in ops/ have
- * checked the arguments. Unless a comment says otherwise, a kernel writes all of its first parameter.
+ * The kernels of a device: one function for each operation and each gradient. The operations in
+ * ops/ have checked the arguments. Unless a comment says otherwise, a kernel writes all of its
+ * first parameter.
  *
  * @module
  */
@@ -59,7 +60,10 @@ export interface ForwardKernels {
     g: Conv2dGeometry,
     epilogue: Epilogue,
   ): void;
-  /** As conv2d without dilation, by Winograd's minimal filtering; ⌈k/stride⌉ = 3 to 5, 4 only with a stride. */
+  /**
+   * As conv2d without dilation, by Winograd's minimal filtering; ⌈k/stride⌉ = 3 to 5, 4 only with a
+   * stride.
+   */
   winograd(
     y: Tensor,
     x: Tensor,
@@ -103,7 +107,9 @@ export interface ForwardKernels {
     eps: number,
     activation: number,
   ): void;
-  /** folded = the weight and bias of a convolution that includes the batch normalisation after it. */
+  /**
+   * folded = the weight and bias of a convolution that includes the batch normalisation after it.
+   */
   foldBatchNorm(
     folded: Filters,
     weight: Tensor,
@@ -126,8 +132,8 @@ export interface ElementwiseKernels {
   /** dx = dy · f′, from the output or the input of f; dx may be dy. */
   activationBackward(dx: Tensor, dy: Tensor, saved: Tensor, f: Activation): void;
   /**
-   * db += Σ dy · a over the elements for which b is repeated. A null a counts as 1. With `negative`, only
-   * elements whose a is not positive count.
+   * db += Σ dy · a over the elements for which b is repeated. A null a counts as 1. With
+   * `negative`, only elements whose a is not positive count.
    */
   sumProducts(
     db: Tensor,
@@ -141,13 +147,13 @@ export interface ElementwiseKernels {
 /** The kernels of weights in 8 or 16 bits. */
 export interface QuantizedKernels {
   /**
-   * An empty tensor for packed weights of {@linkcode QuantizedKernels.conv2dInt8}. A backend has all
-   * kernels of 8-bit convolutions, or none.
+   * An empty tensor for packed weights of {@linkcode QuantizedKernels.conv2dInt8}. A backend has
+   * all kernels of 8-bit convolutions, or none.
    */
   emptyConv2dInt8?(filters: Int8Filters): Tensor<Int8Array>;
   /**
-   * Quantises rows of weights, [rows, …], to packed and scale, from row `row` on. With `isScaled`, it
-   * uses the present values of scale.
+   * Quantises rows of weights, [rows, …], to packed and scale, from row `row` on. With `isScaled`,
+   * it uses the present values of scale.
    */
   packConv2dInt8?(
     packed: Tensor<Int8Array>,
@@ -176,8 +182,9 @@ export interface QuantizedKernels {
     filters: Int8Filters,
   ): void;
   /**
-   * y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 or 14 bits. `range` is
-   * the least and the largest input. If it is null, the kernel finds them in each sample or pixel.
+   * y = activation(x ⋆ (scale · packed) + bias + residual), with x rounded to 7 or 14 bits. `range`
+   * is the least and the largest input. If it is null, the kernel finds them in each sample or
+   * pixel.
    */
   conv2dInt8?(
     y: Tensor,
@@ -191,8 +198,8 @@ export interface QuantizedKernels {
   /** An empty tensor for packed weights [outF, inF] of {@linkcode QuantizedKernels.linearInt8}. */
   emptyLinearInt8(outF: number, inF: number): Tensor<Int8Array>;
   /**
-   * Quantises rows of weights, [rows, inF], to packed and scale, from row `row` on. `row` is a multiple
-   * of 8, and so is the number of rows, except for the last ones.
+   * Quantises rows of weights, [rows, inF], to packed and scale, from row `row` on. `row` is a
+   * multiple of 8, and so is the number of rows, except for the last ones.
    */
   packLinearInt8(packed: Tensor<Int8Array>, scale: Tensor, weight: Tensor, row: number): void;
   /** packed = whole rows of integers, from row `row` on, in order. */
@@ -244,7 +251,9 @@ export interface TrainingKernels {
   conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void;
   /** dw += dy · columnsᵀ, with the column matrix of x (im2col). */
   conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;
-  /** As conv2dBackwardInput with stride and dilation 1, by Winograd's minimal filtering; k = 3 or 5. */
+  /**
+   * As conv2dBackwardInput with stride and dilation 1, by Winograd's minimal filtering; k = 3 or 5.
+   */
   winogradBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor, g: Conv2dGeometry): void;
   /** As conv2dBackwardWeight without dilation, by Winograd's minimal filtering; dw += …. */
   winogradBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void;

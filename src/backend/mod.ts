@@ -1,5 +1,6 @@
 /**
- * Backends: devices that hold tensors and compute with them. Layers and operations run on any of them.
+ * Backends: devices that hold tensors and compute with them. Layers and operations run on any of
+ * them.
  *
  * @module
  */
@@ -20,8 +21,8 @@ export { devices };
 /** Options of {@linkcode createBackend}. All of them are optional. */
 export interface BackendOptions {
   /**
-   * The device to compute on. Default "auto": the GPU if there is one, otherwise Wasm. "webgpu" also
-   * accepts software adapters, which compute on the CPU; "auto" never does.
+   * The device to compute on. Default "auto": the GPU if there is one, otherwise Wasm. "webgpu"
+   * also accepts software adapters, which compute on the CPU; "auto" never does.
    */
   readonly device?: typeof devices[number];
   /**
@@ -30,14 +31,14 @@ export interface BackendOptions {
    */
   readonly onFallback?: (reason: PembrokeError) => void;
   /**
-   * The number of threads of Wasm, the caller's included. Default "auto": one for each processor, at most
-   * 16. Without shared memory (a page that is not cross-origin isolated, an edge runtime) there is one;
-   * see `backend.threads`.
+   * The number of threads of Wasm, the caller's included. Default "auto": one for each processor,
+   * at most 16. Without shared memory (a page that is not cross-origin isolated, an edge runtime)
+   * there is one; see `backend.threads`.
    */
   readonly threads?: number | "auto";
   /**
-   * The compiled kernels, for runtimes that forbid compiling WebAssembly from bytes. The backend has one
-   * thread then, and "auto" uses no GPU. "webgpu" ignores them.
+   * The compiled kernels, for runtimes that forbid compiling WebAssembly from bytes. The backend
+   * has one thread then, and "auto" uses no GPU. "webgpu" ignores them.
    */
   readonly module?: WebAssembly.Module;
 }

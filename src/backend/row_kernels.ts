@@ -28,8 +28,8 @@ export interface LayoutKernels {
 /** The kernels that normalise rows: the groups of channels of each sample. */
 export interface RowNormKernels {
   /**
-   * y = (x − mean) · rstd · weight + bias, with the mean and 1 / √(variance + eps) of each row, which
-   * are written to the statistics; y may be x.
+   * y = (x − mean) · rstd · weight + bias, with the mean and 1 / √(variance + eps) of each row,
+   * which are written to the statistics; y may be x.
    */
   rowNorm(
     y: Tensor,

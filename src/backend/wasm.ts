@@ -123,7 +123,10 @@ async function threadedBuild(): Promise<Build | undefined> {
   return first?.done ? undefined : first?.value;
 }
 
-/** Ends the workers of backends that were garbage collected without dispose(). Undefined in old runtimes. */
+/**
+ * Ends the workers of backends that were garbage collected without dispose(). Undefined in old
+ * runtimes.
+ */
 const undisposed = typeof FinalizationRegistry === "undefined"
   ? undefined
   : new FinalizationRegistry<ThreadPool>((pool) => pool.dispose());

@@ -62,7 +62,8 @@ export class WebGpuBackend extends MemoryBackend<GpuMemory> {
   /**
    * Creates a backend on a device of its own.
    *
-   * @throws {PembrokeError} When there is no adapter, or only a software adapter without `software`.
+   * @throws {PembrokeError} When there is no adapter, or only a software adapter without
+   * `software`.
    * @throws {DeviceLostError} When the adapter provides no device.
    */
   static async create(options: WebGpuOptions = {}): Promise<WebGpuBackend> {

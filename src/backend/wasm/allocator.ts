@@ -1,6 +1,7 @@
 /**
- * An allocator for a WebAssembly memory: first fit from a list of free blocks, which are merged with
- * their neighbours. The list is kept outside the memory, so tensors lie densely on cache lines.
+ * An allocator for a WebAssembly memory: first fit from a list of free blocks, which are merged
+ * with their neighbours. The list is kept outside the memory, so tensors lie densely on cache
+ * lines.
  */
 
 import { PembrokeError } from "../../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * The binaries of the kernels: which of them this engine supports, and how to instantiate one. Those
- * for one thread are in one_thread.ts.
+ * The binaries of the kernels: which of them this engine supports, and how to instantiate one.
+ * Those for one thread are in one_thread.ts.
  */
 
 import { ArgumentError } from "../../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * The kernels of activation functions, sums and products of elements. Each passes addresses and numbers to
- * the function of the same name in assembly/.
+ * The kernels of activation functions, sums and products of elements. Each passes addresses and
+ * numbers to the function of the same name in assembly/.
  */
 
 import type { Tensor } from "../../tensor.ts";

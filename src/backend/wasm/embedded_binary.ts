@@ -1,6 +1,6 @@
 /**
- * Decodes binaries that are embedded in source text as base64. Bundles embed them in another way, which
- * compresses better (tools/builds.ts).
+ * Decodes binaries that are embedded in source text as base64. Bundles embed them in another way,
+ * which compresses better (tools/builds.ts).
  */
 
 /** Decodes base64, with the engine's decoder if it has one: Node 20 does not. */

@@ -1,6 +1,6 @@
 /**
- * The kernels of forward passes. Each passes the addresses of its tensors and a block of numbers to the
- * function of the same name in assembly/.
+ * The kernels of forward passes. Each passes the addresses of its tensors and a block of numbers to
+ * the function of the same name in assembly/.
  */
 
 import type { Tensor } from "../../tensor.ts";

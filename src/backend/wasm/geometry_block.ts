@@ -5,8 +5,8 @@
  */
 
 /**
- * Writes the fields of a geometry, four bytes each, in their order in memory. A function for each kind
- * of geometry is several times as fast as a loop over a list of fields.
+ * Writes the fields of a geometry, four bytes each, in their order in memory. A function for each
+ * kind of geometry is several times as fast as a loop over a list of fields.
  */
 export type BlockWriter<T> = (
   integers: Int32Array<ArrayBufferLike>,
@@ -14,7 +14,10 @@ export type BlockWriter<T> = (
   values: T,
 ) => void;
 
-/** The geometry of the next kernel, in memory. Kernels run one after the other, so one block is enough. */
+/**
+ * The geometry of the next kernel, in memory. Kernels run one after the other, so one block is
+ * enough.
+ */
 export class GeometryBlock {
   /** The address that kernels are passed. */
   readonly address: number;

@@ -1,6 +1,6 @@
 /**
- * The builds for one thread. They are compiled when this module is loaded, because edge runtimes forbid
- * it later. The bundle for pages loads one of them when it is needed (tools/builds.ts).
+ * The builds for one thread. They are compiled when this module is loaded, because edge runtimes
+ * forbid it later. The bundle for pages loads one of them when it is needed (tools/builds.ts).
  */
 
 import { type Build, compile } from "./binary.ts";
@@ -8,8 +8,8 @@ import relaxed from "./generated/relaxed.ts";
 import simd from "./generated/simd.ts";
 
 /**
- * The fastest build that this engine supports. Undefined where compiling is forbidden, and in pages,
- * which have to load it.
+ * The fastest build that this engine supports. Undefined where compiling is forbidden, and in
+ * pages, which have to load it.
  */
 export const fastestBuild: Build | undefined = compile("relaxed simd", relaxed) ??
   compile("simd", simd);

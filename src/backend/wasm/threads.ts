@@ -42,8 +42,8 @@ export class ThreadPool {
   }
 
   /**
-   * Starts one worker less than `threads`, because the caller is a thread, too. Workers that fail to
-   * start are left out.
+   * Starts one worker less than `threads`, because the caller is a thread, too. Workers that fail
+   * to start are left out.
    *
    * @param address Where the memory has {@linkcode threadBytes} free bytes that are 0.
    * @param caller The caller's instance of the kernels.
@@ -165,7 +165,9 @@ interface NodeThreads {
   };
 }
 
-/** Bundlers that keep function names wrap functions in this helper, which a separate script lacks. */
+/**
+ * Bundlers that keep function names wrap functions in this helper, which a separate script lacks.
+ */
 const prologue = "const __name = (f) => f;\n";
 
 /** Starts a worker, and waits until it is ready. */

@@ -1,18 +1,19 @@
 /**
- * The program of a worker thread. It waits until the caller's thread begins a kernel, and runs the same
- * kernel in its own instance over the same memory. The kernels divide the work among all threads that
- * run them (assembly/threads.ts).
+ * The program of a worker thread. It waits until the caller's thread begins a kernel, and runs the
+ * same kernel in its own instance over the same memory. The kernels divide the work among all
+ * threads that run them (assembly/threads.ts).
  */
 
 /** The most parameters that an exported function may have. `deno task build` checks this. */
 export const maxArguments = 8;
 
 /**
- * Indices of the words that threads share, which begin at `WorkerStart.control`. See assembly/threads.ts.
+ * Indices of the words that threads share, which begin at `WorkerStart.control`. See
+ * assembly/threads.ts.
  *
- * A processor may show plain writes to other threads late, and in another order; ARM's do. So words that
- * another thread may be writing are accessed atomically. `kernel` and `arguments` are plain: the caller
- * writes them before it opens the gate, and workers read them after they entered it.
+ * A processor may show plain writes to other threads late, and in another order; ARM's do. So words
+ * that another thread may be writing are accessed atomically. `kernel` and `arguments` are plain:
+ * the caller writes them before it opens the gate, and workers read them after they entered it.
  */
 export const words = {
   /** Counts kernels. Waiting threads wait for it to change. */
@@ -61,8 +62,8 @@ export interface WorkerStart {
 }
 
 /**
- * Runs a worker until it is stopped. The source of this function becomes a script of its own, even in a
- * bundle. So it uses nothing from outside.
+ * Runs a worker until it is stopped. The source of this function becomes a script of its own, even
+ * in a bundle. So it uses nothing from outside.
  *
  * @param ready Called once the worker waits for kernels.
  */

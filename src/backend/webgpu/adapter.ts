@@ -1,5 +1,6 @@
 /**
- * Finding an adapter. This is separate from the backend, so that pages without a GPU need not load it.
+ * Finding an adapter. This is separate from the backend, so that pages without a GPU need not load
+ * it.
  *
  * @module
  */
@@ -31,7 +32,9 @@ export function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0];
 }
 
-/** What adapters report about themselves. Older browsers have `isFallbackAdapter` instead of `info`. */
+/**
+ * What adapters report about themselves. Older browsers have `isFallbackAdapter` instead of `info`.
+ */
 type AdapterDetails = {
   readonly info?: Partial<GPUAdapterInfo>;
   readonly isFallbackAdapter?: boolean;

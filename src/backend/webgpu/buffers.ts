@@ -1,6 +1,6 @@
 /**
- * A pool of GPU buffers. Small buffers are kept when they are freed and handed out again. So a forward
- * pass finds the buffers of the pass before it, and the bind groups that refer to them.
+ * A pool of GPU buffers. Small buffers are kept when they are freed and handed out again. So a
+ * forward pass finds the buffers of the pass before it, and the bind groups that refer to them.
  */
 
 /** A buffer of the pool. */

@@ -74,8 +74,8 @@ export function denseProduct(
 }
 
 /**
- * What a convolution adds to its results, for whole samples of y: operands, and flags as uniforms. A tensor
- * that is not there needs a binding all the same: `other`, whose values are not read.
+ * What a convolution adds to its results, for whole samples of y: operands, and flags as uniforms.
+ * A tensor that is not there needs a binding all the same: `other`, whose values are not read.
  */
 export function addends(
   gpu: GpuMemory,
@@ -128,7 +128,10 @@ export function acrossChannels(
   });
 }
 
-/** Runs an elementwise shader on whole samples of `size` values. `sliced` names the operands of samples. */
+/**
+ * Runs an elementwise shader on whole samples of `size` values. `sliced` names the operands of
+ * samples.
+ */
 export function perSample(
   gpu: GpuMemory,
   shader: Shader,

@@ -1,6 +1,6 @@
 /**
- * The kernels of activation functions, sums and products of elements. Each chooses a shader and passes it
- * operands and sizes.
+ * The kernels of activation functions, sums and products of elements. Each chooses a shader and
+ * passes it operands and sizes.
  */
 
 import type { Tensor } from "../../tensor.ts";

@@ -41,7 +41,9 @@ export function layoutKernels(gpu: GpuMemory): LayoutKernels {
   };
 }
 
-/** Copies in one dispatch, or half of the longest axis at a time if a binding cannot hold it all. */
+/**
+ * Copies in one dispatch, or half of the longest axis at a time if a binding cannot hold it all.
+ */
 function copyParts(gpu: GpuMemory, y: Operand, x: Operand, g: CopyGeometry): void {
   const sizes = [g.n0, g.n1, g.n2, g.n3, g.n4];
   const to = rangeOf(g.yAt, sizes, [g.y0, g.y1, g.y2, g.y3, g.y4]);
@@ -64,7 +66,9 @@ function copyParts(gpu: GpuMemory, y: Operand, x: Operand, g: CopyGeometry): voi
 /** An axis of a copy, 0 being the outermost one. */
 type Axis = 0 | 1 | 2 | 3 | 4;
 
-/** The elements of an operand that a copy touches, from the last possible beginning of a binding. */
+/**
+ * The elements of an operand that a copy touches, from the last possible beginning of a binding.
+ */
 interface Range {
   /** Where the binding begins. */
   readonly offset: number;

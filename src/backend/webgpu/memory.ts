@@ -124,8 +124,8 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   }
 
   /**
-   * Records a shader with at least `workgroups` workgroups, in rows of GRID_WIDTH, because devices limit
-   * a row. The shader skips those beyond the last one.
+   * Records a shader with at least `workgroups` workgroups, in rows of GRID_WIDTH, because devices
+   * limit a row. The shader skips those beyond the last one.
    */
   run(
     shader: Dispatch["shader"],
@@ -143,8 +143,8 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   }
 
   /**
-   * Records a shader that computes each of `size` elements from those at the same index, in parts that
-   * fit a binding.
+   * Records a shader that computes each of `size` elements from those at the same index, in parts
+   * that fit a binding.
    */
   elementwise(
     shader: Dispatch["shader"],

@@ -1,6 +1,6 @@
 /**
- * Splits tensors into parts. A binding holds a limited number of bytes, and begins at a multiple of 256
- * bytes.
+ * Splits tensors into parts. A binding holds a limited number of bytes, and begins at a multiple of
+ * 256 bytes.
  */
 
 import type { Operand, Operands } from "./shader.ts";

@@ -1,6 +1,6 @@
 /**
- * Shaders compiled for the kinds of their operands and for constants. They are compiled once, and at the
- * same time, while the caller goes on.
+ * Shaders compiled for the kinds of their operands and for constants. They are compiled once, and
+ * at the same time, while the caller goes on.
  *
  * @module
  */
@@ -84,7 +84,10 @@ export class Pipelines {
     return pipeline;
   }
 
-  /** Compiles a pipeline, and runs the work that waited for it. Never rejects: the watch keeps errors. */
+  /**
+   * Compiles a pipeline, and runs the work that waited for it. Never rejects: the watch keeps
+   * errors.
+   */
   async #compile(pipeline: Pipeline): Promise<void> {
     try {
       pipeline.compiled = await this.#watch.pipelineOf(() =>

@@ -15,8 +15,8 @@ const nan = 0x7fc00000;
 
 /**
  * The kernels of weights in 8 or 16 bits. The products are computed in float32, because reading the
- * weights takes most of the time. So activations are not rounded, unlike in Wasm, which multiplies 8-bit
- * integers. Without `shader-f16`, shaders read float16 as integers.
+ * weights takes most of the time. So activations are not rounded, unlike in Wasm, which multiplies
+ * 8-bit integers. Without `shader-f16`, shaders read float16 as integers.
  */
 export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
   return {

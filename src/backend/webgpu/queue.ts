@@ -1,7 +1,7 @@
 /**
- * The command queue of a device. Dispatches are recorded, and submitted together when something is read
- * or written. Pipelines and bind groups are created once and reused. Pipelines compile at the same time,
- * while the caller goes on: recorded dispatches wait for theirs, in order.
+ * The command queue of a device. Dispatches are recorded, and submitted together when something is
+ * read or written. Pipelines and bind groups are created once and reused. Pipelines compile at the
+ * same time, while the caller goes on: recorded dispatches wait for theirs, in order.
  *
  * @module
  */
@@ -84,7 +84,9 @@ export class Queue {
   /** Number of submissions that the device has received. */
   #submitted = 0;
   #waiting: Waiting[] = [];
-  /** Buffers to destroy once the recorded commands that use them are submitted, unless used again. */
+  /**
+   * Buffers to destroy once the recorded commands that use them are submitted, unless used again.
+   */
   #toDestroy: PooledBuffer[] = [];
   /** Counts what was created so far. Tests check that nothing is created twice. */
   readonly counts = { pipelines: 0, bindGroups: 0, submissions: 0, buffers: 0 };

@@ -34,9 +34,9 @@ export type Operands = Readonly<Record<string, Operand>>;
 export type Constants = Readonly<Record<string, number | boolean>>;
 
 /**
- * Numbers that are passed with each call, by name: those that change from call to call, and sizes that
- * are not divided by in inner loops. Each value of a constant compiles another program, which takes up to
- * seconds.
+ * Numbers that are passed with each call, by name: those that change from call to call, and sizes
+ * that are not divided by in inner loops. Each value of a constant compiles another program, which
+ * takes up to seconds.
  */
 export interface Uniforms {
   /** The fields of type u32. */

@@ -1,6 +1,6 @@
 /**
- * Activation functions of single elements. One shader computes all kinds, as assembly/activation.ts does,
- * so that a network needs few pipelines.
+ * Activation functions of single elements. One shader computes all kinds, as assembly/activation.ts
+ * does, so that a network needs few pipelines.
  *
  * @module
  */
@@ -61,7 +61,9 @@ fn quadratic(v: f32, factor: f32) -> f32 {
 }
 `;
 
-/** y = f(x). NaN stays NaN, which WGSL does not guarantee for comparisons, min(), max() and exp(). */
+/**
+ * y = f(x). NaN stays NaN, which WGSL does not guarantee for comparisons, min(), max() and exp().
+ */
 export const activation: Shader = each(
   "activation",
   "y",

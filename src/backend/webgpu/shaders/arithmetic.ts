@@ -1,5 +1,6 @@
 /**
- * Sums and products with a tensor b that is repeated. See BroadcastGeometry in assembly/geometry.ts.
+ * Sums and products with a tensor b that is repeated. See BroadcastGeometry in
+ * assembly/geometry.ts.
  *
  * @module
  */
@@ -38,8 +39,8 @@ export const prelu: Shader = each(
 );
 
 /**
- * db[row] += Σ dy · a over the elements for which b is repeated: terms start … k of the row. Along each
- * axis either b has elements, or there are terms.
+ * db[row] += Σ dy · a over the elements for which b is repeated: terms start … k of the row. Along
+ * each axis either b has elements, or there are terms.
  */
 export const sumProducts: Shader = eachRow(
   "sumProducts",

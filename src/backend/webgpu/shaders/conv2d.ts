@@ -1,6 +1,7 @@
 /**
- * Convolution as an implicit matrix product: rows are output channels, columns are the output pixels of
- * all samples, and the depth runs over the taps of all input channels. Taps are read from x directly.
+ * Convolution as an implicit matrix product: rows are output channels, columns are the output
+ * pixels of all samples, and the depth runs over the taps of all input channels. Taps are read from
+ * x directly.
  *
  * @module
  */
@@ -35,14 +36,14 @@ fn put(z: u32, m: u32, place: u32, sum: f32) {
 `;
 
 /**
- * y = activation(x ⋆ packed + biases + residual). packed is vec4f, [groups, K, M], with K and M rounded up
- * to tiles.
+ * y = activation(x ⋆ packed + biases + residual). packed is vec4f, [groups, K, M], with K and M
+ * rounded up to tiles.
  */
 export const conv2d = tiled(
   "conv2d",
   /* wgsl */ `${common}${walk}${outside}
-// The windows of four output pixels: where they begin in a plane and, if that is inside, in x; and their
-// next tap
+// The windows of four output pixels: where they begin in a plane and, if that is inside, in x; and
+// their next tap
 struct Columns { iy: vec4i, ix: vec4i, begin: vec4u, tap: Place, step: Place }
 
 fn columns(z: u32, first: u32, k: u32) -> Columns {
@@ -105,7 +106,10 @@ export function isPointwise(g: Conv2dGeometry): boolean {
     g.strideW === 1 && g.top === 0 && g.left === 0 && g.oh * g.ow % 4 === 0;
 }
 
-/** Packs weights as [groups, K, M], padded with zeros. `at` computes where element k, m of layer z is. */
+/**
+ * Packs weights as [groups, K, M], padded with zeros. `at` computes where element k, m of layer z
+ * is.
+ */
 function packing(name: string, at: string): Shader {
   return each(
     name,

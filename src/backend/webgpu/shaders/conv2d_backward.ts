@@ -10,9 +10,9 @@ import { eachRow } from "./rows.ts";
 import { outside, walk } from "./window.ts";
 
 /**
- * dx: rows are input channels, columns are the input pixels of all samples, and the depth runs over the
- * taps of all output channels. Weights come from packConv2dTransposed. For each tap there is at most one
- * window whose tap lies on a pixel: none if the stride steps over it.
+ * dx: rows are input channels, columns are the input pixels of all samples, and the depth runs over
+ * the taps of all output channels. Weights come from packConv2dTransposed. For each tap there is at
+ * most one window whose tap lies on a pixel: none if the stride steps over it.
  */
 export const conv2dBackwardInput = tiled(
   "conv2dBackwardInput",
@@ -71,8 +71,8 @@ fn put(z: u32, m: u32, place: u32, sum: f32) {
 );
 
 /**
- * dw += …: rows are output channels, columns are the taps of all input channels, and the depth runs over
- * the output pixels of all samples.
+ * dw += …: rows are output channels, columns are the taps of all input channels, and the depth runs
+ * over the output pixels of all samples.
  */
 export const conv2dBackwardWeight = tiled(
   "conv2dBackwardWeight",
@@ -87,7 +87,8 @@ fn a4(z: u32, k: u32, first: u32) -> vec4f {
   return select(vec4f(), vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), inside);
 }
 
-// Four taps: their place in a window that begins at 0, their channel in x, and the next output pixel
+// Four taps: their place in a window that begins at 0, their channel in x, and the next output
+// pixel
 struct Columns { iy: vec4i, ix: vec4i, first: vec4u, pixel: Place, step: Place }
 
 fn columns(z: u32, first: u32, k: u32) -> Columns {

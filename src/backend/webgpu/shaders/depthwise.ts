@@ -49,7 +49,10 @@ export const depthwise: Shader = each(
 /** Outputs of an invocation. */
 export const stripLength = 4;
 
-/** The same for windows of `columns` columns without dilation. An invocation computes a strip of a row. */
+/**
+ * The same for windows of `columns` columns without dilation. An invocation computes a strip of a
+ * row.
+ */
 function strips(columns: number, stride: number): Shader {
   const taps = Array.from({ length: columns }, (_, k) => k);
   const values = Array.from({ length: (stripLength - 1) * stride + columns }, (_, j) => j);

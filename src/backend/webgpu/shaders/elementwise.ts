@@ -6,7 +6,10 @@
 
 import type { Shader } from "../shader.ts";
 
-/** A shader that runs `body` for each element `i` of the operand `over`, in rows of GRID_WIDTH workgroups. */
+/**
+ * A shader that runs `body` for each element `i` of the operand `over`, in rows of GRID_WIDTH
+ * workgroups.
+ */
 export function each(name: string, over: string, body: string, functions = ""): Shader {
   const text = /* wgsl */ `${functions}
 @compute @workgroup_size(64)
@@ -22,7 +25,10 @@ ${body}
 /** y = value */
 export const fill = each("fill", "y", "  y[i] = uniforms.value;");
 
-/** y = x with the same elements dropped as in assembly/dropout.ts. y[0] is element `first` of the tensor. */
+/**
+ * y = x with the same elements dropped as in assembly/dropout.ts. y[0] is element `first` of the
+ * tensor.
+ */
 export const dropout = each(
   "dropout",
   "y",

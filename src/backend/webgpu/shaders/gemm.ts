@@ -1,6 +1,6 @@
 /**
- * The tiled matrix product behind convolutions and fully connected layers. Each operation adds WGSL that
- * reads the factors and stores the result.
+ * The tiled matrix product behind convolutions and fully connected layers. Each operation adds WGSL
+ * that reads the factors and stores the result.
  *
  * @module
  */
@@ -20,8 +20,8 @@ export type LargeTileRows = 8 | 16;
 export type Tiled = Readonly<Record<TileRows, Shader>>;
 
 /**
- * Shaders for Σₖ a(k, m) · b(k, n), k from `start` on, with the sizes m, n and k and the number of layers
- * as uniforms. The text of the operation defines, for layer z,
+ * Shaders for Σₖ a(k, m) · b(k, n), k from `start` on, with the sizes m, n and k and the number of
+ * layers as uniforms. The text of the operation defines, for layer z,
  *
  * - `a4(z, k, m)`: the first factor at m … m + 3, 0 behind the last k;
  * - `columns(z, n, k)`: a `Columns` with what it needs for the second factor at n … n + 3, from k on;
@@ -37,8 +37,8 @@ export function tiled(name: string, text: string): Tiled {
 }
 
 /**
- * Copies both factors to workgroup memory in tiles, TILE_M × DEPTH and DEPTH × TILE_N. Each sum is a
- * variable of its own, because compilers do not keep so large an array in registers.
+ * Copies both factors to workgroup memory in tiles, TILE_M × DEPTH and DEPTH × TILE_N. Each sum is
+ * a variable of its own, because compilers do not keep so large an array in registers.
  */
 function gemm(rows: TileRows): string {
   const all = Array.from({ length: rows }, (_, r) => r);
@@ -129,7 +129,10 @@ const tileDepth = 16;
 /** The rows of the largest tile. */
 const maxTileRows = 64;
 
-/** The size of a factor [k, m] that is padded with zeros to whole tiles, so that it needs no bounds checks. */
+/**
+ * The size of a factor [k, m] that is padded with zeros to whole tiles, so that it needs no bounds
+ * checks.
+ */
 export function packedSize(m: number, k: number): { readonly deep: number; readonly wide: number } {
   return {
     deep: Math.ceil(k / tileDepth) * tileDepth,
@@ -150,7 +153,10 @@ export function* chunks(k: number): Generator<{ readonly start: number; readonly
 /** Products of at most this many workgroups get more invocations for each. */
 const fewTiles = 4;
 
-/** The shape of a workgroup: `height` invocations with `rows` rows each, `width` with 8 columns each. */
+/**
+ * The shape of a workgroup: `height` invocations with `rows` rows each, `width` with 8 columns
+ * each.
+ */
 interface Shape {
   readonly rows: TileRows;
   readonly width: number;
@@ -172,7 +178,9 @@ const shapes: Readonly<Record<LargeTileRows, readonly Shape[]>> = {
     { rows: 8, width: 16, height: 2 },
   ],
 };
-/** How much longer a tile of each shape takes for each result, because it loads more of its factors. */
+/**
+ * How much longer a tile of each shape takes for each result, because it loads more of its factors.
+ */
 const shapeCosts = [1, 1.05, 1.4];
 
 /** The shader, constants, uniforms and workgroups for a product of this size. */

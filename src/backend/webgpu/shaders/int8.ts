@@ -1,5 +1,6 @@
 /**
- * Fully connected layers with weights in 8 bits. A row is whole words of four integers, and has a scale.
+ * Fully connected layers with weights in 8 bits. A row is whole words of four integers, and has a
+ * scale.
  *
  * @module
  */
@@ -75,8 +76,8 @@ export const unpackInt8: Shader = each(
 );
 
 /**
- * y[s, o] = activation(Σ x[s, i] · scale[o] · packed[o, i] + bias[o]) for a few outputs and one sample. The
- * outputs of a sample with NaN or infinity are NaN.
+ * y[s, o] = activation(Σ x[s, i] · scale[o] · packed[o, i] + bias[o]) for a few outputs and one
+ * sample. The outputs of a sample with NaN or infinity are NaN.
  */
 export const linearInt8: Shader = {
   name: "linearInt8",

@@ -34,8 +34,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 export const copiedEach = 4, rowPart = 64 * copiedEach;
 
 /**
- * The same for rows of neighbours, in parts of rowPart elements. Rows are counted along n3, n2 and n1, and
- * need no division for each element.
+ * The same for rows of neighbours, in parts of rowPart elements. Rows are counted along n3, n2 and
+ * n1, and need no division for each element.
  */
 export const copyRows: Shader = {
   name: "copyRows",
@@ -62,7 +62,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 `,
 };
 
-/** y = weighted sums of rows and columns of x, by the tables that assembly/resample.ts describes. */
+/**
+ * y = weighted sums of rows and columns of x, by the tables that assembly/resample.ts describes.
+ */
 export const resample: Shader = each(
   "resample",
   "y",

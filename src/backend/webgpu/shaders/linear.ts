@@ -15,8 +15,8 @@ export const rowsEach = 4, samplesEach = 4;
 export const lanes = 64;
 
 /**
- * How weights are stored: as float32 or float16, or as two float16 in a word. `weightAt(i)` is weight i,
- * `weightsAt(i)` is a vector of four weights.
+ * How weights are stored: as float32 or float16, or as two float16 in a word. `weightAt(i)` is
+ * weight i, `weightsAt(i)` is a vector of four weights.
  */
 const storages = {
   whole: {
@@ -35,9 +35,9 @@ fn weightsAt(i: u32) -> vec4f {
 };
 
 /**
- * y[s, o] = activation(Σ x[s, i] · weight[o, i] + bias[o]). SPLIT neighbouring invocations share ROWS outputs
- * of SAMPLES samples: each sums up every SPLIT-th word of the rows. A word is four values if the length
- * of rows is a multiple of four.
+ * y[s, o] = activation(Σ x[s, i] · weight[o, i] + bias[o]). SPLIT neighbouring invocations share
+ * ROWS outputs of SAMPLES samples: each sums up every SPLIT-th word of the rows. A word is four
+ * values if the length of rows is a multiple of four.
  */
 function matrixVector(name: string, word: "vec4f" | "f32", storage: string): Shader {
   const at = word === "f32" ? "weightAt" : "weightsAt";

@@ -7,8 +7,8 @@
 import { tiled, unbiased } from "./gemm.ts";
 
 /**
- * dx = dy · weight, added to dx if `first` or `start` is not 0: rows are inputs, columns are samples, and
- * the depth runs over outputs.
+ * dx = dy · weight, added to dx if `first` or `start` is not 0: rows are inputs, columns are
+ * samples, and the depth runs over outputs.
  */
 export const linearBackwardInput = tiled(
   "linearBackwardInput",
@@ -42,7 +42,9 @@ fn put(z: u32, m: u32, place: u32, sum: f32) {
 `,
 );
 
-/** dw += dyᵀ · x: rows are outputs from `first` on, columns are inputs, the depth runs over samples. */
+/**
+ * dw += dyᵀ · x: rows are outputs from `first` on, columns are inputs, the depth runs over samples.
+ */
 export const linearBackwardWeight = tiled(
   "linearBackwardWeight",
   /* wgsl */ `${unbiased}

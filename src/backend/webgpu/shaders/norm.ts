@@ -21,7 +21,8 @@ fn scaleAt(i: u32, c: u32) -> f32 {
   return uniforms.base + uniforms.scale * sum;
 }
 
-// s^beta; 0.75, as in AlexNet, by square roots, which are more exact. pow() may fail for infinity and NaN.
+// s^beta; 0.75, as in AlexNet, by square roots, which are more exact. pow() may fail for infinity
+// and NaN.
 fn power(s: f32) -> f32 {
   if (uniforms.beta > 0 && (bitcast<u32>(s) & 0x7f800000) == 0x7f800000) { return s; }
   if (uniforms.beta == 0.75) {
@@ -72,7 +73,10 @@ export const batchNorm: Shader = each(
   activate,
 );
 
-/** The filters w · f and the bias (b − mean) · f + bias, f = weight / √(var + eps), with a row for each. */
+/**
+ * The filters w · f and the bias (b − mean) · f + bias, f = weight / √(var + eps), with a row for
+ * each.
+ */
 export const foldBatchNorm: Shader = eachRow(
   "foldBatchNorm",
   /* wgsl */ `

@@ -25,7 +25,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 `,
 };
 
-/** dx = dy of each window over its area. The loops run over windows, of which there may be fewer than taps. */
+/**
+ * dx = dy of each window over its area. The loops run over windows, of which there may be fewer
+ * than taps.
+ */
 export const avgPool2dBackward: Shader = each(
   "avgPool2dBackward",
   "dx",
@@ -39,7 +42,8 @@ export const avgPool2dBackward: Shader = each(
   let channel = line / uniforms.h;
   let at = vec2i(vec2u(i - line * uniforms.w, line - channel * uniforms.h)) + padding;
   let plane = channel * (uniforms.oh * uniforms.ow);
-  // the first window whose last tap does not lie before the position, and the last that begins there
+  // the first window whose last tap does not lie before the position, and the last that begins
+  // there
   let first = max(vec2i(), (at - reach + stride - 1) / stride);
   let last = min(size - 1, at / stride);
   var sum = 0.0;

@@ -1,6 +1,6 @@
 /**
- * Normalisation of rows, the groups of channels of each sample, as in assembly/row_norm.ts. The first row
- * has the statistics at `start`.
+ * Normalisation of rows, the groups of channels of each sample, as in assembly/row_norm.ts. The
+ * first row has the statistics at `start`.
  *
  * @module
  */

@@ -8,7 +8,10 @@
 import type { Shader } from "../shader.ts";
 import { special } from "./special.ts";
 
-/** `total()` and `largest()` reduce the values of the 64 invocations and return the result to all of them. */
+/**
+ * `total()` and `largest()` reduce the values of the 64 invocations and return the result to all of
+ * them.
+ */
 export const reductions = /* wgsl */ `
 var<workgroup> parts: array<f32, 64>;
 
@@ -35,7 +38,9 @@ fn largest(v: f32, lane: u32) -> f32 {
 }
 `;
 
-/** A shader that runs `body` for each row, whose elements begin at `first` and are `inner` apart. */
+/**
+ * A shader that runs `body` for each row, whose elements begin at `first` and are `inner` apart.
+ */
 export function eachRow(name: string, body: string, functions = ""): Shader {
   const text = /* wgsl */ `${reductions}${special}${functions}
 @compute @workgroup_size(64)

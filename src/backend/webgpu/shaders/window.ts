@@ -8,7 +8,8 @@ import type { Pool2dGeometry, WindowGeometry } from "../../geometry.ts";
 import type { Constants } from "../shader.ts";
 
 /**
- * The sizes and strides of windows as uniforms. A negative padding wraps around, and `i32()` restores it.
+ * The sizes and strides of windows as uniforms. A negative padding wraps around, and `i32()`
+ * restores it.
  */
 export function windowSizes(g: WindowGeometry): Readonly<Record<string, number>> {
   const { h, w, oh, ow, kh, kw, strideH, strideW, dilationH, dilationW, top, left } = g;
@@ -16,9 +17,9 @@ export function windowSizes(g: WindowGeometry): Readonly<Record<string, number>>
 }
 
 /**
- * WGSL that steps through the elements of many planes, or the taps of many channels, without dividing:
- * `placeAt(i, rows, columns)` is the place of element i, `placeAfter(place, step, rows, columns)` is `step`
- * elements later.
+ * WGSL that steps through the elements of many planes, or the taps of many channels, without
+ * dividing: `placeAt(i, rows, columns)` is the place of element i,
+ * `placeAfter(place, step, rows, columns)` is `step` elements later.
  */
 export const walk = /* wgsl */ `
 struct Place { plane: u32, row: u32, column: u32 }
@@ -57,8 +58,8 @@ export function poolConstants({ dilationH, dilationW }: WindowGeometry): Constan
 }
 
 /**
- * `firstTap()` and `endTap()` are the range of taps inside, for a window that begins at `start`, which may
- * be far larger than the input. Vectors are x, y.
+ * `firstTap()` and `endTap()` are the range of taps inside, for a window that begins at `start`,
+ * which may be far larger than the input. Vectors are x, y.
  */
 export const taps = /* wgsl */ `
 fn divided(v: vec2i) -> vec2i {
@@ -80,8 +81,8 @@ fn endTap(start: vec2i, size: vec2u) -> vec2i {
 
 /** `area()` for the shaders of average pooling. */
 export const area = /* wgsl */ `${taps}
-// The divisor of the window that begins at start: what is given, or its area inside the input; if padded,
-// inside input and padding
+// The divisor of the window that begins at start: what is given, or its area inside the input; if
+// padded, inside input and padding
 fn area(start: vec2i) -> f32 {
   if (uniforms.divisor > 0) { return f32(uniforms.divisor); }
   let size = vec2u(uniforms.w + uniforms.right, uniforms.h + uniforms.bottom);
