@@ -79,15 +79,17 @@ export function testOnWasm(name: string, body: Body, options: SuiteOptions = {})
 }
 
 /**
- * Registers a test for one threaded build and the GPU. For slow tests, if other tests cover the same
- * kernels on every build.
+ * Registers a test for one threaded build and the GPU. For slow tests, if other tests cover the
+ * same kernels on every build.
  */
 export function testOnFewBackends(name: string, body: Body, options: SuiteOptions = {}): void {
   testWithThreads(name, body, options);
   testWithAdapter(`${name} (${gpu.name})`, () => run(gpu, body, options));
 }
 
-/** Registers a test for both builds, on one thread. For networks of layers that are tested alone. */
+/**
+ * Registers a test for both builds, on one thread. For networks of layers that are tested alone.
+ */
 export function testOnBuilds(name: string, body: Body, options: SuiteOptions = {}): void {
   for (const candidate of wasm) {
     Deno.test(`${name} (${candidate.name})`, () => run(candidate, body, options));

@@ -1,6 +1,6 @@
 /**
- * Runs the examples in the documentation. `deno test --doc` runs them, too, but starts a file for each,
- * which takes longer than the examples.
+ * Runs the examples in the documentation. `deno test --doc` runs them, too, but starts a file for
+ * each, which takes longer than the examples.
  */
 
 import { assertEquals } from "./assert.ts";

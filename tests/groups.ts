@@ -1,10 +1,11 @@
 /**
  * Groups of test files. Deno takes half a second to start a test file, and there are a hundred. So
- * `deno task test` runs each group as one file, with one group per processor at a time (or DENO_JOBS).
- * To run the files of one folder, use `deno test -A tests/cli`.
+ * `deno task test` runs each group as one file, with one group per processor at a time (or
+ * DENO_JOBS). To run the files of one folder, use `deno test -A tests/cli`.
  *
- * Deno starts files in folders with long paths first, and those of one folder by name. So the groups
- * start before the short tests that run by themselves, and Chromium, which waits a lot, starts early.
+ * Deno starts files in folders with long paths first, and those of one folder by name. So the
+ * groups start before the short tests that run by themselves, and Chromium, which waits a lot,
+ * starts early.
  */
 
 /** The files in each group, by path relative to the repository. */

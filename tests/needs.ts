@@ -1,4 +1,6 @@
-/** Skips tests if this machine lacks a program or a service that they need. In CI this is an error. */
+/**
+ * Skips tests if this machine lacks a program or a service that they need. In CI this is an error.
+ */
 
 /** A requirement of a test. */
 export interface Need {

@@ -10,7 +10,9 @@ const types: Record<string, string> = {
   svg: "image/svg+xml",
 };
 
-/** Serves a folder on localhost, by default the repository. Under `/bare/` the weights are missing. */
+/**
+ * Serves a folder on localhost, by default the repository. Under `/bare/` the weights are missing.
+ */
 export class StaticServer implements AsyncDisposable {
   /** The paths of all requests so far. */
   readonly requested: string[] = [];

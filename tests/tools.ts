@@ -1,4 +1,7 @@
-/** Runs the tools for contributors as separate processes: their npm packages have their own lock file. */
+/**
+ * Runs the tools for contributors as separate processes: their npm packages have their own lock
+ * file.
+ */
 
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "./assert.ts";

@@ -28,7 +28,9 @@ async function runSource(
   });
 }
 
-/** The permissions requested since the last call, according to Deno's audit log, except for imports. */
+/**
+ * The permissions requested since the last call, according to Deno's audit log, except for imports.
+ */
 async function requestedPermissions(folder: TempFolder): Promise<string[]> {
   const file = `${folder.path}/permissions.jsonl`;
   const text = await Deno.readTextFile(file).catch(() => "");

@@ -11,12 +11,14 @@ if (skipReason && setting === "required") {
   throw new Error(`WebGPU is required, but ${skipReason}`);
 }
 
-/** Whether WebGPU tests run on a GPU. On an adapter in software, networks take seconds to compile. */
+/**
+ * Whether WebGPU tests run on a GPU. On an adapter in software, networks take seconds to compile.
+ */
 export const hasGpu = !skipReason && setting !== "required";
 
 /**
- * Registers a test that needs WebGPU. It runs if there is a GPU. With PEMBROKE_WEBGPU=required it also
- * runs on software adapters, some of which take minutes to compile a shader.
+ * Registers a test that needs WebGPU. It runs if there is a GPU. With PEMBROKE_WEBGPU=required it
+ * also runs on software adapters, some of which take minutes to compile a shader.
  */
 export function testWithAdapter(name: string, fn: () => void | Promise<void>): void {
   if (!skipReason) Deno.test(name, fn);

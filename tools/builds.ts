@@ -210,8 +210,8 @@ const bytesAsTheyAre: Replacement = [
 ];
 
 /**
- * For pages that are bundled with the library: kernels and codecs are loaded when they are needed, and
- * their binaries are files. Needs {@linkcode deflatedFiles}.
+ * For pages that are bundled with the library: kernels and codecs are loaded when they are needed,
+ * and their binaries are files. Needs {@linkcode deflatedFiles}.
  */
 export const pageReplacements: readonly Replacement[] = [
   kernelsOnDemand,
@@ -273,7 +273,8 @@ export const lazyBundles: Readonly<Record<string, BundleOptions>> = {
 };
 
 /**
- * The library without the sections "Networks" and "Explanations" of its entry module, to measure it.
+ * The library without the sections "Networks" and "Explanations" of its entry module, to measure
+ * it.
  */
 export const withoutNetworks: BundleOptions = {
   ...library,
@@ -291,8 +292,8 @@ export const entryBundles: Readonly<Record<string, BundleOptions>> = {
 };
 
 /**
- * The entry file of the npm package for Cloudflare Workers, which compile WebAssembly from bytes only
- * while modules are loaded: it loads the kernels at once.
+ * The entry file of the npm package for Cloudflare Workers, which compile WebAssembly from bytes
+ * only while modules are loaded: it loads the kernels at once.
  */
 export const workerdModule = `import "./pembroke.kernels.relaxed.js";
 export * from "./pembroke.js";

@@ -24,8 +24,8 @@ export interface BundleOptions {
   /** Imports that are not bundled. */
   readonly externals?: readonly External[];
   /**
-   * Modules with a file of their own, by its name. The program imports them when it needs them. What
-   * they share with the entry has a file, too, so that every class exists once.
+   * Modules with a file of their own, by its name. The program imports them when it needs them.
+   * What they share with the entry has a file, too, so that every class exists once.
    */
   readonly lazy?: Readonly<Record<string, URL>>;
   /** Do not minify. For packages, because bundlers minify them and remove unused code. */
@@ -44,7 +44,8 @@ export async function bundle(options: BundleOptions): Promise<Uint8Array> {
 /**
  * Bundles a program into files. Throws if esbuild reports an error.
  *
- * @param name The name of the entry's file, NAME.js. What it shares with lazy modules is NAME.shared.js.
+ * @param name The name of the entry's file, NAME.js. What it shares with lazy modules is
+ * NAME.shared.js.
  * @returns The contents of all files by name.
  */
 export async function bundleFiles(
@@ -106,8 +107,8 @@ export async function bundleFiles(
 }
 
 /**
- * Turns dynamic imports of local modules into static ones, unless they are lazy. In a single file they
- * gain nothing, and they would keep other bundlers from removing unused code.
+ * Turns dynamic imports of local modules into static ones, unless they are lazy. In a single file
+ * they gain nothing, and they would keep other bundlers from removing unused code.
  */
 function withStaticImports(source: string, isLazy: (from: string) => boolean): string {
   const imports = new Set<string>();
@@ -137,7 +138,9 @@ export function replacing(replacements: readonly Replacement[]): esbuild.Plugin 
   };
 }
 
-/** An import of `FILE.deflate` compresses FILE to a file of its own. Its default export is the path. */
+/**
+ * An import of `FILE.deflate` compresses FILE to a file of its own. Its default export is the path.
+ */
 export const deflatedFiles: esbuild.Plugin = {
   name: "deflate",
   setup({ onLoad, onResolve }) {

@@ -32,8 +32,8 @@ export async function compile(
 }
 
 /**
- * Compiles to WebAssembly's text format, unoptimised: it has every function under its name, except those
- * that are always inlined.
+ * Compiles to WebAssembly's text format, unoptimised: it has every function under its name, except
+ * those that are always inlined.
  *
  * @throws {Error} With the compiler's messages, warnings included.
  */

@@ -1,6 +1,6 @@
 /**
- * Reads the exports of a binary from WebAssembly's text format: their signatures, and which kernels share
- * their work among threads.
+ * Reads the exports of a binary from WebAssembly's text format: their signatures, and which kernels
+ * share their work among threads.
  *
  * @module
  */
@@ -28,7 +28,8 @@ export function exportsOf(text: string): Map<string, string> {
  * Returns the TypeScript module that declares the exports of the binaries.
  *
  * @param text The kernels, unoptimised, so that no call is inlined.
- * @throws {Error} When a function has too many parameters. It can take a block of assembly/geometry.ts.
+ * @throws {Error} When a function has too many parameters. It can take a block of
+ * assembly/geometry.ts.
  */
 export function exportsModule(text: string): string {
   const funcs = readFuncs(text);

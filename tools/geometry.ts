@@ -1,6 +1,7 @@
 /**
- * Reads the classes and enums of assembly/geometry.ts, and writes them as TypeScript: for a class an
- * interface, and a function that writes its fields to memory; for an enum its names and their codes.
+ * Reads the classes and enums of assembly/geometry.ts, and writes them as TypeScript: for a class
+ * an interface, and a function that writes its fields to memory; for an enum its names and their
+ * codes.
  *
  * @module
  */

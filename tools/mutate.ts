@@ -1,12 +1,12 @@
 /**
- * Mutation testing of the kernels: breaks them with one small change at a time, and lists the mutants
- * that survive, because no test detects them:
+ * Mutation testing of the kernels: breaks them with one small change at a time, and lists the
+ * mutants that survive, because no test detects them:
  *
  *     deno task mutate                 100 mutants, spread over assembly/
  *     deno task mutate 30 winograd     30 mutants of the files whose names contain "winograd"
  *
- * Works in a copy of the repository, and prints a line for each mutant. A mutant that computes the same
- * results survives too, so read the list.
+ * Works in a copy of the repository, and prints a line for each mutant. A mutant that computes the
+ * same results survives too, so read the list.
  *
  * @module
  */

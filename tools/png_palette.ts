@@ -7,7 +7,9 @@
 import { crc32, deflateSync } from "node:zlib";
 import type { RgbImage } from "../mod.ts";
 
-/** Encodes an image with its 256 most frequent colours, and the nearest of them for each other one. */
+/**
+ * Encodes an image with its 256 most frequent colours, and the nearest of them for each other one.
+ */
 export function encodePalettePng({ width, height, data }: RgbImage): Uint8Array<ArrayBuffer> {
   const pixels = Array.from(
     { length: width * height },

@@ -1,17 +1,17 @@
 /**
- * Builds the pages of examples/web as one folder for any static server, in dist/web/ or in the given
- * folder:
+ * Builds the pages of examples/web as one folder for any static server, in dist/web/ or in the
+ * given folder:
  *
  *     deno task web
  *     deno task web FOLDER
  *     deno task web FOLDER --model "SqueezeNet 1.1=squeezenet1_1.safetensors" --model NAME=FILE …
  *
  * A page is a folder with an `index.html` and, if it computes, a `main.ts` and a `worker.ts`. They
- * become `main.js`, `worker.js` and chunks that they load when they need them, with the parts of the
- * library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified, pages
- * lose their indentation, and other files are copied. Scripts and styles are loaded with a hash in their
- * URLs, so all of a page is of one version. `service_worker.ts` gets the list of files, and pages that
- * of the networks: the bundled one, and those of `--model`.
+ * become `main.js`, `worker.js` and chunks that they load when they need them, with the parts of
+ * the library that the page uses. All pages share `style.css` and `page.ts`. Styles are minified,
+ * pages lose their indentation, and other files are copied. Scripts and styles are loaded with a
+ * hash in their URLs, so all of a page is of one version. `service_worker.ts` gets the list of
+ * files, and pages that of the networks: the bundled one, and those of `--model`.
  *
  * Fails if a page is too large.
  *
@@ -220,7 +220,9 @@ for (const [script, needed] of Object.entries(chunks)) {
   files[page] = new TextEncoder().encode(text);
 }
 
-/** The path of a file, with a hash if its name has none and pages load it as a script or a style. */
+/**
+ * The path of a file, with a hash if its name has none and pages load it as a script or a style.
+ */
 function hashed(path: string): string {
   const isNamed = /(^|\/)(page|main|worker)\.js$|\.css$/.test(path);
   return isNamed ? `${path}?${short(createHash("sha256").update(files[path]))}` : path;
@@ -241,8 +243,8 @@ for (
   files[path] = new TextEncoder().encode(text);
 }
 
-// A first visit stores all pages with what they need at once, and the rest when a page has used it: a
-// browser loads one of four files of kernels.
+// A first visit stores all pages with what they need at once, and the rest when a page has used it:
+// a browser loads one of four files of kernels.
 const first = sources.filter((path) => path in files).concat(
   Object.entries(chunks).flatMap(([script, needed]) => [script, ...needed]),
 );

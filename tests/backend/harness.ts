@@ -62,8 +62,8 @@ const margin = 64;
 const shapeCounts = new WeakMap<Backend, number>();
 
 /**
- * Whether to skip this one of many shapes. A GPU's driver compiles programs for each shape, and the end
- * of the memory needs few. Such backends get only the first and every sixteenth.
+ * Whether to skip this one of many shapes. A GPU's driver compiles programs for each shape, and the
+ * end of the memory needs few. Such backends get only the first and every sixteenth.
  */
 export function skipsShape(backend: Backend): boolean {
   const before = shapeCounts.get(backend) ?? 0;
@@ -88,8 +88,8 @@ export interface Guarded extends Disposable {
 }
 
 /**
- * Creates a tensor between two guards, filled with NaN if there are no values. It is a view of a larger
- * tensor, because memory of its own would be padded to a cache line.
+ * Creates a tensor between two guards, filled with NaN if there are no values. It is a view of a
+ * larger tensor, because memory of its own would be padded to a cache line.
  */
 export function guarded(backend: Backend, shape: Shape, values?: Float32Array): Guarded {
   const size = elements(shape);
@@ -109,8 +109,8 @@ export function guarded(backend: Backend, shape: Shape, values?: Float32Array): 
 }
 
 /**
- * Runs an operation on arrays and returns its output. Checks that it wrote all of the output and nothing
- * else, and changed no input.
+ * Runs an operation on arrays and returns its output. Checks that it wrote all of the output and
+ * nothing else, and changed no input.
  *
  * @param start The old values of the output, for operations that add to it. Default: NaN.
  */
@@ -146,8 +146,9 @@ export function bits(values: Float32Array): Int32Array {
 }
 
 /**
- * The tolerance between float32 and float64 for a sum of k products. Each product and each addition rounds
- * by 2⁻²⁴ of sums that grow like √k, and the errors grow like √k: k · 2⁻²⁴ · max|x| · max|w|, doubled.
+ * The tolerance between float32 and float64 for a sum of k products. Each product and each addition
+ * rounds by 2⁻²⁴ of sums that grow like √k, and the errors grow like √k: k · 2⁻²⁴ · max|x| ·
+ * max|w|, doubled.
  */
 export function sumTolerance(k: number, x: NumArray, w: NumArray): { abs: number; rel: number } {
   return { abs: (k + 1) * 2 ** -23 * largest(x) * largest(w), rel: 2 ** -23 };

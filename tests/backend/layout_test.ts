@@ -20,7 +20,10 @@ async function checkBits(
   assertEquals(bits(y), bits(Float32Array.from(expected.data)), name);
 }
 
-/** Sizes around a vector, the shortest row for memory.copy and on a GPU, and the work of a thread or group. */
+/**
+ * Sizes around a vector, the shortest row for memory.copy and on a GPU, and the work of a thread or
+ * group.
+ */
 const lengths = [1, 3, 4, 5, 63, 64, 127, 128, 131, 255, 256, 257, 16387];
 
 testOnEveryBackend("cat() joins blocks of every length", async (backend) => {

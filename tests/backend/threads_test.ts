@@ -83,7 +83,10 @@ async function train(
   return (await Promise.all(tensors)).map(bits);
 }
 
-/** Runs convolutions with so many tiles that each thread computes whole boxes: of many samples, and of one. */
+/**
+ * Runs convolutions with so many tiles that each thread computes whole boxes: of many samples, and
+ * of one.
+ */
 async function convolve(backend: Backend): Promise<Int32Array[]> {
   const draw = new Draw(6), results: Promise<Float32Array>[] = [];
   for (const shape of [[40, 64, 26, 27], [1, 9, 70, 65]]) {
@@ -122,7 +125,10 @@ async function convolveDepthwise(backend: Backend): Promise<Int32Array[]> {
   return (await Promise.all(results)).map(bits);
 }
 
-/** Runs poolings of so many planes that all threads get some, and the last item fewer than the others. */
+/**
+ * Runs poolings of so many planes that all threads get some, and the last item fewer than the
+ * others.
+ */
 async function pool(backend: Backend): Promise<Int32Array[]> {
   using x = upload(backend, new Draw(9).floats([3, 37, 31, 42])); // items of 12 planes
   const shape = { kernelSize: 3, stride: 2, padding: [1, 0], ceilMode: true } as const;
@@ -192,7 +198,10 @@ Deno.test("threads stay in step for ten thousand small kernels", async () => {
   }
 });
 
-/** Kernels that run as one of several threads, the others of which never come, and the first free address. */
+/**
+ * Kernels that run as one of several threads, the others of which never come, and the first free
+ * address.
+ */
 async function loneThread(thread: number, threads: number) {
   const build = (await threadedBuilds().next()).value!, memory = sharedMemory()!;
   const kernels = instantiate(build.module, memory);

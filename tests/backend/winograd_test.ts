@@ -30,8 +30,9 @@ interface Case {
 }
 
 /**
- * The tolerance relative to the largest value that the sums can be expected to have. The factors of the
- * transforms (5 for inputs, 8 for outputs) cost digits that a direct sum keeps, more so for 5 taps.
+ * The tolerance relative to the largest value that the sums can be expected to have. The factors of
+ * the transforms (5 for inputs, 8 for outputs) cost digits that a direct sum keeps, more so for 5
+ * taps.
  */
 const tolerances = { 3: 3e-5, 4: 1e-4, 5: 1e-4 };
 
@@ -156,7 +157,8 @@ testOnWasm("gradients of many outputs are correct with many channels", async (ba
 });
 
 testOnWasm("winograd works with more tiles than fit into a box", async (backend) => {
-  // 4 MB hold 36 matrices of 693 tiles of 2 channels and 40 outputs, or 32 of 900; in gradients 8738
+  // 4 MB hold 36 matrices of 693 tiles of 2 channels and 40 outputs, or 32 of 900; in gradients
+  // 8738
   const padding: Sides = [1, 1, 1, 1];
   await check(backend, { x: [1, 2, 370, 381], w: [3, 2, 3, 3], padding });
   await check(backend, { x: [5, 2, 159, 180], w: [3, 2, 3, 3], padding });

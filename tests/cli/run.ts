@@ -10,8 +10,8 @@ export const cli = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 export const otherWorker = fileURLToPath(new URL("other_worker_program.ts", import.meta.url));
 
 /**
- * A cache that cannot be created, because it is below a file, and a mirror on a port that fetch() blocks:
- * tests must depend neither on the user's models nor on the network.
+ * A cache that cannot be created, because it is below a file, and a mirror on a port that fetch()
+ * blocks: tests must depend neither on the user's models nor on the network.
  */
 const isolated = { PEMBROKE_CACHE: `${cli}/no_cache`, PEMBROKE_MIRROR: "http://127.0.0.1:1" };
 
@@ -40,8 +40,8 @@ export interface RunOptions {
 }
 
 /**
- * Runs the command: in this process, or in a new one for other permissions, input or another working
- * directory.
+ * Runs the command: in this process, or in a new one for other permissions, input or another
+ * working directory.
  */
 export function run(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { env = {}, ...process } = options;
@@ -51,8 +51,8 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
 }
 
 /**
- * Runs several commands in one new process, because most of the time of a short command is the start of
- * Deno.
+ * Runs several commands in one new process, because most of the time of a short command is the
+ * start of Deno.
  */
 export async function runSeveral(
   commands: readonly (readonly string[])[],

@@ -1,6 +1,7 @@
 /**
- * Runs several commands, one after the other: the argument is a JSON array of their arguments. After the
- * output of each, a null character follows in both streams, on standard output with the exit code.
+ * Runs several commands, one after the other: the argument is a JSON array of their arguments.
+ * After the output of each, a null character follows in both streams, on standard output with the
+ * exit code.
  */
 
 import { main } from "../../cli.ts";

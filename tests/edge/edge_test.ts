@@ -48,7 +48,9 @@ async function serve(config: string, env: Record<string, string> = {}): Promise<
   );
 }
 
-/** Tests that a worker fits into an isolate. The memory of an empty worker belongs to the runtime. */
+/**
+ * Tests that a worker fits into an isolate. The memory of an empty worker belongs to the runtime.
+ */
 async function testMemory(t: Deno.TestContext, server: Server): Promise<void> {
   await t.step({
     name: "uses less memory than an isolate has",

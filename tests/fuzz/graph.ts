@@ -1,6 +1,6 @@
 /**
- * ONNX graphs of valid nodes that often fit together. A network that loads must give each sample of a
- * batch what it gives the sample alone.
+ * ONNX graphs of valid nodes that often fit together. A network that loads must give each sample of
+ * a batch what it gives the sample alone.
  */
 
 import { createBackend } from "../../src/backend/mod.ts";

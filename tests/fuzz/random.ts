@@ -36,7 +36,10 @@ export class FuzzRandom {
     return Uint8Array.from({ length }, () => this.below(256));
   }
 
-  /** An integer of `bits` bits, most often one that readers get wrong: near 0, a power of two or the end. */
+  /**
+   * An integer of `bits` bits, most often one that readers get wrong: near 0, a power of two or the
+   * end.
+   */
   edgy(bits: number): number {
     const end = 2 ** bits;
     const near = this.pick([0, 1, end / 2, end - 1, 2 ** this.below(bits + 1), this.below(end)]);

@@ -1,6 +1,6 @@
 /**
- * Pulls a small network from a URL into a folder, in a process that a test can kill. It hangs once the
- * given stage ("download" or "convert") has started.
+ * Pulls a small network from a URL into a folder, in a process that a test can kill. It hangs once
+ * the given stage ("download" or "convert") has started.
  */
 
 import { pull } from "../../src/hub/mod.ts";

@@ -26,7 +26,9 @@ for (const { file, width, height, tolerance, pixels } of readCases<DecodeCase>("
   });
 }
 
-/** A BMP of 2×2 pixels: what is between its header and its rows, and the rows, the bottom one first. */
+/**
+ * A BMP of 2×2 pixels: what is between its header and its rows, and the rows, the bottom one first.
+ */
 function smallBmp(
   header: { readonly bytes: number; readonly bits: number; readonly compression?: number },
   between: readonly number[],

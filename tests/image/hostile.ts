@@ -19,7 +19,9 @@ function scanData(bits: string): number[] {
   return bytes;
 }
 
-/** A valid progressive grey JPEG, whose scans after the first say "nothing more" for every block. */
+/**
+ * A valid progressive grey JPEG, whose scans after the first say "nothing more" for every block.
+ */
 export function scansJpeg(width: number, height: number, scans: number): Uint8Array<ArrayBuffer> {
   const blocks = Math.ceil(width / 8) * Math.ceil(height / 8);
   const run = scanData(("0" + "1".repeat(14)).repeat(Math.ceil(blocks / 32767)));

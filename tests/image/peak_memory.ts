@@ -1,4 +1,6 @@
-/** Prints by how many bytes the memory of this process grows while an image is decoded. Linux only. */
+/**
+ * Prints by how many bytes the memory of this process grows while an image is decoded. Linux only.
+ */
 
 import { decodeImage } from "../../src/image/decode.ts";
 

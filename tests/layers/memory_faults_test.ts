@@ -30,7 +30,9 @@ function failAllocation(n: number): Disposable & { readonly failed: boolean } {
   };
 }
 
-/** Runs a function with each of its allocations failing once, until it succeeds. Returns the result. */
+/**
+ * Runs a function with each of its allocations failing once, until it succeeds. Returns the result.
+ */
 async function withEveryFault<T>(
   name: string,
   run: () => T | Promise<T>,

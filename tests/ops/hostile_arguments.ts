@@ -75,9 +75,9 @@ function describe(args: readonly unknown[]): string {
 }
 
 /**
- * Checks that each call with a hostile argument throws a {@linkcode PembrokeError} or succeeds, that
- * it leaks nothing, and that it leaves all other tensors alone. The last argument may be options: the
- * call must refuse other names in it.
+ * Checks that each call with a hostile argument throws a {@linkcode PembrokeError} or succeeds,
+ * that it leaks nothing, and that it leaves all other tensors alone. The last argument may be
+ * options: the call must refuse other names in it.
  *
  * @param kept The tensors that are passed; only those named as `out` or `into` may change.
  * @returns The calls that succeeded.

@@ -9,7 +9,9 @@ import {
 import { fitTemperature } from "../../weights/recipe/temperature.ts";
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
 
-/** Logits of `rows` samples in four classes, with labels drawn from softmax(logits / temperature). */
+/**
+ * Logits of `rows` samples in four classes, with labels drawn from softmax(logits / temperature).
+ */
 function sample(rows: number, temperature: number) {
   const generator = new RandomGenerator(1), logits = new Float32Array(rows * 4);
   generator.normal(logits, 0, 3);

@@ -32,7 +32,9 @@ export function roundWeights({ shape, data }: NumArray) {
   return { integers, steps };
 }
 
-/** The step of a row of weights: its largest is 127, 126 … or 112 steps, those with the least error. */
+/**
+ * The step of a row of weights: its largest is 127, 126 … or 112 steps, those with the least error.
+ */
 function weightStep(row: readonly number[]): number {
   const top = row.reduce((top, v) => Math.max(top, Math.abs(v)), 2 ** -100);
   const steps = Array.from({ length: 16 }, (_, i) => significant16(f(f(top) / (127 - i))));
@@ -55,8 +57,8 @@ function significant16(v: number): number {
 }
 
 /**
- * Rounds the weights in the middle of two integers the other way, until the errors add up to 0: those of
- * a channel, or of all channels if there is one pixel.
+ * Rounds the weights in the middle of two integers the other way, until the errors add up to 0:
+ * those of a channel, or of all channels if there is one pixel.
  */
 function correct(errors: readonly number[], rounded: number[]): void {
   const sum = errors.reduce((a, b) => a + b, 0), way = sum > 0 ? 1 : -1;
@@ -100,9 +102,9 @@ export interface Int8Options extends Conv2d {
 }
 
 /**
- * The convolution in 8 bits: exact sums of integers, scaled in float32. Inputs of few channels have 14
- * bits: at most 4, or 16 if the kernel has several taps, with at most 256 weights for an output. If there is one pixel to an output, it
- * has a step of its own.
+ * The convolution in 8 bits: exact sums of integers, scaled in float32. Inputs of few channels have
+ * 14 bits: at most 4, or 16 if the kernel has several taps, with at most 256 weights for an output.
+ * If there is one pixel to an output, it has a step of its own.
  */
 export function conv2dInt8(
   x: NumArray,

@@ -1,6 +1,8 @@
 import type { NumArray, NumArray64 } from "./array.ts";
 
-/** A function of one number, and its slope. At kinks, and for NaN, the slope is the one of PyTorch. */
+/**
+ * A function of one number, and its slope. At kinks, and for NaN, the slope is the one of PyTorch.
+ */
 export interface Elementwise {
   readonly f: (x: number) => number;
   readonly slope: (x: number) => number;
@@ -86,7 +88,9 @@ export function mapBackward(dy: NumArray, x: NumArray, { slope }: Elementwise): 
   return { shape: x.shape, data };
 }
 
-/** The normal distribution: by its series, which has no cancellation, or by a continued fraction. */
+/**
+ * The normal distribution: by its series, which has no cancellation, or by a continued fraction.
+ */
 function normal(x: number): number {
   const density = Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
   if (Math.abs(x) > 6) {

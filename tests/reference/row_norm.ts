@@ -29,7 +29,10 @@ export function rowStatistics(x: NumArray, rows: Rows): RowStatistics {
   return { mean, variance };
 }
 
-/** y = (x − mean) / √(variance + eps) · weight + bias, statistics of the row, the rest of the channel. */
+/**
+ * y = (x − mean) / √(variance + eps) · weight + bias, statistics of the row, the rest of the
+ * channel.
+ */
 export function rowNorm(
   x: NumArray,
   weight: NumArray | null,
@@ -47,8 +50,8 @@ export function rowNorm(
 }
 
 /**
- * With x̂ = (x − mean) / √(variance + eps) and g = dy · weight: dbias = Σ dy, dweight = Σ dy·x̂, and
- * dx = (g − mean of g − x̂ · mean of g·x̂) / √(variance + eps), means over the row.
+ * With x̂ = (x − mean) / √(variance + eps) and g = dy · weight: dbias = Σ dy, dweight = Σ dy·x̂,
+ * and dx = (g − mean of g − x̂ · mean of g·x̂) / √(variance + eps), means over the row.
  */
 export function rowNormBackward(
   dy: NumArray,

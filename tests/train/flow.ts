@@ -1,6 +1,6 @@
 /**
- * From photos to a model that recognises them, with the library alone: the same code in Deno, in Node
- * and in a page.
+ * From photos to a model that recognises them, with the library alone: the same code in Deno, in
+ * Node and in a page.
  */
 
 import type * as Library from "../../mod.ts";

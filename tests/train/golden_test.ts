@@ -1,4 +1,6 @@
-/** Compares the features of photos, and a last layer that `fit()` trains on them, with PyTorch's. */
+/**
+ * Compares the features of photos, and a last layer that `fit()` trains on them, with PyTorch's.
+ */
 
 import { fit } from "../../src/train/fit.ts";
 import { ImageFolder } from "../../src/train/image_folder.ts";

@@ -31,8 +31,8 @@ const fixture = JSON.parse(await Deno.readTextFile(path)) as {
 export const { cases } = fixture;
 
 /**
- * A number as the page writes it, and how far the exact one may be from it: half a unit of the last of
- * two or three digits. The page leaves out digits only if they are 0.
+ * A number as the page writes it, and how far the exact one may be from it: half a unit of the last
+ * of two or three digits. The page leaves out digits only if they are 0.
  */
 function parse(text: string): { readonly value: number; readonly error: number } {
   assertMatch(text, /^−?\d+(\.\d+)?$/);

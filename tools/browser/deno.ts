@@ -1,6 +1,6 @@
 /**
- * Replaces Deno in a page, as far as the tests use it: registers tests, and reads test cases from the
- * page's server.
+ * Replaces Deno in a page, as far as the tests use it: registers tests, and reads test cases from
+ * the page's server.
  *
  * @module
  */

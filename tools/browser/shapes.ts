@@ -19,7 +19,9 @@ function draw(from: number, to: number): number {
   return from + (to - from) * generator.random() * 2 ** -32;
 }
 
-/** A bright shape of any size at any place, on a dark background. Both shapes cover the same area. */
+/**
+ * A bright shape of any size at any place, on a dark background. Both shapes cover the same area.
+ */
 export async function shapeFile(shape: Shape, name: string): Promise<ChosenFile> {
   const side = 96, data = new Uint8Array(side * side * 3);
   const radius = draw(14, 34), half = radius * Math.sqrt(Math.PI) / 2;

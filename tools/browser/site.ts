@@ -33,7 +33,10 @@ export const onlyUpdateStored = (page: Page, visit: () => Promise<void>) =>
     visit,
   );
 
-/** The pages with the bundled network alone. Tests in one file share them, because building takes long. */
+/**
+ * The pages with the bundled network alone. Tests in one file share them, because building takes
+ * long.
+ */
 let built: Promise<TempFolder> | undefined;
 
 async function build(): Promise<TempFolder> {
@@ -173,8 +176,8 @@ export async function until(
 }
 
 /**
- * Runs the steps of a test until one fails: each needs the page as the one before left it. If something
- * is missing, a step is skipped and its name says why.
+ * Runs the steps of a test until one fails: each needs the page as the one before left it. If
+ * something is missing, a step is skipped and its name says why.
  */
 export function stepsOf(
   t: Deno.TestContext,
@@ -192,8 +195,8 @@ export async function hasAdapter(page: Page): Promise<boolean> {
 }
 
 /**
- * Serious findings of axe, one line each. The page must have run axe's source. The structure is the same
- * in both colour schemes.
+ * Serious findings of axe, one line each. The page must have run axe's source. The structure is the
+ * same in both colour schemes.
  *
  * @param context What axe looks at, or leaves out.
  */

@@ -35,7 +35,9 @@ export async function tryPhoto(
   return { label, percent };
 }
 
-/** Runs code in the page when it makes a call. The call is made when the code's promise resolves. */
+/**
+ * Runs code in the page when it makes a call. The call is made when the code's promise resolves.
+ */
 export function beforeCall(page: Page, call: string, code: string): Promise<unknown> {
   return page.evaluate(`{
     const { postMessage } = Worker.prototype;

@@ -5,8 +5,9 @@ import { assertEquals } from "../../tests/assert.ts";
 import type { Site } from "./site.ts";
 
 /**
- * Makes a function that opens a page without a service worker. The server does not have the files with
- * the names that it is given. Nothing on the page moves, which would take the processor's time.
+ * Makes a function that opens a page without a service worker. The server does not have the files
+ * with the names that it is given. Nothing on the page moves, which would take the processor's
+ * time.
  */
 export const opener =
   (site: Site) => (path: string, missing?: RegExp, options = {}): Promise<Page> =>

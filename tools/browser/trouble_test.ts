@@ -1,4 +1,6 @@
-/** Tests what the pages of `deno task web` do when something is missing or comes at another time. */
+/**
+ * Tests what the pages of `deno task web` do when something is missing or comes at another time.
+ */
 
 import { Buffer } from "node:buffer";
 import type { Page } from "npm:playwright-core@1.56.1";

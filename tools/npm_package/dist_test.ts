@@ -1,4 +1,6 @@
-/** Tests the files of `deno task dist` in their runtimes. They are built once, which takes a while. */
+/**
+ * Tests the files of `deno task dist` in their runtimes. They are built once, which takes a while.
+ */
 
 import { fileURLToPath } from "node:url";
 import { createBackend, loadModel } from "../../mod.ts";

@@ -18,7 +18,10 @@ import { type Learned, learnPhotos } from "../../tests/train/flow.ts";
 const root = new URL("../../", import.meta.url);
 const weights = await Deno.readFile(new URL("weights/alexnet_tiny.safetensors", root));
 
-/** A program that learns. `read` declares a function that reads a file; `output` passes the result on. */
+/**
+ * A program that learns. `read` declares a function that reads a file; `output` passes the result
+ * on.
+ */
 const program = (read: string, output: string) => `
 import * as library from "pembroke";
 import { learnPhotos } from "./flow.js";

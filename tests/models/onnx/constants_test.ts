@@ -1,4 +1,6 @@
-/** Constants that a graph multiplies by and adds: the same in training, and in any size of images. */
+/**
+ * Constants that a graph multiplies by and adds: the same in training, and in any size of images.
+ */
 
 import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { FileError } from "../../../src/errors.ts";

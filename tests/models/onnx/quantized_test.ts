@@ -37,8 +37,8 @@ for (const model of expected) {
 
   testOnEveryBackend(`${model.file} gives results near those of ONNX Runtime`, async (backend) => {
     const actual = await run(backend, model);
-    // Inputs of convolutions are rounded to 7 bits, where ONNX Runtime has 8. In torch_13 it has 7 for
-    // positive values, too: there the rounding of either is twice as coarse.
+    // Inputs of convolutions are rounded to 7 bits, where ONNX Runtime has 8. In torch_13 it has 7
+    // for positive values, too: there the rounding of either is twice as coarse.
     const tolerance = model.file.includes("torch_13") ? 0.08 : 0.03;
     assertAllClose(actual, data, { abs: tolerance * largest, name: model.file });
   });
