@@ -16,6 +16,17 @@ export type Shape = readonly number[];
 export type Values = Float32Array | Int32Array | Int8Array | Uint16Array;
 
 /**
+ * A class of typed arrays.
+ *
+ * @internal
+ */
+export interface ArrayType<V> {
+  new (values: ArrayBufferLike, byteOffset?: number, length?: number): V;
+  readonly BYTES_PER_ELEMENT: number;
+  readonly name: string;
+}
+
+/**
  * The method that `console.log()` calls in Deno, Node and Bun.
  *
  * @internal
@@ -69,7 +80,7 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
     readonly backend: Backend,
     shape: Shape,
     readonly storage: TensorStorage,
-    readonly type: new (values: ArrayBuffer) => V,
+    readonly type: ArrayType<V>,
     private readonly owner = true,
   ) {
     this.shape = Object.freeze([...shape]);

@@ -7,6 +7,7 @@
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
 import {
+  type ArrayType,
   type Backend,
   elements,
   isShape,
@@ -15,12 +16,6 @@ import {
   type TensorStorage,
   type Values,
 } from "../tensor.ts";
-
-/** A class of typed arrays. */
-export interface ArrayType<V> {
-  new (values: ArrayBufferLike, byteOffset?: number, length?: number): V;
-  readonly BYTES_PER_ELEMENT: number;
-}
 
 /** Creates tensors for a backend. Subclasses store the bytes. */
 export abstract class TensorMemory<S extends TensorStorage> {

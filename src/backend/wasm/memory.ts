@@ -12,7 +12,7 @@ import {
   type TensorStorage,
   type Values,
 } from "../../tensor.ts";
-import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
+import { checkFloats, TensorMemory } from "../tensor_memory.ts";
 import { Allocator } from "./allocator.ts";
 import { type BlockWriter, GeometryBlock } from "./geometry_block.ts";
 import { blockBytes } from "./generated/geometry.ts";
@@ -148,8 +148,7 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   /** A view of a tensor's elements. It becomes invalid when the memory grows, so never keep one. */
   #view<V extends Values>(tensor: Tensor<V>): V {
     const { address } = tensor.storage as WasmStorage;
-    const type = tensor.type as ArrayType<V>;
-    return new type(this.#memory.buffer, address, tensor.size);
+    return new tensor.type(this.#memory.buffer, address, tensor.size);
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { PembrokeError } from "../../errors.ts";
 import type { Backend, Shape, Tensor, TensorStorage, Values } from "../../tensor.ts";
-import { type ArrayType, checkFloats, TensorMemory } from "../tensor_memory.ts";
+import { checkFloats, TensorMemory } from "../tensor_memory.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import { type Dispatch, Queue } from "./queue.ts";
 import type { Operand, Operands, Uniforms } from "./shader.ts";
@@ -227,8 +227,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
   }
 
   protected async load<V extends Values>(tensor: Tensor<V>): Promise<V> {
-    const type = tensor.type as ArrayType<V>;
-    const bytes = tensor.size * type.BYTES_PER_ELEMENT;
+    const { type } = tensor, bytes = tensor.size * type.BYTES_PER_ELEMENT;
     try {
       return new type(await this.#queue.read(storageOf(tensor).block, bytes));
     } catch (error) {
@@ -247,8 +246,7 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
 
 /** Bytes of a tensor, rounded up to whole words. */
 function bytesOf({ size, type }: Tensor<Values>): number {
-  const { BYTES_PER_ELEMENT } = type as unknown as ArrayType<Values>;
-  return Math.ceil(size * BYTES_PER_ELEMENT / 4) * 4;
+  return Math.ceil(size * type.BYTES_PER_ELEMENT / 4) * 4;
 }
 
 function storageOf(tensor: Tensor<Values>): GpuStorage {
