@@ -77,15 +77,15 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardWeight() sums around 192 and 384 pixels, of one or more samples",
+  "conv2dBackwardWeight() sums around 384 and 768 pixels, of one or more samples",
   async (backend) => {
-    // up to 192 pixels, ⌊384 / pixels⌋ samples share a block of depth
-    for (const pixels of [127, 128, 129, 191, 192, 193, 383, 384, 385, 767, 768, 769]) {
+    // up to 384 pixels, ⌊768 / pixels⌋ samples share a block of depth
+    for (const pixels of [255, 256, 257, 383, 384, 385, 767, 768, 769, 1537]) {
       for (const n of [1, 2, 3, 4]) {
         await check(backend, { x: [n, 3, 1, pixels], w: [7, 3, 1, 1] });
       }
     }
-    for (const n of [1, 2, 5, 9, 383, 384, 385, 770]) {
+    for (const n of [1, 2, 5, 9, 767, 768, 769, 1540]) {
       await check(backend, { x: [n, 2, 2, 2], w: [3, 2, 2, 2] }); // 1 pixel
       await check(backend, { x: [n, 2, 2, 2], w: [3, 2, 2, 2], padding: [0, 0, 0, 1] });
     }
@@ -96,9 +96,10 @@ testOnEveryBackend(
   "conv2dBackwardWeight() works with batches of 1 to 9, with and without padding",
   async (backend) => {
     for (let n = 1; n <= 9; n++) {
-      await check(backend, { x: [n, 4, 9, 11], w: [6, 2, 2, 3], groups: 2 }); // 72 pixels: 5 samples
+      // 144 pixels, of which a block holds 5 samples, and 169, of which it holds 4
+      await check(backend, { x: [n, 4, 13, 14], w: [6, 2, 2, 3], groups: 2 });
       const padding = [1, 0, 1, 1] as const;
-      await check(backend, { x: [n, 4, 9, 11], w: [6, 2, 3, 3], groups: 2, padding }); // 90: 4
+      await check(backend, { x: [n, 4, 13, 14], w: [6, 2, 3, 3], groups: 2, padding });
     }
   },
 );
@@ -114,13 +115,13 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
-  "conv2dBackwardInput() sums output channels around 384",
+  "conv2dBackwardInput() sums output channels around 768",
   async (backend) => {
-    for (const outC of [1, 2, 383, 384, 385, 767, 768, 769]) {
+    for (const outC of [1, 2, 767, 768, 769, 1535, 1536, 1537]) {
       await check(backend, { x: [1, 2, 2, 5], w: [outC, 2, 1, 2] });
       await check(backend, { x: [1, 2, 2, 5], w: [outC, 2, 1, 1] });
     }
-    await check(backend, { x: [1, 2, 3, 3], w: [770, 1, 2, 2], groups: 2 }); // 385 per group
+    await check(backend, { x: [1, 2, 3, 3], w: [1540, 1, 2, 2], groups: 2 }); // 770 per group
   },
 );
 
@@ -307,7 +308,7 @@ testOnEveryBackend(
 testOnEveryBackend(
   "conv2dBackward…() need memory for the actual samples, not for a full block",
   (backend) => {
-    // 1 pixel: a full block would be 384 samples, 6 GB
+    // 1 pixel: a full block would be 768 samples, 12 GB
     using x = backend.empty([1, 16, 500, 500]);
     using dy = backend.upload([2], [1, 1, 1, 1]);
     using w = backend.upload(new Float32Array(16).fill(1), [1, 16, 1, 1]);

@@ -75,8 +75,8 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("conv2d() sums blocks of k around 384", async (backend) => {
-  for (const k of [1, 2, 3, 383, 384, 385, 767, 768, 769, 800]) {
+testOnEveryBackend("conv2d() sums blocks of k around 768", async (backend) => {
+  for (const k of [1, 2, 3, 767, 768, 769, 800, 1535, 1536, 1537]) {
     for (const [rows, columns] of [[5, 9], [4, 8]]) {
       await check(backend, { x: [1, k, 1, columns], w: [rows, k, 1, 1], relu: k % 2 === 1 });
     }
@@ -84,7 +84,7 @@ testOnEveryBackend("conv2d() sums blocks of k around 384", async (backend) => {
 });
 
 testOnEveryBackend("conv2d() is correct around the edges of twenty rows", async (backend) => {
-  for (const k of [31, 32, 33, 34, 35, 386]) { // the loop over k has four steps
+  for (const k of [31, 32, 33, 34, 35, 770]) { // the loop over k has four steps; 770 are two blocks
     for (const rows of [19, 20, 21, 24, 39, 40, 41]) {
       const columns = [8, 9, 136, 141][rows % 4]; // from 128 on, the input is not packed
       await check(backend, { x: [1, k, 1, columns], w: [rows, k, 1, 1], relu: rows % 2 === 1 });
@@ -116,17 +116,17 @@ testOnEveryBackend("conv2d() works where rows end between pixels of a panel", as
 testOnEveryBackend(
   "conv2d() sums deep kernels whose blocks end inside a window",
   async (backend) => {
-    // 11·5·7 = 385 and 32·5·5 = 800 taps: 384 falls between two taps of one window
-    await check(backend, { x: [1, 11, 7, 9], w: [7, 11, 5, 7], padding: [2, 3, 2, 3], relu: true });
+    // two blocks each of 23·5·7 = 805, 33·5·5 = 825 and 129·3·3 = 1161 taps
+    await check(backend, { x: [1, 23, 7, 9], w: [7, 23, 5, 7], padding: [2, 3, 2, 3], relu: true });
     await check(backend, {
-      x: [1, 32, 6, 5],
-      w: [5, 32, 5, 5],
+      x: [1, 33, 6, 5],
+      w: [5, 33, 5, 5],
       padding: [1, 2, 2, 1],
       bias: false,
     });
     await check(backend, {
-      x: [2, 128, 5, 5],
-      w: [6, 128, 3, 3],
+      x: [2, 129, 5, 5],
+      w: [6, 129, 3, 3],
       padding: [1, 1, 1, 1],
       relu: true,
     });
@@ -148,7 +148,7 @@ testOnEveryBackend(
 testOnEveryBackend(
   "conv2d() is correct where blocks of k and of columns end together",
   async (backend) => {
-    await check(backend, { x: [1, 385, 1, 737], w: [7, 385, 1, 1], relu: true });
+    await check(backend, { x: [1, 769, 1, 737], w: [7, 769, 1, 1], relu: true });
     await check(backend, { x: [1, 800, 1, 740], w: [7, 800, 1, 1], bias: false });
   },
 );
