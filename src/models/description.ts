@@ -36,7 +36,7 @@ export interface Description {
   readonly base?: string;
 }
 
-const FORMAT = "pembroke model 1", HEAD_FORMAT = "pembroke head 1";
+const modelFormat = "pembroke model 1", headFormat = "pembroke head 1";
 
 /** The architecture of the base of a last layer that was trained for an ONNX model. */
 export const onnxArchitecture = "onnx";
@@ -52,7 +52,7 @@ export function describe(
   { architecture, classes, preprocessing, temperature = 1, head, base }: Description,
 ): Record<string, string> {
   return {
-    format: base === undefined ? FORMAT : HEAD_FORMAT,
+    format: base === undefined ? modelFormat : headFormat,
     architecture,
     classes: JSON.stringify(classes.map(({ wnid, label }) => [wnid, label])),
     preprocessing: JSON.stringify(preprocessing),
@@ -102,8 +102,11 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
       "is a training checkpoint, not a model; `deno task export` converts those of weights/recipe",
     );
   }
-  if (format !== FORMAT && format !== HEAD_FORMAT) {
-    throw new FileError(name, `has format ${escapeText(format)}, but this version reads ${FORMAT}`);
+  if (format !== modelFormat && format !== headFormat) {
+    throw new FileError(
+      name,
+      `has format ${escapeText(format)}, but this version reads ${modelFormat}`,
+    );
   }
   const architecture = metadata.get("architecture");
   if (architecture === undefined) {
@@ -123,7 +126,7 @@ export function readDescription({ name, metadata }: WeightsFile): Description | 
   if (!isPreprocessing(preprocessing)) {
     throw new FileError(name, "its preprocessing has missing or invalid values: damaged");
   }
-  const base = format === HEAD_FORMAT ? metadata.get("base_sha256") ?? "" : undefined;
+  const base = format === headFormat ? metadata.get("base_sha256") ?? "" : undefined;
   if (base !== undefined && !/^[\da-f]{64}$/.test(base)) {
     throw new FileError(name, "its metadata has no SHA-256 of the other layers: damaged");
   }

@@ -12,7 +12,7 @@ import { type Chunk, pngSignature, readPngChunks } from "./png_chunks.ts";
 import { pngMemory } from "./png_layout.ts";
 
 /** Bits per sample that each colour type allows. */
-const DEPTHS: Readonly<Record<number, readonly number[]>> = {
+const depths: Readonly<Record<number, readonly number[]>> = {
   0: [1, 2, 4, 8, 16], // grey
   2: [8, 16], // RGB
   3: [1, 2, 4, 8], // palette
@@ -40,7 +40,7 @@ export const png: Format = {
       throw damaged(file, "PNG", "it does not start with an IHDR chunk");
     }
     const bits = bytes[24], colour = bytes[25];
-    if (!DEPTHS[colour]?.includes(bits)) {
+    if (!depths[colour]?.includes(bits)) {
       throw damaged(file, "PNG", `colour type ${colour} with ${bits} bits per sample is invalid`);
     }
     if (bytes[26] !== 0 || bytes[27] !== 0 || bytes[28] > 1) {
