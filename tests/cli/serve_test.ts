@@ -189,7 +189,7 @@ Deno.test("serve continues when photos crash decoding threads", async () => {
   }
 });
 
-Deno.test("a server may have as little memory as one wants", () => {
+Deno.test("a server starts with as little memory as one wants", () => {
   const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
   for (const bytes of [1, 2, 3, 4]) new Decoders(preprocessing, bytes)[Symbol.dispose]();
 });

@@ -95,7 +95,9 @@ Deno.test("loadCheckpoint() needs no state of parameters that were frozen", asyn
   await first.step();
   const bytes = await saveCheckpoint(first);
   model.parameters.weight.requiresGrad = true;
-  await loadCheckpoint(create(), bytes);
+  const second = create();
+  await loadCheckpoint(second, bytes);
+  assertEquals([second.state, second.options.optimizer.steps], [first.state, 1]);
 });
 
 Deno.test("a run whose optimizer has other names than the model is resumed", async () => {
