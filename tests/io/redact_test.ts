@@ -34,7 +34,11 @@ Deno.test("redactUrl() works in browsers without URL.canParse()", () => {
 });
 
 Deno.test("redactUrls() takes linear time", () => {
-  for (const text of ["a.".repeat(1e5), "a://".repeat(1e5), "a://@".repeat(1e4)]) redactUrls(text);
+  const start = performance.now(), dots = "a.".repeat(1e5), urls = "a://b ".repeat(1e5);
+  assertEquals(redactUrls(`${dots}://a@b`), `${dots}://***@b`);
+  assertEquals(redactUrls(urls), urls);
+  assertEquals(redactUrls(`${"a://".repeat(1e5)}@`), "***");
+  assert(performance.now() - start < 5000, "slow"); // 20 ms, unless the machine is busy
 });
 
 Deno.test("download() hides passwords that errors of fetch() repeat", async () => {
