@@ -157,8 +157,9 @@ testOnWasm("conv2d() in 8 bits takes every kernel, stride, padding and group", a
 testOnWasm("conv2d() in 8 bits is exact beyond one block", async (backend) => {
   const draw = new Draw(4);
   await check(backend, draw, { inC: 18, outC: 3, h: 31, w: 33 }); // more than 736 columns
-  await check(backend, draw, { inC: 1100, outC: 2, h: 5, w: 13, kernel: [4, 4] }); // fewer fit
-  await check(backend, draw, { inC: 8192, outC: 20, h: 1, w: 9 }); // several blocks of rows
+  // columns of 17.6 KB, of which 24 fit, or with 16-bit integers 8 of twice the size
+  await check(backend, draw, { inC: 1100, outC: 2, h: 5, w: 17, kernel: [4, 4] });
+  await check(backend, draw, { inC: 8192, outC: 40, h: 1, w: 9 }); // 32 rows of weights, then 8
   await check(backend, draw, { n: 3, inC: 4, outC: 2, h: 700, w: 600, stride: [99, 99] });
 });
 
