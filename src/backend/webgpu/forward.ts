@@ -53,16 +53,16 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       { residual, activation }: Epilogue,
     ): void {
       const m = g.outC / g.groups, k = g.inC / g.groups * g.kh * g.kw, pixels = g.oh * g.ow;
-      const bytes = [4 * x.size / g.n, 4 * y.size / g.n];
+      const bytes = { x: 4 * x.size / g.n, y: 4 * y.size / g.n };
       const one = conv.isPointwise(g), shaders = one ? conv.pointwise : conv.conv2d;
       const all = { y: gpu.out(y), x: gpu.at(x, one ? "vec4f" : "f32") };
-      for (const part of gpu.parts("conv2d", g.n, ...bytes)) {
-        const n = part.count * pixels, to = sliceOf(all.y, part, bytes[1]);
+      for (const part of gpu.parts("conv2d", g.n, bytes.x, bytes.y)) {
+        const n = part.count * pixels, to = sliceOf(all.y, part, bytes.y);
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const { operands: added, flags } = addends(gpu, to, bias, residual, gpu.at(packed));
         const operands = {
           y: to,
-          x: sliceOf(all.x, part, bytes[0]),
+          x: sliceOf(all.x, part, bytes.x),
           packed: gpu.at(packed, "vec4f"),
           ...added,
         };

@@ -43,14 +43,14 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
 
     conv2dBackwardInput(dx: Tensor, dy: Tensor, packed: Tensor, g: Conv2dGeometry): void {
       const m = g.inC / g.groups, k = g.outC / g.groups * g.kh * g.kw;
-      const bytes = [4 * dx.size / g.n, 4 * dy.size / g.n];
+      const bytes = { dx: 4 * dx.size / g.n, dy: 4 * dy.size / g.n };
       const all = { dx: gpu.out(dx), dy: gpu.at(dy) };
-      for (const part of gpu.parts("conv2dBackwardInput", g.n, ...bytes)) {
+      for (const part of gpu.parts("conv2dBackwardInput", g.n, bytes.dx, bytes.dy)) {
         const n = part.count * g.h * g.w;
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
-          dx: sliceOf(all.dx, part, bytes[0]),
-          dy: sliceOf(all.dy, part, bytes[1]),
+          dx: sliceOf(all.dx, part, bytes.dx),
+          dy: sliceOf(all.dy, part, bytes.dy),
           packed: gpu.at(packed, "vec4f"),
         };
         const groupOutC = g.outC / g.groups;
@@ -66,15 +66,15 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
 
     conv2dBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor, g: Conv2dGeometry): void {
       const m = g.outC / g.groups, n = g.inC / g.groups * g.kh * g.kw;
-      const bytes = [4 * dy.size / g.n, 4 * x.size / g.n];
+      const bytes = { dy: 4 * dy.size / g.n, x: 4 * x.size / g.n };
       const all = { dw: gpu.out(dw), dy: gpu.at(dy), x: gpu.at(x) };
-      for (const part of gpu.parts("conv2dBackwardWeight", g.n, ...bytes)) {
+      for (const part of gpu.parts("conv2dBackwardWeight", g.n, bytes.dy, bytes.x)) {
         const k = part.count * g.oh * g.ow;
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, g.groups);
         const operands = {
           dw: all.dw,
-          dy: sliceOf(all.dy, part, bytes[0]),
-          x: sliceOf(all.x, part, bytes[1]),
+          dy: sliceOf(all.dy, part, bytes.dy),
+          x: sliceOf(all.x, part, bytes.x),
         };
         for (const chunk of chunks(k)) {
           const uniforms = { u32: { ...sizes, ...convSizes(g), ...chunk } };
