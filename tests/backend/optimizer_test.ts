@@ -10,6 +10,8 @@ import { bits, compute, Draw, floats, guarded, upload } from "./harness.ts";
 /** The lengths of tensors. Reading from a GPU is slow. */
 const lengthsOn = ({ device }: Backend) =>
   device === "webgpu" ? [1, 3, 4, 5, 33] : [1, 2, 3, 4, 5, 6, 7, 8, 9, 33];
+/** The lengths of parameters: the longest one is more than a thread's work. */
+const parameterLengthsOn = (backend: Backend) => [...lengthsOn(backend), 16389];
 const stepCount = 5;
 
 /** In float32, each step rounds a few times by 2⁻²⁴ of the weights. */
@@ -30,7 +32,7 @@ for (const o of sgd) {
     `sgdStep() takes ${stepCount} steps of ${JSON.stringify(o)}`,
     async (backend) => {
       const draw = new Draw(1);
-      for (const n of lengthsOn(backend)) {
+      for (const n of parameterLengthsOn(backend)) {
         const start = draw.floats([n]);
         using w = guarded(backend, [n], start.data);
         // the first step writes the velocity without reading it
@@ -65,7 +67,7 @@ for (const o of adamw) {
     `adamwStep() takes ${stepCount} steps of ${JSON.stringify(o)}`,
     async (backend) => {
       const draw = new Draw(2);
-      for (const n of lengthsOn(backend)) {
+      for (const n of parameterLengthsOn(backend)) {
         const start = draw.floats([n]);
         using w = guarded(backend, [n], start.data);
         using m = guarded(backend, [n], new Float32Array(n));
