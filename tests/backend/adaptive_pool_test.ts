@@ -37,7 +37,7 @@ testOnEveryBackend(
   "adaptiveMaxPool2d() computes any output size from any input",
   async (backend) => {
     const draw = new Draw(1);
-    for (const [h, w] of [[1, 1], [2, 3], [7, 5], [13, 9]]) {
+    for (const [h, w] of [[1, 1], [2, 3], [7, 5], [13, 9], [75, 73]]) { // the last: several items
       for (const size of [[1, 1], [3, 5], [8, 17], [13, 1]] as const) {
         await checkMax(backend, draw.coarse([2, 2, h, w]), size);
       }
@@ -99,7 +99,7 @@ testOnEveryBackend(
   "adaptiveAvgPool2d() computes any output size from any input size",
   async (backend) => {
     const draw = new Draw(9);
-    for (const [h, w] of [[1, 1], [2, 3], [6, 6], [7, 5], [13, 9]]) {
+    for (const [h, w] of [[1, 1], [2, 3], [6, 6], [7, 5], [13, 9], [75, 73]]) {
       for (const [oh, ow] of [[1, 1], [2, 2], [3, 5], [6, 6], [7, 5], [8, 17], [13, 1]] as const) {
         const x = draw.floats([2, 2, h, w]);
         const expected = reference.adaptiveAvgPool2d(x, [oh, ow]);

@@ -322,7 +322,8 @@ testOnEveryBackend(
   "biasBackward() works with planes of all sizes and 2 to 4 axes",
   async (backend) => {
     const draw = new Draw(7);
-    for (const plane of [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33]) {
+    const sizes = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1200]; // the last: several items
+    for (const plane of sizes) {
       for (const [n, c] of [[1, 1], [3, 5], [5, 2]]) {
         const dy = draw.floats([n, c, plane]), start = draw.floats([c]);
         const w = floats([c, 1, 1], new Float32Array(c));

@@ -110,6 +110,8 @@ testOnEveryBackend("batchNorm() works with planes of all sizes", async (backend)
   for (const plane of planes) {
     await checkBatchNorm(backend, draw.floats([2, 3, plane]), drawStatistics(draw, 3));
   }
+  // more than a thread's work
+  await checkBatchNorm(backend, draw.floats([3, 5, 1200]), drawStatistics(draw, 5));
 });
 
 testOnEveryBackend(

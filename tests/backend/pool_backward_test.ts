@@ -107,6 +107,16 @@ testOnEveryBackend(
 );
 
 testOnEveryBackend(
+  "maxPoolBackward() and avgPool2dBackward() take more planes than a thread's work",
+  async (backend) => {
+    const draw = new Draw(10), shape = [2, 5, 40, 50];
+    const o = { kernel: [3, 3], stride: [2, 2] } as const;
+    await checkMax(backend, draw.floats(shape), o, draw);
+    await checkAverage(backend, shape, o, draw);
+  },
+);
+
+testOnEveryBackend(
   "maxPoolBackward() adds the gradient at the position of the NaN",
   async (backend) => {
     const draw = new Draw(3), x = draw.floats([1, 2, 6, 9]);
@@ -221,7 +231,7 @@ testOnEveryBackend(
   "adaptiveAvgPoolBackward() works with larger and smaller outputs, on one and two axes",
   async (backend) => {
     const draw = new Draw(8);
-    for (const [h, w] of [[7, 5], [1, 1], [6, 6], [13, 9]]) {
+    for (const [h, w] of [[7, 5], [1, 1], [6, 6], [13, 9], [60, 50]]) { // the last: several items
       for (const [oh, ow] of [[3, 2], [6, 6], [1, 1], [9, 11], [7, 5], [13, 1]]) {
         const dy = draw.floats([2, 3, oh, ow]), shape = [2, 3, h, w];
         const expected = reference.adaptiveAvgPool2dBackward(dy, shape);

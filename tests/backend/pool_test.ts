@@ -135,6 +135,7 @@ testOnEveryBackend("maxPool2d() works with rows that are computed in parts", asy
 });
 
 const shapes: [string, [number, number, number, number], Options][] = [
+  ["more planes than a thread's work", [2, 5, 40, 50], { kernel: [3, 3], stride: [2, 2] }],
   ["windows of one", [2, 2, 5, 9], { kernel: [1, 1] }],
   ["windows of one, apart", [2, 2, 7, 9], { kernel: [1, 1], stride: [2, 3] }],
   ["a window as large as the input", [2, 3, 6, 5], { kernel: [6, 5] }],
