@@ -14,7 +14,7 @@ import type { Classifier, Prediction } from "../models/mod.ts";
 import type { Backend } from "../tensor.ts";
 import type { ExplainArgs } from "./args_explain.ts";
 import type { Explained } from "./explained.ts";
-import { dataUrl, escape, nameHtml, shrink } from "./html.ts";
+import { dataUrl, escape, nameHtml, percentHtml, shrink } from "./html.ts";
 import { percent, sampleText } from "./output.ts";
 import { firstName } from "./report.ts";
 import { plural } from "./terminal.ts";
@@ -60,7 +60,7 @@ export async function explainPage(
       height: region.height * small.height / image.height,
     };
     const picture = drawHeatMap(small, { ...map, region: smallRegion });
-    const caption = `${nameHtml(firstName(label))}, ${escape(percent(probability))}`;
+    const caption = `${nameHtml(firstName(label))}, ${percentHtml(probability)}`;
     heatMaps.push(figure(await dataUrl(picture), caption, `Heat map of ${firstName(label)}`));
   }
   const [best] = predictions, bestName = firstName(best.label), share = percent(best.probability);
@@ -70,7 +70,7 @@ export async function explainPage(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escape(`${input}: ${bestName}, ${share}`)}</title>
 <style>${style}</style>
-<h1>${nameHtml(bestName)}, ${share}</h1>
+<h1>${nameHtml(bestName)}, ${percentHtml(best.probability)}</h1>
 <p>${nameHtml(input)}, ${image.width}×${image.height} pixels<br>
 ${escape(model.type)}, ${escape(weights)}, ${escape(backend.name)}</p>
 <div class="top">
@@ -92,7 +92,7 @@ ${timeTable(times, passMs, backend)}
 
 const style = `
 :root { color-scheme: light dark; --line: #8884; --bar: #d9622b; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 1.5rem auto; padding: 0 1rem; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 66rem; margin: 1.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 h1, p, th, figcaption { overflow-wrap: anywhere; }
 img { display: block; max-width: 100%; height: auto; }
@@ -109,13 +109,14 @@ thead th { font-weight: 600; } td.number { text-align: right; white-space: nowra
 .bar { width: 30%; } .bar div { background: var(--bar); height: .7rem; border-radius: 2px; }
 table.classes .bar { width: 40%; }
 @media (max-width: 48rem) { .detail { display: none; } }
+@media (max-width: 18rem) { .bar { display: none; } }
 `;
 
 /** The classes with bars. */
 function bars(predictions: readonly Prediction[]): string {
   const rows = predictions.map(({ label, probability }) =>
     `<tr><th scope="row">${escape(label)}</th>` +
-    `<td class="number">${escape(percent(probability))}</td>${barCell(probability)}</tr>`
+    `<td class="number">${percentHtml(probability)}</td>${barCell(probability)}</tr>`
   );
   return `<table class="classes"><tbody>${rows.join("\n")}</tbody></table>`;
 }

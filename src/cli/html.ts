@@ -3,6 +3,7 @@
 import { encodePng } from "../image/encode_png.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { resize } from "../image/resize.ts";
+import { percent } from "./output.ts";
 import { printable } from "./terminal.ts";
 
 /** Text for HTML. Names come from files and models, which need not be trustworthy. */
@@ -13,6 +14,11 @@ export function escape(text: string): string {
 /** A name for HTML in a line with other text, which a name that reads from right to left must not turn. */
 export function nameHtml(text: string): string {
   return `<bdi>${escape(text)}</bdi>`;
+}
+
+/** A fraction in percent for HTML, on one line. */
+export function percentHtml(fraction: number): string {
+  return escape(percent(fraction)).replace(" ", "&nbsp;");
 }
 
 /** An image as the data URL of a PNG. */

@@ -2,8 +2,7 @@
 
 import { decodeImage } from "../image/decode.ts";
 import type { RgbImage } from "../image/pixels.ts";
-import { dataUrl, escape, nameHtml, shrink } from "./html.ts";
-import { percent } from "./output.ts";
+import { dataUrl, escape, nameHtml, percentHtml, shrink } from "./html.ts";
 import { accuracyText, firstName, type Judged, perClass, type Report } from "./report.ts";
 
 /** What a page says about the measurement. */
@@ -34,8 +33,8 @@ export async function reportPage(report: Report, { title, weights }: PageText): 
 <style>${style}</style>
 <h1>${escape(title)}</h1>
 <p>Weights: ${escape(weights)}</p>
-<p><strong>Accuracy ${escape(accuracyText(report))}</strong></p>
-${top5 === undefined ? "" : `<p>One of the five most probable: ${percent(top5)}</p>\n`}\
+<p><strong>Accuracy ${escape(accuracyText(report)).replaceAll(" %", "&nbsp;%")}</strong></p>
+${top5 === undefined ? "" : `<p>One of the five most probable: ${percentHtml(top5)}</p>\n`}\
 <h2>Accuracy of each class</h2>
 ${classTable(report)}
 <h2>Confusion</h2>
@@ -48,7 +47,7 @@ ${mistakes.length > 0 ? `<div class="mistakes">\n${mistakes.join("\n")}\n</div>`
 
 const style = `
 :root { color-scheme: light dark; --line: #8886; --shade: 37 99 235; --wrong: 220 38 38; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 h1, p, figcaption { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
@@ -57,7 +56,9 @@ th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: right;
 th { max-width: 16rem; font-weight: 600; overflow-wrap: break-word; }
 th[scope=row], thead th:first-child { text-align: left; }
 meter { width: 10rem; vertical-align: middle; }
-.bar { white-space: nowrap; } .none { opacity: .5; }
+@media (max-width: 40rem) { meter { display: none; } }
+.bar { white-space: nowrap; } .bar span { display: inline-block; min-width: 5rem; }
+td { font-variant-numeric: tabular-nums; } .none { opacity: .65; }
 td.right { background: rgb(var(--shade) / var(--share)); }
 td.wrong { background: rgb(var(--wrong) / var(--share)); }
 .mistakes { display: flex; flex-wrap: wrap; gap: 1rem; }
@@ -70,9 +71,9 @@ function classTable(report: Report): string {
   const rows = perClass(report).map(({ photos, right }, i) => {
     const share = right / photos;
     return `<tr><th scope="row">${escape(firstName(classes[present[i]]))}</th><td>${photos}</td>` +
-      `<td>${right}</td><td class="bar"><meter value="${share.toFixed(4)}"></meter> ${
-        percent(share)
-      }</td></tr>`;
+      `<td>${right}</td><td class="bar"><meter value="${share.toFixed(4)}"></meter> <span>${
+        percentHtml(share)
+      }</span></td></tr>`;
   });
   return table(["Class", "Photos", "Right", "Accuracy"], rows);
 }
@@ -113,7 +114,7 @@ function figure(
   image: string | undefined,
 ): string {
   const [own, other] = [label, predicted].map((index) => nameHtml(firstName(classes[index])));
-  const text = `${own}, taken for ${other} (${percent(probability)})`;
+  const text = `${own}, taken for ${other} (${percentHtml(probability)})`;
   const shown = image === undefined ? "" : `<img src="${image}" alt="" title="${escape(name)}">`;
   return `<figure>${shown}<figcaption>${text}<br>` +
     `<small>${escape(name)}</small></figcaption></figure>`;
