@@ -1,6 +1,6 @@
 /**
- * What every page does: it says if a script is missing, and registers the service worker, which makes
- * the pages work offline.
+ * What every page does: it says why the page does not start, and registers the service worker, which
+ * makes the pages work offline.
  *
  * A page with `<html data-threads>` needs cross-origin isolation for threads. If the host does not send
  * the headers for it, the page loads once more, because the service worker adds them then. If the reader
@@ -9,14 +9,29 @@
 
 /// <reference lib="dom" />
 
+const main = document.querySelector("main");
+
+/** Says why the page does not start. */
+function fail(text: string): void {
+  const problem = document.getElementById("problem");
+  if (!problem || "ready" in main!.dataset) return;
+  document.getElementById("starting")?.remove();
+  main!.setAttribute("aria-busy", "false");
+  problem.textContent = text;
+  problem.hidden = false;
+}
+
 for (const script of document.scripts) {
   script.addEventListener("error", () => {
-    document.querySelector("main")?.setAttribute("aria-busy", "false");
-    const problem = document.getElementById("problem")!;
-    problem.textContent = "A part of the page cannot be loaded. Load it again.";
-    problem.hidden = false;
+    fail("A part of the page cannot be loaded. Load it again.");
   });
 }
+addEventListener("error", ({ filename }) => {
+  // a script of this site that the browser cannot read, or that uses what it lacks
+  if (!filename.startsWith(new URL("./", import.meta.url).href)) return;
+  fail("The page does not work in this browser: use a current one.");
+});
+if (document.getElementById("starting")) main!.setAttribute("aria-busy", "true"); // until it has started
 
 /** Undefined where a page may not have one: without HTTPS, and in some private windows. */
 const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;

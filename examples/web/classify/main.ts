@@ -283,6 +283,7 @@ function connect(): void {
   setOpacity(Number(opacity.value) / 100);
 }
 
+byId("starting").remove();
 connect();
 const [early] = Array.from(byId<HTMLInputElement>("file").files ?? []); // chosen while scripts loaded
 await Promise.all([

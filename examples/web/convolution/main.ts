@@ -170,6 +170,7 @@ function connect(): void {
 /** One thread: there is hardly anything to compute. */
 const backend: Promise<Backend> = createBackend({ device: "wasm", threads: 1 });
 try {
+  byId("starting").remove();
   connect();
   await update();
   byId("backend").textContent = `: ${(await backend).name}`;
@@ -179,4 +180,6 @@ try {
   const { message } = error as Error;
   byId("problem").textContent = wasmProblem() ?? loadProblem(message) ??
     `The page cannot compute: ${message}. Load it again.`;
+} finally {
+  main.setAttribute("aria-busy", "false");
 }
