@@ -30,6 +30,11 @@ export const fakeCamera = [
   "--use-fake-ui-for-media-stream",
 ];
 
+/** Flags for a screen that is touched, and no mouse. */
+export const touchScreen = [
+  "--blink-settings=primaryHoverType=1,availableHoverTypes=1,primaryPointerType=2,availablePointerTypes=2",
+];
+
 /** Starts Chromium with these flags. The caller must close it. */
 export async function launch(...flags: string[]): Promise<Browser> {
   return await chromium.launch({

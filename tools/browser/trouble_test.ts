@@ -7,7 +7,7 @@ import type { Page } from "npm:playwright-core@1.56.1";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { fixture } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
-import { executable, fakeCamera } from "./chromium.ts";
+import { executable, fakeCamera, touchScreen } from "./chromium.ts";
 import { settle } from "./classify.ts";
 import { Site, stepsOf } from "./site.ts";
 import { beforeCall, card } from "./teach_page.ts";
@@ -22,7 +22,7 @@ const missingPart =
 
 testWith(await needsChromium(executable), "the pages when something goes wrong", async (t) => {
   const step = stepsOf(t);
-  await using site = await Site.open(fakeCamera);
+  await using site = await Site.open([...fakeCamera, ...touchScreen]);
   const open = opener(site);
 
   await step("let the reader load a network again, or go back to the one before", async () => {
@@ -83,11 +83,59 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.context().close();
   });
 
-  await step("say that a script is missing", async () => {
+  await step("say why they do not start", async () => {
     for (const path of ["classify/", "convolution/"]) {
-      const page = await open(path, /\/chunk-\w+\.js$/);
-      assertMatch(await problemOf(page) ?? "", /^A part of the page cannot be loaded\. /);
-      assertEquals(await page.locator("main[aria-busy=true]").count(), 0);
+      const unscripted = await open(path, undefined, { javaScriptEnabled: false });
+      await unscripted.waitForSelector(
+        ".problem:text-is('This page needs JavaScript: allow it, " +
+          "and load the page again.')",
+      );
+      assertEquals(await unscripted.locator("main[aria-busy=true]").count(), 0);
+      await unscripted.context().close();
+      const incomplete = await open(path, /\/chunk-\w+\.js$/);
+      assertMatch(await problemOf(incomplete) ?? "", /^A part of the page cannot be loaded\. /);
+      assertEquals(await incomplete.locator("main[aria-busy=true]").count(), 0);
+      await incomplete.context().close();
+      const empty = await open(path, /\.js\b/), advice = empty.locator("#starting");
+      assertEquals(await advice.isVisible(), false); // it may only take a moment
+      await advice.waitFor();
+      assertEquals(await empty.locator("main[aria-busy=true]").count(), 0);
+      await empty.context().close();
+      assertNoProblems(site);
+      const old = await site.page("", { serviceWorkers: "block" });
+      await old.route(
+        /\/main\.js/,
+        (route) =>
+          route.fulfill({ contentType: "text/javascript", body: "a syntax of the future" }),
+      );
+      await old.goto(new URL(path, old.url()).href);
+      const unfit = "The page does not work in this browser: use a current one.";
+      await old.waitForSelector(`#problem:text-is("${unfit}")`);
+      assertEquals(await old.locator("main[aria-busy=true], #starting").count(), 0);
+      await old.context().close();
+      assertMatch(site.problems.splice(0).join(), /SyntaxError/);
+    }
+  });
+
+  await step("have controls that a finger can hit, near what they change", async () => {
+    for (const path of ["classify/", "convolution/"]) {
+      const page = await open(path, undefined, { viewport: { width: 390, height: 844 } });
+      await settle(page);
+      if (path === "classify/") {
+        const frame = (await page.locator("#frame").boundingBox())!;
+        const controls = (await page.locator(".heat-controls").boundingBox())!;
+        const gap = controls.y - frame.y - frame.height; // they change the picture above them
+        assert(gap > 0 && gap < 40, `${gap}`);
+        await page.setInputFiles(`${card(1)} [type=file]`, "tests/photos/rocket.jpg");
+        await page.waitForSelector(`${card(1)} .thumbnails button`);
+      }
+      const small = await page.evaluate(`Array.from(
+        document.querySelectorAll("button, select, label.button, .segments label, [type=text]"),
+        (element) => ({ element, ...element.getBoundingClientRect().toJSON() }))
+        .filter(({ element }) => element.offsetParent && !element.closest("table"))
+        .filter(({ width, height }) => width < 44 || height < 44)
+        .map(({ element }) => element.outerHTML)`);
+      assertEquals(small, []);
       await page.context().close();
     }
   });
@@ -236,6 +284,9 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     assertEquals(await page.isVisible("#photo"), true);
     await page.click("#camera-button");
     await page.waitForSelector("#camera video");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("#camera-button:focus");
+    assertEquals(await page.locator("#camera video").count(), 0);
   });
 
   await step(

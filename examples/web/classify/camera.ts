@@ -38,6 +38,9 @@ const problems: Readonly<Record<string, string>> = {
 
 /** Closes the camera that is open, or that the browser asks for. */
 let closeOther = () => {};
+document.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") closeOther();
+});
 
 /**
  * Shows the camera in an element: the live picture, a shutter button, and a button that closes it. If

@@ -35,6 +35,9 @@ export function press(buttons: Iterable<Element>, pressed: Element | undefined):
   }
 }
 
+/** Whether the reader has no mouse: nothing can be dropped. */
+export const isTouch = matchMedia("(hover: none)").matches;
+
 /** Loads a style sheet from the folder of the page. */
 export function loadStyle(path: string): Promise<unknown> {
   const link = element("link", "");
@@ -42,6 +45,13 @@ export function loadStyle(path: string): Promise<unknown> {
   link.href = new URL(path, import.meta.url).href;
   document.head.append(link);
   return new Promise((resolve) => link.onload = link.onerror = resolve);
+}
+
+/** Shows a problem, or a note that is none. Hides the line without a text. */
+export function tell(line: HTMLElement, text: string, isNote = false): void {
+  line.hidden = text === "";
+  line.textContent = text;
+  line.classList.toggle("note", isNote);
 }
 
 let announcement: ReturnType<typeof setTimeout> | undefined;

@@ -3,10 +3,10 @@
 /// <reference lib="dom" />
 
 import { sentence, showBars } from "./bars.ts";
-import { type Camera, openCamera } from "./camera.ts";
+import type { Camera } from "./camera.ts";
 import { CallError, Client } from "./client.ts";
 import { DeviceTiles } from "./devices.ts";
-import { byId, loadStyle, press, say } from "./elements.ts";
+import { byId, loadStyle, press, say, tell } from "./elements.ts";
 import { acceptDrops, bufferOf, filesOf, onlyFirst, photoOf } from "./files.ts";
 import { problemText } from "./format.ts";
 import { networkIn, NetworkList, storedNetworks } from "./networks.ts";
@@ -46,11 +46,9 @@ const heatTurn = new Turn(), timeTurn = new Turn();
 const tiles = new DeviceTiles((next) => choose(wanted?.source ?? source, next));
 const networks = new NetworkList((next) => choose(next, wanted?.device ?? device));
 
-function showProblem(text: string): void {
-  const problem = byId("problem");
-  problem.textContent = text;
-  problem.hidden = text === "";
-  problem.scrollIntoView({ block: "nearest" }); // on a phone, the reader may be below it
+function showProblem(text: string, isNote = false): void {
+  tell(byId("problem"), text, isNote);
+  byId("problem").scrollIntoView({ block: "nearest" }); // on a phone, the reader may be below it
 }
 
 /** Runs work, and shows what goes wrong in it. What newer work has replaced ends silently. */
@@ -203,20 +201,25 @@ async function useTaught(next: NetworkSource | null): Promise<void> {
 
 async function toggleCamera(): Promise<void> {
   if (camera) return camera.close();
-  const button = byId("camera-button"), frame = byId("frame");
+  const button = byId("camera-button"), frame = byId("frame"), { signal } = photoTurn;
   if (frame.classList.contains("filming")) return; // the browser still asks the reader
   showProblem("");
   frame.classList.add("filming");
   byId("camera").replaceChildren();
-  const opened = await openCamera(byId("camera"), usePhoto, {
-    signal: photoTurn.signal,
-    onClose: () => {
-      camera = undefined;
-      frame.classList.remove("filming");
-      button.focus();
-    },
-  });
-  if (opened) camera = opened; // or else another one may be open now
+  const onClose = () => {
+    camera = undefined;
+    frame.classList.remove("filming");
+    button.focus();
+  };
+  try {
+    const { openCamera } = await import("./camera.ts");
+    signal.throwIfAborted();
+    const opened = await openCamera(byId("camera"), usePhoto, { signal, onClose });
+    if (opened) camera = opened; // or else another one may be open now
+  } catch (error) { // a photo came first, or the code cannot be loaded
+    onClose();
+    if (!isReplaced(error)) showProblem(problemText(error, ""));
+  }
 }
 
 const samples = document.querySelectorAll<HTMLElement>("[data-sample]");
@@ -242,7 +245,7 @@ function useFiles(files: readonly File[]): void {
     return;
   }
   usePhoto(photoOf(files[0]));
-  showProblem(onlyFirst(files));
+  showProblem(onlyFirst(files), true);
   byId("frame").scrollIntoView({ block: "nearest" }); // the reader may be below it
 }
 

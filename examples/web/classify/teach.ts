@@ -3,7 +3,7 @@
 /// <reference lib="dom" />
 
 import type { Client } from "./client.ts";
-import { say } from "./elements.ts";
+import { say, tell } from "./elements.ts";
 import { filesOf } from "./files.ts";
 import { megabytes, problemText } from "./format.ts";
 import type { NetworkSource } from "./page_calls.ts";
@@ -170,9 +170,7 @@ class Lesson implements CardHost {
   }
 
   #showProblem(text: string): void {
-    const problem = this.#find(":scope > .problem");
-    problem.hidden = text === "";
-    problem.textContent = text;
+    tell(this.#find(":scope > .problem"), text);
   }
 
   /** Learns, or says what is missing. */

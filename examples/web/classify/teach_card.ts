@@ -4,11 +4,12 @@
 
 import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
-import { say } from "./elements.ts";
+import { isTouch, say, tell } from "./elements.ts";
 import { acceptDrops, bufferOf, photoOf } from "./files.ts";
 import { problemText } from "./format.ts";
 import type { Photo, Pixels } from "./protocol.ts";
 import type { KeptPhoto, TeachCalls } from "./teach_protocol.ts";
+import { counted } from "./teach_text.ts";
 import { Turn } from "./turn.ts";
 
 /** What a card needs of the section. */
@@ -34,7 +35,7 @@ const template = `
   </div>
   <p class="count"></p>
   <ul class="thumbnails" role="list"></ul>
-  <p class="hint">Drop or paste photos here.</p>
+  <p class="hint">${isTouch ? "Add photos, or take them." : "Drop or paste photos here."}</p>
   <p class="problem" role="alert" hidden></p>
   <div class="card-camera"></div>
   <div class="buttons">
@@ -182,21 +183,22 @@ export class Card {
       this.#showCount();
       this.#host.changed();
     }
+    const isNote = problems.length === 0;
     if (copies > 0) {
       problems.push(`${copies === 1 ? "A photo was" : `${copies} were`} there already.`);
     }
-    if (problems.length > 0) this.#report(problems);
+    if (problems.length > 0) this.#report(problems, isNote);
     if (this.#waiting === 0) say(`${this.name} has ${counted(this.#photos.length)}.`);
   }
 
-  #report(problems: readonly string[]): void {
+  #report(problems: readonly string[], isNote = false): void {
     const texts = Array.from(new Set(problems)); // several photos may have the same
-    const line = this.#find(".problem"), more = texts.length - maxProblems;
-    line.hidden = texts.length === 0;
-    line.textContent = [
+    const more = texts.length - maxProblems;
+    const shown = [
       ...texts.slice(0, maxProblems),
       ...more > 0 ? [`${more} more ${more === 1 ? "has" : "have"} problems.`] : [],
-    ].join(" ");
+    ];
+    tell(this.#find(".problem"), shown.join(" "), isNote);
   }
 
   /** Adds the thumbnail of a photo. */
@@ -259,9 +261,4 @@ export class Card {
     this.#find(".count").textContent = isEmpty ? "" : `${counted(length)}${reading}`;
     this.#find(".hint").hidden = !isEmpty;
   }
-}
-
-/** "1 photo", "2 photos" */
-export function counted(count: number): string {
-  return `${count} ${count === 1 ? "photo" : "photos"}`;
 }

@@ -1,7 +1,11 @@
 /** The words of "Teach it": what was learned, and what is missing. */
 
-import { counted } from "./teach_card.ts";
 import type { ClassToLearn, Learned } from "./teach_protocol.ts";
+
+/** "1 photo", "2 photos" */
+export function counted(count: number): string {
+  return `${count} ${count === 1 ? "photo" : "photos"}`;
+}
 
 /** A share as the reader reads it: "97.5 %". */
 export function shareText(share: number): string {

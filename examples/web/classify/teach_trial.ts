@@ -4,7 +4,7 @@
 
 import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
-import { say } from "./elements.ts";
+import { isTouch, say, tell } from "./elements.ts";
 import { acceptDrops, bufferOf, onlyFirst, photoOf } from "./files.ts";
 import { percent, problemText } from "./format.ts";
 import type { Photo } from "./protocol.ts";
@@ -67,9 +67,9 @@ export class Trial {
     this.#turn.cancel();
     const hint = document.createElement("p");
     hint.className = "hint";
-    hint.textContent = "Drop or paste a photo here that it has not seen.";
+    hint.textContent = `${isTouch ? "Choose" : "Drop or paste"} a photo that it has not seen.`;
     this.#show(hint);
-    this.#find(".problem").hidden = true;
+    tell(this.#find(".problem"), "");
     this.#draw([]);
   }
 
@@ -129,15 +129,13 @@ export class Trial {
         signal,
         transfer: [bufferOf(taken)],
       });
-      problem.hidden = note === "";
-      problem.textContent = note;
+      tell(problem, note, true);
       this.#draw(guesses);
       return guesses;
     } catch (error) {
       if (signal.aborted) return undefined;
       this.#clear();
-      problem.hidden = false;
-      problem.textContent = problemText(error, "Choose another one.");
+      tell(problem, problemText(error, "Choose another one."));
       return undefined;
     }
   }
