@@ -72,6 +72,18 @@ export async function drop(
   await settle(page);
 }
 
+/** Drops files and folders of the disk on an element, as a reader does. */
+export async function dropPaths(page: Page, selector: string, paths: string[]): Promise<void> {
+  await page.locator(selector).scrollIntoViewIfNeeded();
+  const { x, y, width, height } = (await page.locator(selector).boundingBox())!;
+  const devtools = await page.context().newCDPSession(page);
+  const data = { items: [], files: paths, dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    const at = { x: x + width / 2, y: y + height / 2 };
+    await devtools.send("Input.dispatchDragEvent", { type, ...at, data });
+  }
+}
+
 /** Every 32nd pixel of the heat map, in both directions. */
 export async function heatOf(page: Page): Promise<number[]> {
   return await page.evaluate(`(() => {

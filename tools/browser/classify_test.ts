@@ -92,7 +92,7 @@ testWith(await needsChromium(executable), "the page that classifies photos", asy
     const bytes = await Deno.readFile(dropped);
     await drop(page, { "rocket.jpg": bytes, "other.jpg": bytes });
     assertEquals(
-      await page.textContent("#problem:not([hidden])"),
+      await page.textContent("#problem.note:not([hidden])"),
       "This is the first of 2 files: the page shows one at a time.",
     );
     assertEquals(await rowsOf(page), ofDropped.map(shown));

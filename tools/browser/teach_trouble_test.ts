@@ -3,10 +3,10 @@
 import { Buffer } from "node:buffer";
 import { encodePng } from "../../mod.ts";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
-import { fixture } from "../../tests/cli/run.ts";
+import { fixture, TempFolder } from "../../tests/cli/run.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
-import { settle } from "./classify.ts";
+import { dropPaths, rowsOf, settle } from "./classify.ts";
 import { shapeFiles } from "./shapes.ts";
 import { Site, stepsOf } from "./site.ts";
 import { assertCount, beforeCall, card, learn, tryPhoto } from "./teach_page.ts";
@@ -44,6 +44,34 @@ testWith(
       assertEquals(pixel, [200, 200, 200, 255]);
       await phone.context().close();
     });
+
+    await step(
+      "takes the photos of a folder that is dropped, in the order of their names",
+      async () => {
+        await using folder = await TempFolder.make();
+        await folder.write("photos/.hidden", "");
+        await Deno.copyFile("tests/photos/rocket.jpg", `${folder.path}/photos/10.jpg`);
+        await Deno.mkdir(`${folder.path}/photos/2`);
+        await Deno.copyFile("tests/photos/coffee.jpg", `${folder.path}/photos/2/coffee.jpg`);
+        await Deno.mkdir(`${folder.path}/nothing`);
+        const page = await open("classify/");
+        await page.waitForSelector("#teach .card");
+        await dropPaths(page, card(2), [`${folder.path}/photos`]);
+        await assertCount(page, 2, "2 photos");
+        await dropPaths(page, "#frame", [`${folder.path}/photos`]);
+        await page.waitForSelector(
+          "#problem.note:text-is('This is the first of 2 files: the page " +
+            "shows one at a time.')",
+        );
+        await settle(page);
+        assertEquals((await rowsOf(page))[0][0], "espresso"); // of the folder "2"
+        await dropPaths(page, "#frame", [`${folder.path}/nothing`]);
+        await page.waitForSelector(
+          "#problem:has-text('nothing cannot be read. If it is a folder, ')",
+        );
+        await page.context().close();
+      },
+    );
 
     await step("leaves the focus where the reader is", async () => {
       const page = await open("classify/");

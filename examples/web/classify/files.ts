@@ -55,6 +55,12 @@ export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => vo
     if (!hasFiles(event)) return;
     event.preventDefault();
     event.stopPropagation(); // for an element in another one that accepts drops, too
-    onFiles(filesOf(event.dataTransfer));
+    const { dataTransfer } = event, files = filesOf(dataTransfer);
+    const entries = Array.from(dataTransfer!.items).flatMap((item) =>
+      item.webkitGetAsEntry() ?? []
+    );
+    if (!entries.some(({ isDirectory }) => isDirectory)) return onFiles(files);
+    import("./folders.ts").then(({ filesBelow }) => filesBelow(entries))
+      .then((found) => found.length > 0 ? found : files, () => files).then(onFiles);
   });
 }
