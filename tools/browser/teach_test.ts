@@ -273,10 +273,25 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
     const texts = await page.evaluate("texts") as string[];
     const first = texts.find((text) => text.startsWith("Looking"));
     assertMatch(first ?? "", /^Looking at photo [3-9] of \d+$/); // the reader stopped there
+  });
+
+  await step("asks before the reader loses photos, but not after a download", async () => {
+    const asked = () => {
+      const dialog = page.waitForEvent("dialog");
+      page.reload().catch(() => {}); // as it is not done
+      return dialog;
+    };
+    const dialog = await asked();
+    assertEquals(dialog.type(), "beforeunload");
+    await dialog.dismiss();
+    const download = page.waitForEvent("download");
+    await page.click("#teach form .primary");
+    await (await download).cancel();
+    await page.reload(); // would wait for an answer
     await page.context().close();
   });
 
-  const viewport = { width: 390, height: 844 };
+  const viewport = { width: 320, height: 700 };
   const phone = await site.page("classify/", { viewport, hasTouch: true });
 
   await step("works with the keyboard, and offline", async () => {

@@ -80,6 +80,8 @@ class Lesson implements CardHost {
   #cards: Card[] = [];
   #added = 0;
   #controller: AbortController | undefined;
+  /** Whether the reader would lose photos, or what was learned from them. */
+  #isUnsaved = false;
   /** The network that was learned last. */
   #taught: (NetworkSource & { readonly weights: Blob }) | undefined;
   /** The network in use, and the one to start from. */
@@ -109,6 +111,10 @@ class Lesson implements CardHost {
     });
     this.#setNetwork(network);
     document.addEventListener("paste", (event) => this.#paste(event), { capture: true });
+    addEventListener("beforeunload", (event) => {
+      // older browsers do not ask the reader because of preventDefault()
+      if (this.#isUnsaved) event.returnValue = true;
+    });
     const observer = new IntersectionObserver((entries) => {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
       observer.disconnect();
@@ -162,6 +168,7 @@ class Lesson implements CardHost {
   }
 
   changed(): void {
+    this.#isUnsaved = this.#cards.some(({ photos }) => photos.length > 0);
     this.#showProblem("");
   }
 
@@ -275,6 +282,7 @@ class Lesson implements CardHost {
   }
 
   #download(): void {
+    this.#isUnsaved = false;
     const link = document.createElement("a");
     link.download = this.#fileName;
     link.href = URL.createObjectURL(this.#taught!.weights);
