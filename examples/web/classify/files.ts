@@ -2,7 +2,11 @@
 
 /// <reference lib="dom" />
 
+import { byId } from "./elements.ts";
 import type { Photo } from "./protocol.ts";
+
+/** The types of photos. For a picker that names them, iPhones convert their own format to JPEG. */
+export const photoTypes = byId<HTMLInputElement>("file").accept;
 
 /** Reads a file as a photo. The worker decodes it. */
 export async function photoOf(file: File): Promise<Photo> {

@@ -298,6 +298,7 @@ await loadStyle("teach.css");
 hasServiceWorker().then((has) => client.call("devices", has))
   .then((limits) => tiles.limit(limits)).catch(() => {});
 client.call("loadForLater", undefined).catch(() => {}); // the next visit tries again
+import("./camera.ts").catch(() => {}); // stores it, too
 try {
   const { startTeach } = await import("./teach.ts");
   startTeach(teach, new Client<TeachCalls>(worker), source);

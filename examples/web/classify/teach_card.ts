@@ -5,7 +5,7 @@
 import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
 import { isTouch, say, tell } from "./elements.ts";
-import { acceptDrops, bufferOf, photoOf } from "./files.ts";
+import { acceptDrops, bufferOf, photoOf, photoTypes } from "./files.ts";
 import { problemText } from "./format.ts";
 import type { Photo, Pixels } from "./protocol.ts";
 import type { KeptPhoto, TeachCalls } from "./teach_protocol.ts";
@@ -39,7 +39,7 @@ const template = `
   <p class="problem" role="alert" hidden></p>
   <div class="card-camera"></div>
   <div class="buttons">
-    <input type="file" accept="image/*" multiple hidden>
+    <input type="file" accept="${photoTypes}" multiple hidden>
     <button type="button" data-files>Add files</button>
     <button type="button" data-camera>Camera</button>
   </div>`;

@@ -5,7 +5,7 @@
 import { openCamera } from "./camera.ts";
 import type { Client } from "./client.ts";
 import { isTouch, say, tell } from "./elements.ts";
-import { acceptDrops, bufferOf, onlyFirst, photoOf } from "./files.ts";
+import { acceptDrops, bufferOf, onlyFirst, photoOf, photoTypes } from "./files.ts";
 import { percent, problemText } from "./format.ts";
 import type { Photo } from "./protocol.ts";
 import type { Guess, TeachCalls } from "./teach_protocol.ts";
@@ -15,7 +15,7 @@ const template = `
   <h3>Try it</h3>
   <div class="trial-place"></div>
   <div class="buttons">
-    <input type="file" accept="image/*" hidden>
+    <input type="file" accept="${photoTypes}" hidden>
     <button type="button" data-try-file>Choose a photo</button>
     <button type="button" data-try-camera>Live camera</button>
   </div>
