@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
 import { ArgumentError, FileError, TooLargeError } from "../../src/errors.ts";
 import { type CodecModules, decodeImage } from "../../src/image/decode.ts";
 import { imageMemory } from "../../src/image/header.ts";
@@ -138,6 +139,14 @@ Deno.test("decodeImage() reads bytes in shared memory", async () => {
     const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
     shared.set(bytes);
     assertEquals(await decodeImage(shared), await decodeImage(bytes));
+  }
+});
+
+Deno.test("decodeImage() reads bytes from another realm, as of a frame or of a test in jsdom", async () => {
+  for (const file of ["baseline-420.jpg", "rgb.png", "lossy.webp", "plain.gif", "cmyk.jpg"]) {
+    const bytes = readImage(file);
+    const foreign: Uint8Array = runInNewContext("new Uint8Array(bytes)", { bytes });
+    assertEquals(await decodeImage(foreign), await decodeImage(bytes));
   }
 });
 

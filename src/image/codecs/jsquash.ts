@@ -81,7 +81,9 @@ export async function runCodec(job: CodecJob): Promise<{ image: RgbImage; printe
   const { codec, printed } = instance;
   let rgba: RgbaImage | null = null, cause: unknown;
   try {
-    rgba = withGlobals(() => codec.decode(bytes, ...options));
+    // the codec refuses arrays from another realm, as of a test in jsdom or of a frame
+    const own = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    rgba = withGlobals(() => codec.decode(own, ...options));
   } catch (error) {
     cause = error; // "exit(1)" or a trap: the line printed before says more
   }
