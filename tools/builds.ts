@@ -52,16 +52,23 @@ export const licences: Readonly<Record<string, URL>> = {
   "LICENSE.libwebp": await inPackage(webpPackage, "codec/LICENSE.codec.md"),
 };
 
-/** A binary as text, with one character for each byte. It compresses better than base64. */
+/** The character of byte 0. Of this and later characters, strings must escape only the backslash. */
+const firstCharacter = "#".charCodeAt(0);
+
+/**
+ * A binary as text, with one character for each byte. It compresses better than base64. There are
+ * no control characters, because some bundlers write them wrongly.
+ */
 async function textOf(file: URL): Promise<string> {
-  return Buffer.from(await Deno.readFile(file)).toString("latin1");
+  const bytes = await Deno.readFile(file);
+  return Array.from(bytes, (byte) => String.fromCharCode(byte + firstCharacter)).join("");
 }
 const bytesFromText: Replacement = [
   /\bwasm[/\\]embedded_binary\.ts$/,
   () =>
     `export function decodeBinary(text) {
       const bytes = new Uint8Array(text.length);
-      for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i) - ${firstCharacter};
       return bytes;
     }`,
 ];
@@ -155,10 +162,16 @@ function kernelFile(name: string): BundleOptions {
   return { entry, replacements: [kernels[name], bytesFromText] };
 }
 
-/** Emscripten's script, without the name of the binary, which bundlers would try to find. */
+/**
+ * Emscripten's script without `import.meta.url`. It would look for the binary there, which it gets from
+ * us. Bundlers would look for it, too, or put the path of the script on their machine in its place.
+ */
 const codecScripts: Replacement = [
   /_dec\.js$/,
-  (source) => source.replace(/new URL\("\w+\.wasm",import\.meta\.url\)\.href/, '""'),
+  (source) =>
+    source.replace(/new URL\("\w+\.wasm",import\.meta\.url\)\.href/, '""')
+      .replace(/if\(import\.meta\.url===undefined\)\{.*?\}/, "")
+      .replace("_scriptDir = import.meta.url", '_scriptDir = ""'),
 ];
 
 /** A module that compiles a codec's binary. */

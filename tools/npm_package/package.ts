@@ -78,6 +78,8 @@ function packageJson() {
     type: "module",
     // pembroke.workerd.js imports compiled kernels for this effect only
     sideEffects: ["./pembroke.workerd.js", "./pembroke.kernels.relaxed.js"],
+    // for bundlers that ignore "exports", as Parcel does
+    main: "./pembroke.js",
     types: "./pembroke.d.ts",
     exports: {
       ".": {

@@ -75,6 +75,21 @@ export { best, conv2d };`;
     }
   });
 
+  await t.step("bundlers find the entry, and can write its files in other ways", async () => {
+    const installed = `${path}/node_modules/pembroke/`;
+    const { main, exports } = JSON.parse(await Deno.readTextFile(`${installed}package.json`));
+    assertEquals(main, exports["."].default); // Parcel reads only `main`
+    for await (const { name } of Deno.readDir(installed)) {
+      if (!name.endsWith(".js")) continue;
+      const text = await Deno.readTextFile(installed + name);
+      // Rspack writes a string in its place
+      assert(!text.includes("import.meta"), `${name} contains import.meta`);
+      // Parcel writes the character 0 as \0, which is an error before a digit
+      if (!/kernels|threads|\.wasm/.test(name)) continue;
+      assertEquals(text.replaceAll("\\\\", "").match(/\\./), null, name);
+    }
+  });
+
   await t.step("a bundle contains only what is used", async () => {
     const contents = 'export { conv2d, createBackend } from "pembroke";';
     const { outputFiles: [{ text }], metafile } = await esbuild.build({
