@@ -37,14 +37,36 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
   }
   await Deno.writeTextFile(new URL("pembroke.workerd.js", folder), workerdModule);
   await Deno.writeTextFile(new URL("pembroke.weights.js", folder), await weightsModule());
-  // So that programs need not set "lib" in their TypeScript settings.
-  const libraries = '/// <reference lib="esnext" />\n/// <reference lib="dom" />\n';
-  await Deno.writeTextFile(new URL("pembroke.d.ts", folder), libraries + types);
+  await Deno.writeTextFile(new URL("pembroke.d.ts", folder), withoutDom(types));
+  await Deno.writeTextFile(new URL("pembroke.wasm.d.ts", folder), binaryTypes);
   await Deno.copyFile(new URL("tools/npm_package/README.md", root), new URL("README.md", folder));
   const description = JSON.stringify(packageJson(), null, 2);
   await Deno.writeTextFile(new URL("package.json", folder), `${description}\n`);
   return await pack(folder);
 }
+
+/**
+ * Makes types that do not need those of pages (`"lib": ["dom"]`), which Node lacks and which contradict
+ * those of Cloudflare Workers. They need what all of these have, such as `Response`, and declare the rest.
+ */
+function withoutDom(types: string): string {
+  const imageData = "{ ImageData: { prototype: { data: infer Data } } }";
+  return `/// <reference lib="es2022.error" />
+/// <reference lib="esnext.disposable" />
+declare global {
+  namespace WebAssembly {
+    interface Module {}
+  }
+}
+/** The pixels of an \`ImageData\`. */
+type ImageDataPixels = typeof globalThis extends ${imageData} ? Data : Uint8ClampedArray;
+${types.replaceAll('ImageData["data"]', "ImageDataPixels")}`;
+}
+
+/** The types of a binary, as bundlers for edge runtimes import it. */
+const binaryTypes = `declare const module: WebAssembly.Module;
+export default module;
+`;
 
 /** Removes an earlier version of the package. Throws if the folder holds something else. */
 async function removeOld(folder: URL): Promise<void> {
@@ -60,7 +82,11 @@ async function removeOld(folder: URL): Promise<void> {
 const packageName = "pembroke";
 
 function packageJson() {
-  const wasm = Object.fromEntries(Object.keys(binaries).map((name) => [`./${name}`, `./${name}`]));
+  const wasm = Object.fromEntries(
+    Object.keys(binaries).map((name) => {
+      return [`./${name}`, { types: "./pembroke.wasm.d.ts", default: `./${name}` }];
+    }),
+  );
   return {
     name: packageName,
     version: settings.version,

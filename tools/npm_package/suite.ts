@@ -73,6 +73,11 @@ export { best, conv2d };`;
         assertEquals(errors, [expected]);
       });
     }
+    await project.write("edge.ts", edgeProgram);
+    await t.step("without the types of pages", () => {
+      const options = { ...resolutions.bundler, lib: ["lib.es2022.d.ts"], types: [] };
+      assertEquals(typeErrors([`${path}/edge.ts`], options), []);
+    });
   });
 
   await t.step("bundlers find the entry, and can write its files in other ways", async () => {
@@ -117,6 +122,23 @@ export { best, conv2d };`;
     }
   });
 }
+
+/** A program with types that contradict those of pages, as the types of Cloudflare Workers do. */
+const edgeProgram = `
+import { createBackend, fromRgba, loadModel } from "pembroke";
+import module from "pembroke/simd.wasm";
+declare global {
+  class AbortSignal { readonly edge: number }
+  class Blob { readonly edge: number }
+  class ReadableStream<T> { readonly edge: T }
+  class Response { readonly edge: number }
+  class URL { readonly edge: number }
+  const caches: { readonly default: string };
+}
+const pixels = fromRgba({ width: 1, height: 1, data: new Uint8ClampedArray(4) });
+const model = await loadModel({ weights: new Response(), backend: await createBackend({ module }) });
+export const labels: string[] = (await model.classify(pixels)).map(({ label }) => label);
+export const cache: string = caches.default;`;
 
 /** A worker that computes while it answers a request, when compiling from bytes is forbidden. */
 const worker = `
