@@ -14,8 +14,9 @@ interface Process {
 /** Loads a Node module; undefined where the runtime has none. */
 export async function nodeModule(name: `node:${string}`): Promise<unknown> {
   const { process } = globalThis as { readonly process?: Process };
-  if (process?.getBuiltinModule) return process.getBuiltinModule(name);
-  if ("Deno" in globalThis || !process?.versions?.node) return undefined;
+  if (!process?.versions?.node) return undefined; // the functions of Vercel's `process` throw
+  if (process.getBuiltinModule) return process.getBuiltinModule(name);
+  if ("Deno" in globalThis) return undefined;
   // For Node before 20.16. The comments keep bundlers from resolving the name.
   return await import(/* @vite-ignore */ /* webpackIgnore: true */ name).catch(() => undefined);
 }

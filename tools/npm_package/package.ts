@@ -82,11 +82,9 @@ async function removeOld(folder: URL): Promise<void> {
 const packageName = "pembroke";
 
 function packageJson() {
-  const wasm = Object.fromEntries(
-    Object.keys(binaries).map((name) => {
-      return [`./${name}`, { types: "./pembroke.wasm.d.ts", default: `./${name}` }];
-    }),
-  );
+  // Next.js and Vercel import them compiled with `?module`
+  const wasm = Object.keys(binaries).flatMap((name) => [`./${name}`, `./${name}?module`]);
+  const types = "./pembroke.wasm.d.ts";
   return {
     name: packageName,
     version: settings.version,
@@ -114,7 +112,7 @@ function packageJson() {
         default: "./pembroke.js",
       },
       "./module": { types: "./pembroke.d.ts", default: "./pembroke.module.js" },
-      ...wasm,
+      ...Object.fromEntries(wasm.map((name) => [name, { types, default: name }])),
       "./package.json": "./package.json",
     },
     engines: { node: ">=20" },

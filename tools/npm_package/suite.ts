@@ -125,8 +125,9 @@ export { best, conv2d };`;
 
 /** A program with types that contradict those of pages, as the types of Cloudflare Workers do. */
 const edgeProgram = `
-import { createBackend, fromRgba, loadModel } from "pembroke";
-import module from "pembroke/simd.wasm";
+import { createBackend, decodeImage, fromRgba, loadModel } from "pembroke/module";
+import module from "pembroke/simd.wasm?module"; // as Next.js imports it
+import jpeg from "pembroke/jpeg.wasm";
 declare global {
   class AbortSignal { readonly edge: number }
   class Blob { readonly edge: number }
@@ -136,6 +137,7 @@ declare global {
   const caches: { readonly default: string };
 }
 const pixels = fromRgba({ width: 1, height: 1, data: new Uint8ClampedArray(4) });
+export const photo = decodeImage(new Uint8Array(3), { codecs: { jpeg } });
 const model = await loadModel({ weights: new Response(), backend: await createBackend({ module }) });
 export const labels: string[] = (await model.classify(pixels)).map(({ label }) => label);
 export const cache: string = caches.default;`;
