@@ -37,7 +37,11 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
   }
   await Deno.writeTextFile(new URL("pembroke.workerd.js", folder), workerdModule);
   await Deno.writeTextFile(new URL("pembroke.weights.js", folder), await weightsModule());
-  await Deno.writeTextFile(new URL("pembroke.d.ts", folder), withoutDom(types));
+  const typesOfPackage = withoutDom(types).replaceAll(
+    'from "./pembroke.js"',
+    `from "${packageName}"`,
+  );
+  await Deno.writeTextFile(new URL("pembroke.d.ts", folder), typesOfPackage);
   await Deno.writeTextFile(new URL("pembroke.wasm.d.ts", folder), binaryTypes);
   await Deno.copyFile(new URL("tools/npm_package/README.md", root), new URL("README.md", folder));
   const description = JSON.stringify(packageJson(), null, 2);

@@ -73,6 +73,10 @@ export { best, conv2d };`;
         assertEquals(errors, [expected]);
       });
     }
+    await t.step("examples in comments import the package", async () => {
+      const types = await Deno.readTextFile(`${path}/node_modules/pembroke/pembroke.d.ts`);
+      assertEquals(new Set(types.match(/(?<=\* import .* from )".*"/g)), new Set(['"pembroke"']));
+    });
     await project.write("edge.ts", edgeProgram);
     await t.step("without the types of pages", () => {
       const options = { ...resolutions.bundler, lib: ["lib.es2022.d.ts"], types: [] };
