@@ -164,6 +164,12 @@ const options = {
   metafile: true,
 } as const;
 
+/** Drops the banner from a script that does not use the symbol otherwise, as most chunks. */
+function withoutIdleBanner({ contents, text }: esbuild.OutputFile): Uint8Array {
+  const isUsed = text.includes("Symbol.dispose", disposeSymbol.length);
+  return isUsed ? contents : contents.subarray(`${disposeSymbol}\n`.length);
+}
+
 /** Bundles a script, and adds its files. */
 async function addScript(source: string): Promise<void> {
   const script = source.replace(/\.ts$/, ".js");
@@ -185,8 +191,9 @@ async function addScript(source: string): Promise<void> {
       npmPackages,
     ],
   });
-  for (const { path, contents } of outputFiles) {
-    files[relative(Deno.cwd(), path).replaceAll("\\", "/")] = contents;
+  for (const file of outputFiles) {
+    const path = relative(Deno.cwd(), file.path).replaceAll("\\", "/");
+    files[path] = path.endsWith(".js") ? withoutIdleBanner(file) : file.contents;
   }
   const needed = (path: string): string[] =>
     outputs[path].imports.flatMap(({ path, kind }) =>
