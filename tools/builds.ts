@@ -163,15 +163,16 @@ function kernelFile(name: string): BundleOptions {
 }
 
 /**
- * Emscripten's script without `import.meta.url`. It would look for the binary there, which it gets from
- * us. Bundlers would look for it, too, or put the path of the script on their machine in its place.
+ * Emscripten's script without `import.meta.url`, from which it would load the binary that it gets from
+ * us. Bundlers would look for the binary, too, or put the script's path on their machine in its place.
+ * Without the globals for Node and Cloudflare Workers, too: jsquash.ts passes those that are needed.
  */
 const codecScripts: Replacement = [
   /_dec\.js$/,
   (source) =>
     source.replace(/new URL\("\w+\.wasm",import\.meta\.url\)\.href/, '""')
-      .replace(/if\(import\.meta\.url===undefined\)\{.*?\}/, "")
-      .replace("_scriptDir = import.meta.url", '_scriptDir = ""'),
+      .replace("_scriptDir = import.meta.url", '_scriptDir = ""')
+      .replace(/const isServiceWorker=.*?(?=var moduleOverrides=)/, ""),
 ];
 
 /** A module that compiles a codec's binary. */
