@@ -74,6 +74,7 @@ export { dropout } from "./src/ops/dropout.ts";
 export { interpolate } from "./src/ops/interpolate.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
 export { crossEntropy } from "./src/ops/loss.ts";
+export { matmul } from "./src/ops/matmul.ts";
 export {
   batchNorm,
   batchNormBackward,
@@ -128,6 +129,7 @@ export type { GraphNode } from "./src/layers/graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer } from "./src/layers/layer.ts";
 export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
+export { MatMul } from "./src/layers/matmul.ts";
 export { Add, Mul } from "./src/layers/merge.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
 export { ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from "./src/layers/pad.ts";

@@ -250,7 +250,7 @@ export function conv2dBackwardWeight(
 export function conv2dPackTransposed(packed: usize, w: usize, g: FilterGeometry): void {
   const groups = g.groups, k = g.filterSize, m = g.outC / groups;
   for (let i = 0; i < groups; i++) {
-    packTransposedA(packed + ((i * packedRows(k) * m) << 2), w + ((i * m * k) << 2), k, m);
+    packTransposedA(packed + ((i * packedRows(k) * m) << 2), w + ((i * m * k) << 2), k, k, m);
   }
 }
 

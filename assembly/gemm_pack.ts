@@ -41,9 +41,13 @@ export function packA(packed: usize, panel: usize, a: usize, rowStep: i32, m: i3
   }
 }
 
-/** Packs the transpose of a row-major W[k×m] as A[m×k], in panels of 4 columns of W. */
-export function packTransposedA(packed: usize, w: usize, m: i32, k: i32): void {
-  const step = (m as usize) << 2;
+/**
+ * Packs the transpose of a row-major W[k×m] as A[m×k], in panels of 4 columns of W.
+ *
+ * @param rowStep floats from one row of W to the next
+ */
+export function packTransposedA(packed: usize, w: usize, rowStep: i32, m: i32, k: i32): void {
+  const step = (rowStep as usize) << 2;
   for (let i = 0; i < m; i += MR, w += MR * 4) {
     for (let l = 0, from = w; l < k; l++, from += step, packed += MR * 4) {
       if (i + MR <= m) {
@@ -75,5 +79,28 @@ export function packB(packed: usize, b: usize, rowStep: i32, k: i32, n: i32): vo
         }
       }
     }
+  }
+}
+
+/** Packs the transpose of a row-major W[n×k] as B[k×n], in panels of 8 rows of W. */
+export function packTransposedB(packed: usize, w: usize, rowStep: i32, k: i32, n: i32): void {
+  const step = (rowStep as usize) << 2, panel = (k * NR) << 2;
+  for (let j = 0; j < n; j += NR, w += 8 * step, packed += panel) {
+    packTransposedPanel(packed, w, step, min(NR, n - j), k);
+  }
+}
+
+/**
+ * Packs the transpose of up to 8 rows of k floats as a panel, [k][8]. Columns beyond the rows are not used.
+ *
+ * @param step bytes from one row to the next
+ */
+export function packTransposedPanel(to: usize, x: usize, step: usize, rows: i32, k: i32): void {
+  const last = x + ((rows - 1) as usize) * step, end = (k as usize) << 2;
+  const x1 = min(x + step, last), x2 = min(x1 + step, last), x3 = min(x2 + step, last);
+  const x4 = min(x3 + step, last), x5 = min(x4 + step, last), x6 = min(x5 + step, last);
+  for (let i: usize = 0; i < end; i += 4, to += 32) {
+    v128.store(to, lanes4(x + i, x1 + i, x2 + i, x3 + i));
+    v128.store(to, lanes4(x4 + i, x5 + i, x6 + i, last + i), 16);
   }
 }

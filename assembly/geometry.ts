@@ -177,6 +177,23 @@ export class LinearGeometry {
   outF: i32;
 }
 
+/** Products of pairs of matrices. */
+@unmanaged
+export class MatMulGeometry {
+  /** Pairs. */
+  batch: i32;
+  /** Rows of the result. */
+  m: i32;
+  /** Columns of the result. */
+  n: i32;
+  /** Products of each sum. */
+  k: i32;
+  /** Whether the first matrix of a pair lies transposed in memory, [k, m]. */
+  transposeA: Flag;
+  /** Whether the second one does, [n, k]. */
+  transposeB: Flag;
+}
+
 /** A tensor seen along one axis. */
 @unmanaged
 export class AxisGeometry {

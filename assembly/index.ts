@@ -40,6 +40,7 @@ export {
   linearInt8Unpack,
 } from "./linear_int8";
 export { localResponseNorm, localResponseNormBackward } from "./local_response_norm";
+export { matmul, matmulScratchSize } from "./matmul";
 export { adaptiveMaxPool2d, maxIndex, maxPool2d, maxPool2dBackward } from "./max_pool2d";
 export { adamwStep, axpby, sgdStep, squaredNorm } from "./optimizer";
 export { resample, resampleScratchSize } from "./resample";

@@ -28,7 +28,7 @@ export function linearBackwardWeight(
   const wide = max(1, rowsPerItem(n) / NR) * NR, packs = 1 + ceilDiv(inF, wide);
   for (let i = claim(packs); i >= 0; i = claim(packs)) {
     const c = (i - 1) * wide;
-    if (i == 0) packTransposedA(scratch, dy, outF, n);
+    if (i == 0) packTransposedA(scratch, dy, outF, outF, n);
     else packB(b + ((c * n) << 2), x + (c << 2), inF, n, min(wide, inF - c));
   }
   join(packs);

@@ -2,6 +2,7 @@
 // eight samples, which are packed as xᵀ. The tile uses one float of each row at a time, so that the rows
 // arrive from memory while it computes.
 
+import { packTransposedPanel } from "./gemm_pack";
 import { LinearGeometry } from "./geometry";
 import { activate, activate4 } from "./inline/activate";
 import { lanes4, madd } from "./inline/lanes";
@@ -41,7 +42,7 @@ export function linearPanels(
     const s = i / blocks, l = (i % blocks) * DEPTH;
     const to = scratch + (s as usize) * panel + ((l * NR) << 2);
     const from = x + ((s * NR) as usize) * row + (l << 2);
-    pack(to, from, row, min(NR, n - s * NR), min(DEPTH, inF - l));
+    packTransposedPanel(to, from, row, min(NR, n - s * NR), min(DEPTH, inF - l));
   }
   join(packs);
 
@@ -58,17 +59,6 @@ export function linearPanels(
     }
   }
   join(items);
-}
-
-/** Packs x[samples, k] transposed, as [k, 8]. Columns beyond the samples are not used. */
-function pack(to: usize, x: usize, row: usize, samples: i32, k: i32): void {
-  const last = x + ((samples - 1) as usize) * row, end = (k as usize) << 2;
-  const x1 = min(x + row, last), x2 = min(x1 + row, last), x3 = min(x2 + row, last);
-  const x4 = min(x3 + row, last), x5 = min(x4 + row, last), x6 = min(x5 + row, last);
-  for (let i: usize = 0; i < end; i += 4, to += 32) {
-    v128.store(to, lanes4(x + i, x1 + i, x2 + i, x3 + i));
-    v128.store(to, lanes4(x4 + i, x5 + i, x6 + i, last + i), 16);
-  }
 }
 
 /**

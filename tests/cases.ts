@@ -43,6 +43,8 @@ export interface Attributes {
   readonly recomputeScaleFactor: boolean;
   readonly name: string;
   readonly args: readonly (number | string)[];
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
 }
 
 /** A call and its expected results. */

@@ -22,6 +22,7 @@ export * from "./reference/interpolate.ts";
 export * from "./reference/layout.ts";
 export * from "./reference/linear.ts";
 export * from "./reference/loss.ts";
+export * from "./reference/matmul.ts";
 export * from "./reference/norm.ts";
 export * from "./reference/optimizer.ts";
 export * from "./reference/pool.ts";

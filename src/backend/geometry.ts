@@ -18,6 +18,7 @@ export type {
   CopyGeometry,
   DropoutMask,
   LocalResponseNormGeometry,
+  MatMulGeometry,
   Pool2dGeometry,
   RowNormGeometry,
   SgdStep,

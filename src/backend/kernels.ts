@@ -19,6 +19,7 @@ import type {
   DropoutMask,
   Epilogue,
   LocalResponseNormGeometry,
+  MatMulGeometry,
   Pool2dGeometry,
   SgdStep,
 } from "./geometry.ts";
@@ -93,6 +94,8 @@ export interface ForwardKernels {
   ): void;
   /** y = activation(x · weightᵀ + bias). */
   linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void;
+  /** y = a · b for each pair of matrices. */
+  matmul(y: Tensor, a: Tensor, b: Tensor, g: MatMulGeometry): void;
   /** y = softmax of x along an axis. */
   softmax(y: Tensor, x: Tensor, g: AxisGeometry): void;
   /** y = log-softmax of x along an axis. */

@@ -24,6 +24,7 @@ export * from "./fold.ts";
 export { Graph, type GraphOptions } from "./graph.ts";
 export { GraphBuilder, type GraphNode } from "./graph_builder.ts";
 export { type ForwardOptions, type InitOptions, Layer } from "./layer.ts";
+export { MatMul } from "./matmul.ts";
 export { MergeLayer } from "./merge_layer.ts";
 export * from "./merge.ts";
 export { Parameter, parameterCount } from "./parameter.ts";

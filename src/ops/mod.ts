@@ -30,6 +30,7 @@ export { half } from "./half.ts";
 export { interpolate, interpolateBackward, type InterpolateOptions } from "./interpolate.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";
+export { matmul, matmulBackward } from "./matmul.ts";
 export * from "./norm.ts";
 export { pad, padBackward, type PadMode } from "./pad.ts";
 export { channelShuffle, inversePermutation, permute } from "./permute.ts";

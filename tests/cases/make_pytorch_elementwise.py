@@ -89,6 +89,17 @@ for name, a, b in [("per-channel", (2, 3, 4, 5), (1, 3, 1, 1)), ("maps", (2, 3, 
     case(name, "add", {}, {"x": uniform(*a), "b": uniform(*b)}, torch.add, "torch.add")
     case(name, "mul", {}, {"x": uniform(*a), "b": uniform(*b)}, torch.mul, "torch.mul")
 
+for name, left, right, trans_a, trans_b in [
+    ("matrices", (5, 4), (4, 3), False, False), ("pairs", (2, 3, 4), (2, 4, 5), False, False),
+    ("transposed-b", (2, 2, 5, 3), (2, 2, 6, 3), False, True), ("transposed-a", (2, 3, 4), (2, 3, 2), True, False),
+    ("both", (1, 3, 5), (1, 2, 3), True, True),
+]:
+    def product(x, b):
+        return torch.matmul(x.mT if trans_a else x, b.mT if trans_b else b)
+
+    case(name, "matmul", {"transposeA": trans_a, "transposeB": trans_b}, {"x": uniform(*left), "b": uniform(*right)},
+         product, "torch.matmul")
+
 meta = {"source": f"PyTorch {torch.__version__}", "how": "tests/cases/make_pytorch_elementwise.py"}
 lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
 path = pathlib.Path(__file__).with_name("pytorch_elementwise.json")

@@ -6,6 +6,23 @@ import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts
 import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 import { random, testGradients } from "./differences.ts";
 
+/** An attention of each row to all rows, and further products with transposed factors. */
+function attention(): nn.Layer {
+  return new nn.Graph([
+    { name: "query", layer: new nn.Linear(6, 3), inputs: ["input"] },
+    { name: "key", layer: new nn.Linear(6, 3), inputs: ["input"] },
+    { name: "scores", layer: new nn.MatMul({ transposeB: true }), inputs: ["query", "key"] },
+    { name: "weights", layer: new nn.Softmax() },
+    { name: "rows", layer: new nn.MatMul(), inputs: ["weights", "input"] },
+    { name: "back", layer: new nn.MatMul({ transposeA: true }), inputs: ["weights", "rows"] },
+    {
+      name: "turned",
+      layer: new nn.MatMul({ transposeA: true, transposeB: true }),
+      inputs: ["back", "weights"],
+    },
+  ]);
+}
+
 /** Layers whose functions are smooth, and input shapes. */
 const layers: [() => nn.Layer, Shape][] = [
   [() => new nn.Conv1d(2, 3, 3, { stride: 2, padding: [1, 0] }), [2, 2, 9]],
@@ -17,6 +34,7 @@ const layers: [() => nn.Layer, Shape][] = [
   [() => new nn.AdaptiveAvgPool1d(3), [1, 2, 7]],
   [() => new nn.AdaptiveAvgPool2d([2, 5]), [1, 2, 7, 4]],
   [() => new nn.PReLU(3), [2, 3, 2, 2]],
+  [attention, [2, 4, 6]],
   [() => new nn.Softmax(), [3, 4]],
   [() => new nn.LogSoftmax(0), [3, 4]],
   [() => new nn.Dropout(0.4), [3, 7]],

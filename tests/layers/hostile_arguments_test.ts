@@ -29,6 +29,7 @@ const constructors: Call[] = [
   ["ELU", create(layers.ELU), [1]],
   ["Add", create(layers.Add), []],
   ["Mul", create(layers.Mul), []],
+  ["MatMul", create(layers.MatMul), [{ transposeA: true, transposeB: false }]],
   ["Softmax", create(layers.Softmax), [1]],
   ["LogSoftmax", create(layers.LogSoftmax), [1]],
   ["Conv2d", create(layers.Conv2d), [4, 4, 3, {

@@ -56,6 +56,8 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["interpolateBackward", ops.interpolateBackward, [dy, [2, 4, 2, 3], { size: [4, 4] }]],
     ["addBackward", ops.addBackward, [dy, [4, 1, 1], {}]],
     ["mulBackward", ops.mulBackward, [dy, x, [4, 1, 1], {}]],
+    ["matmul", ops.matmul, [x, dy, { transposeA: true, transposeB: false }]],
+    ["matmulBackward", ops.matmulBackward, [dy, x, dy, { transposeA: false, transposeB: true }]],
     ["prelu", ops.prelu, [x, bias, {}]],
     ["preluBackwardInput", ops.preluBackwardInput, [dy, x, bias, {}]],
     ["preluBackwardWeight", ops.preluBackwardWeight, [dy, x, [4], {}]],

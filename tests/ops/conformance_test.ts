@@ -25,6 +25,7 @@ const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outp
   adaptiveavgpool2d: ({ x }, a) => ({ y: ops.adaptiveAvgPool2d(x, a.outputSize as Pair) }),
   add: ({ x, b }) => ({ y: ops.add(x, b) }),
   mul: ({ x, b }) => ({ y: ops.mul(x, b) }),
+  matmul: ({ x, b }, a) => ({ y: ops.matmul(x, b, transposeOptions(a)) }),
   prelu: ({ x, w }) => ({ y: ops.prelu(x, w) }),
   activation: ({ x }, a) => ({ y: activationOf(a).forward(x) }),
   relu: ({ x }) => ({ y: ops.relu(x) }),
@@ -70,6 +71,10 @@ const gradients: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outpu
   adaptiveavgpool2d: ({ x, dy }) => ({ dx: ops.adaptiveAvgPoolBackward(dy, x.shape) }),
   add: ({ x, b, dy }) => ({ dx: ops.addBackward(dy, x.shape), db: ops.addBackward(dy, b.shape) }),
   mul: ({ x, b, dy }) => ({ dx: ops.mul(dy, b), db: ops.mulBackward(dy, x, b.shape) }),
+  matmul: ({ x, b, dy }, a) => {
+    const { da, db } = ops.matmulBackward(dy, x, b, transposeOptions(a));
+    return { dx: da, db };
+  },
   prelu: ({ x, w, dy }) => ({
     dx: ops.preluBackwardInput(dy, x, w),
     dw: ops.preluBackwardWeight(dy, x, w.shape),
@@ -178,6 +183,10 @@ function maxPoolGradient({ output, indices }: ops.MaxPoolResult, x: Tensor, dy: 
 
 function maxPoolOutputs({ output, indices }: ops.MaxPoolResult): Outputs {
   return { y: output, indices };
+}
+
+function transposeOptions({ transposeA, transposeB }: Partial<Attributes>) {
+  return { transposeA, transposeB };
 }
 
 function convOptions1d({ stride, pads, dilation, groups }: Partial<Attributes>) {

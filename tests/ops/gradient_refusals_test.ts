@@ -25,6 +25,14 @@ function indices(shape: Shape): Tensor<Int32Array> {
 /** Error messages, and the calls that throw them. */
 const invalidCalls: [string, () => unknown][] = [
   [
+    "matmulBackward: the shape of dy is [2, 3], must be [3, 3]",
+    () => ops.matmulBackward(flat, matrix, matrix, { transposeB: true }),
+  ],
+  [
+    "matmulBackward: the shape of b is [3, 5], must be [5, 5] for a [3, 5]",
+    () => ops.matmulBackward(matrix, matrix, matrix),
+  ],
+  [
     "conv2dBackwardInput: the shape of dy is [2, 4, 6, 5], must be [2, 8, 4, 3]",
     () => ops.conv2dBackwardInput(x, w, x.shape),
   ],

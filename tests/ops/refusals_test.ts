@@ -155,6 +155,22 @@ const invalidCalls: [string, () => unknown][] = [
   ["softplus: beta is 0, must be a number other than 0", () => ops.softplus(x, 0)],
   ["softplus: threshold is NaN, must be a finite number", () => ops.softplus(x, 1, NaN)],
   ["elu: alpha is -1, must be a non-negative number", () => ops.elu(x, -1)],
+  [
+    "matmul: the shape of b is [3, 5], must be [5, 5] for a [3, 5]",
+    () => ops.matmul(matrix, matrix),
+  ],
+  [
+    "matmul: the shape of b is [3, 5], must be [2, 4, 5, 5] for a [2, 4, 6, 5]",
+    () => ops.matmul(x, matrix),
+  ],
+  [
+    "matmul: the shape of a is [4], must be at least 2 positive integers",
+    () => ops.matmul(fakeTensor([4]), matrix),
+  ],
+  [
+    "matmul: transposeB is 1, must be true or false",
+    () => ops.matmul(matrix, matrix, { transposeB: 1 as unknown as boolean }),
+  ],
   ["prelu: the shape of weight is [8], must be [4] or [1]", () => ops.prelu(x, bias)],
   ["prelu: the shape of weight is [3, 5], must be [1]", () => ops.prelu(vector, matrix)],
   ["localResponseNorm: size is 4, must be odd", () => ops.localResponseNorm(x, 4)],

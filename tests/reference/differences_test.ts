@@ -63,6 +63,23 @@ Deno.test("the reference linearBackward() matches finite differences", () => {
   }
 });
 
+Deno.test("the reference matmulBackward() matches finite differences", () => {
+  const draw = new Draw(12);
+  for (const [a, b, o] of products) {
+    const inputs = [numbers(draw, a), numbers(draw, b)] as const;
+    const forward = () => reference.matmul(...inputs, o);
+    const backward = (dy: NumArray) => reference.matmulBackward(dy, ...inputs, o);
+    check(draw, { inputs: [...inputs], forward, backward }, JSON.stringify(o));
+  }
+});
+
+const products: [number[], number[], reference.Transposes][] = [
+  [[3, 2], [2, 4], {}],
+  [[2, 3, 2], [2, 4, 2], { transposeB: true }],
+  [[2, 2, 3], [2, 2, 4], { transposeA: true }],
+  [[1, 2, 2, 3], [1, 2, 4, 2], { transposeA: true, transposeB: true }],
+];
+
 const pools: reference.Pool2d[] = [
   { kernel: [2, 2] },
   { kernel: [3, 2], stride: [1, 2] },

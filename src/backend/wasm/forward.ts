@@ -11,6 +11,7 @@ import type {
   Conv2dGeometry,
   Epilogue,
   LocalResponseNormGeometry,
+  MatMulGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
 import type { Filters, ForwardKernels } from "../kernels.ts";
@@ -100,6 +101,12 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
         block,
         activation,
       );
+    },
+
+    matmul(y: Tensor, a: Tensor, b: Tensor, g: MatMulGeometry): void {
+      const block = memory.block(blocks.writeMatMul, g);
+      const scratch = memory.scratch(exports.matmulScratchSize(block));
+      exports.matmul(memory.out(y), memory.at(a), memory.at(b), scratch, block);
     },
 
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {

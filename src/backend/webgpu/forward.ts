@@ -12,6 +12,7 @@ import type {
   Conv2dGeometry,
   Epilogue,
   LocalResponseNormGeometry,
+  MatMulGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
 import type { Filters, ForwardKernels } from "../kernels.ts";
@@ -31,6 +32,7 @@ import { sliceOf } from "./parts.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { chunks, packedSize, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
+import { matmul } from "./shaders/matmul.ts";
 import * as norm from "./shaders/norm.ts";
 import * as pool from "./shaders/pool.ts";
 import * as axis from "./shaders/rows.ts";
@@ -133,6 +135,28 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
       const format = { four: "vec4f", one: "f32", bytes: 4 };
       denseProduct(gpu, dense.linear, y, x, weight, format, bias, activation);
+    },
+
+    matmul(y: Tensor, a: Tensor, b: Tensor, g: MatMulGeometry): void {
+      const { m, n, k, transposeA, transposeB } = g;
+      const all = { y: gpu.out(y), a: gpu.at(a), b: gpu.at(b) };
+      const bytes = { y: 4 * m * n, a: 4 * m * k, b: 4 * k * n };
+      const steps = {
+        ...(transposeA ? { aRow: 1, aColumn: m } : { aRow: k, aColumn: 1 }),
+        ...(transposeB ? { bRow: 1, bColumn: k } : { bRow: n, bColumn: 1 }),
+      };
+      for (const part of gpu.parts("matmul", g.batch, bytes.y, bytes.a, bytes.b)) {
+        const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, part.count);
+        const operands = {
+          y: sliceOf(all.y, part, bytes.y),
+          a: sliceOf(all.a, part, bytes.a),
+          b: sliceOf(all.b, part, bytes.b),
+        };
+        for (const chunk of chunks(k)) {
+          const u32 = { ...sizes, ...chunk, depth: k, ...steps };
+          gpu.run(matmul[rows], operands, constants, workgroups, { u32 });
+        }
+      }
     },
 
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {

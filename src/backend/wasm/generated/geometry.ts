@@ -294,6 +294,32 @@ export function writeLinear(integers: Integers, _floats: Floats, g: LinearGeomet
   integers[2] = g.outF;
 }
 
+/** Products of pairs of matrices. */
+export interface MatMulGeometry {
+  /** Pairs. */
+  readonly batch: number;
+  /** Rows of the result. */
+  readonly m: number;
+  /** Columns of the result. */
+  readonly n: number;
+  /** Products of each sum. */
+  readonly k: number;
+  /** Whether the first matrix of a pair lies transposed in memory, [k, m]. */
+  readonly transposeA: boolean;
+  /** Whether the second one does, [n, k]. */
+  readonly transposeB: boolean;
+}
+
+/** Writes a {@linkcode MatMulGeometry}. */
+export function writeMatMul(integers: Integers, _floats: Floats, g: MatMulGeometry): void {
+  integers[0] = g.batch;
+  integers[1] = g.m;
+  integers[2] = g.n;
+  integers[3] = g.k;
+  integers[4] = Number(g.transposeA);
+  integers[5] = Number(g.transposeB);
+}
+
 /** A tensor seen along one axis. */
 export interface AxisGeometry {
   /** Elements before the axis. */

@@ -56,6 +56,8 @@ export const kernels = [
   "localResponseNormBackward",
   "logSoftmax",
   "logSoftmaxBackward",
+  "matmul",
+  "matmulScratchSize",
   "maxIndex",
   "maxPool2d",
   "maxPool2dBackward",
@@ -107,6 +109,7 @@ export const sharedKernels = [
   "linearInt8",
   "linearInt8Pack",
   "linearInt8Unpack",
+  "matmul",
   "maxPool2d",
   "maxPool2dBackward",
   "mul",
@@ -178,6 +181,8 @@ export interface Exports {
   localResponseNormBackward(dx: number, dy: number, x: number, scratch: number, g: number): void;
   logSoftmax(y: number, x: number, g: number): void;
   logSoftmaxBackward(dx: number, dy: number, y: number, g: number): void;
+  matmul(y: number, a: number, b: number, scratch: number, g: number): void;
+  matmulScratchSize(g: number): number;
   maxIndex(indices: number, n: number): number;
   maxPool2d(y: number, indices: number, x: number, g: number): void;
   maxPool2dBackward(dx: number, dy: number, indices: number, g: number): void;
