@@ -26,6 +26,7 @@ export async function inputGradientOf(
   layer: Layer,
   weightOf: () => Promise<Tensor>,
 ): Promise<InputGradient | undefined> {
+  if (isOfGraph(layer)) return (dy, x) => layer.inputGradient(dy, x);
   const isOwn = [RowNorm, ConvTranspose, PReLU].some(({ prototype }) => {
     return layer.forward === prototype.forward;
   });
@@ -45,6 +46,11 @@ export async function inputGradientOf(
     const weight = await weightOf();
     return (dy, x) => preluBackwardInput(dy, x, weight);
   }
+}
+
+/** Whether it is a layer of ONNX graphs that knows its gradient. Pages would have to load the class. */
+function isOfGraph(layer: Layer): layer is Layer & { readonly inputGradient: InputGradient } {
+  return layer.type === "Repeated" && "inputGradient" in layer;
 }
 
 /** It computes the statistics of the input again. */

@@ -1,5 +1,5 @@
 /**
- * Factors and summands that are constants of an ONNX graph. Training leaves them as they are.
+ * Layers with constants of an ONNX graph. Training leaves them as they are.
  *
  * @module
  */
@@ -8,7 +8,8 @@ import { kernelsOf } from "../../backend/interface.ts";
 import { checkForward, type ForwardOptions, Layer } from "../../layers/layer.ts";
 import { BatchNorm } from "../../layers/norm.ts";
 import { constantParameter, type Parameter } from "../../layers/parameter.ts";
-import { checkAnyShape, checkTensor, produce } from "../../ops/checks.ts";
+import { add } from "../../ops/arithmetic.ts";
+import { checkAnyShape, checkTensor, disposeOnError, produce } from "../../ops/checks.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
 
 /**
@@ -66,4 +67,52 @@ export class Affine extends Layer {
       kernelsOf(x).axpby(y, x, this.scale, 1);
     });
   }
+}
+
+/** A constant for each sample of its input, of which only the batch size counts. */
+export class Repeated extends Layer {
+  override readonly type = "Repeated";
+  override readonly parameters: Readonly<Record<string, Parameter>>;
+
+  /**
+   * @param shape The shape of the constant in the file.
+   * @param sizes That of the output for a sample: with more axes of size 1 in front, or fewer.
+   */
+  constructor(shape: Shape, readonly sizes: Shape) {
+    super();
+    this.parameters = { weight: constantParameter(shape, 0, false) };
+  }
+
+  override outputShape(input: Shape): Shape {
+    checkAnyShape(this.type, input, 1);
+    return [input[0], ...this.sizes];
+  }
+
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const out = checkForward(this.type, x, options), shape = this.outputShape(x.shape);
+    const y = produce(this.type, x, { shape, out }, (y) => {
+      y.backend.fill(y, 0);
+      add(y, this.value("weight").view([1, ...this.sizes]), { out: y });
+    });
+    this.saveShape(x);
+    return y;
+  }
+
+  override backward(dy: Tensor): Tensor {
+    const shape = this.recallShape();
+    checkTensor(this.type, "dy", dy, dy, this.outputShape(shape));
+    return zeros(dy, shape);
+  }
+
+  /** The gradient of the input in evaluation mode. */
+  inputGradient(_dy: Tensor, x: Tensor): Tensor {
+    return zeros(x, x.shape);
+  }
+}
+
+function zeros({ backend }: Tensor, shape: Shape): Tensor {
+  return disposeOnError(backend.empty(shape), (dx) => {
+    backend.fill(dx, 0);
+    return dx;
+  });
 }

@@ -35,17 +35,18 @@ import { Affine, ChannelAffine } from "./affine_layer.ts";
 import { Blocks } from "./blocks_layer.ts";
 import { FakeQuantize } from "./fake_quantize_layer.ts";
 import type { NodeReader } from "./node.ts";
+import { ordersOf } from "./shape_rules.ts";
 import {
   type Absorb,
   type Activation,
   type Clamped,
+  type GraphValue,
   type Grid,
   isOpen,
   type LayerStep,
   type Origin,
   type Scaled,
   scaledOf,
-  type Value,
 } from "./values.ts";
 
 /** Options of the layers. */
@@ -58,7 +59,7 @@ export interface LayerOptions extends PrecisionOptions, AlgorithmOptions, Packin
 export type Operation = (
   node: NodeReader,
   build: LayerBuilder,
-) => Value | readonly (Value | undefined)[];
+) => GraphValue | readonly (GraphValue | undefined)[];
 
 /** What a layer has besides its inputs. */
 interface StepOptions {
@@ -86,6 +87,12 @@ const maxLayers = 10_000;
 /** The most numbers that countNumbers() counts: a hundred times more than in large networks. */
 const maxNumbers = 1 << 22;
 
+/**
+ * The most multiply-adds for each sample in products of two tensors, none of which is in the file: a hundred
+ * times more than in large networks.
+ */
+const maxProducts = 2 ** 40;
+
 /** Layers whose output has no values below 0. */
 const positiveLayers = [ReLU, ReLU6, Sigmoid, Softmax];
 
@@ -110,6 +117,7 @@ export class LayerBuilder {
 
   /** How many scales of weights the layers may still have. */
   #numbersLeft = maxNumbers;
+  #productsLeft = maxProducts;
   /** Whether layers compute in 8 bits that do in the file. */
   readonly usesIntegers: boolean;
 
@@ -129,6 +137,12 @@ export class LayerBuilder {
   countNumbers(node: NodeReader, count: number): void {
     this.#numbersLeft -= count;
     if (this.#numbersLeft < 0) throw node.bad("the graph uses its weights too many times");
+  }
+
+  /** Counts multiply-adds of a layer whose factors are both computed. */
+  countProducts(node: NodeReader, count: number): void {
+    this.#productsLeft -= count;
+    if (this.#productsLeft < 0) throw node.bad("the graph multiplies too large matrices");
   }
 
   /**
@@ -261,7 +275,9 @@ export class LayerBuilder {
     if (isFixed && order[0] === 0 && moved.every((axis, i) => i === 0 || axis > moved[i - 1])) {
       return this.view(node, x, order.map((axis) => x.shape[axis]), options);
     }
-    return this.apply(node, new Permute(order), [x], { suffix: ".permute", ...options });
+    return ordersOf(x.shape, order).reduce((y, dims) => {
+      return this.apply(node, new Permute(dims), [y], { suffix: ".permute", ...options });
+    }, x);
   }
 
   /** The mean or maximum along some axes other than the batch, which stay with size 1. */

@@ -28,11 +28,11 @@ import { keepsValues } from "../classify.ts";
 import { classesOf, type ClassOptions } from "../network_classes.ts";
 import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
-import { GraphImport, stepsOf } from "./importer.ts";
+import { GraphImport } from "./importer.ts";
 import { readInput } from "./input.ts";
 import { LayerNames } from "./names.ts";
 import { nodeError } from "./node.ts";
-import type { Activation, LayerStep } from "./values.ts";
+import { type Activation, type LayerStep, stepsOf } from "./values.ts";
 import { type OnnxLayers, OnnxNetwork } from "./network.ts";
 
 /** Options that complete or override the file. */

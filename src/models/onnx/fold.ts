@@ -21,7 +21,7 @@ import {
   sizeWithoutZeros,
   spread,
 } from "./fold_elements.ts";
-import { concat, gather, permute, slice, split } from "./fold_shapes.ts";
+import { concat, gather, permute, scatter as scattered, slice, split } from "./fold_shapes.ts";
 import { batchNorm, matMul, reduceWith, softmax } from "./fold_sums.ts";
 import type { NodeReader } from "./node.ts";
 import {
@@ -86,6 +86,7 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Relu", [1, each((a) => Math.max(a, 0))]],
   ["Reshape", [1, reshape]],
   ["Round", [1, each(roundEven)]],
+  ["ScatterND", [3, scatter]],
   ["Shape", [1, (node, [x]) => shapeNumbers(node, x.shape)]],
   ["Sigmoid", [1, each((a) => 1 / (1 + Math.exp(-a)))]],
   ["Sign", [1, each(Math.sign)]],
@@ -261,6 +262,21 @@ function reshape(node: NodeReader, [x, target]: readonly NumberArray[]): NumberA
 function flatten(node: NodeReader, [x]: readonly NumberArray[]): NumberArray {
   const axis = node.number("axis", 1), { shape } = x, at = axis < 0 ? axis + shape.length : axis;
   return withShape(x, [elements(shape.slice(0, at)), elements(shape.slice(at))]);
+}
+
+function scatter(node: NodeReader, [x, at, updates]: readonly NumberArray[]): NumberArray {
+  const depth = at.shape.at(-1) ?? 0, parts = elements(at.shape.slice(0, -1));
+  const size = elements(x.shape.slice(depth)), isDepth = depth > 0 && depth <= x.shape.length;
+  const isInside = at.numbers.every((index, i) => {
+    const count = x.shape[i % depth];
+    return Number.isInteger(index) && index >= -count && index < count;
+  });
+  if (!isDepth || !isInside || updates.numbers.length !== parts * size) {
+    throw node.bad("its indices and updates do not fit its input: damaged");
+  }
+  if (node.text("reduction", "none") !== "none") throw node.bad("its reduction is not supported");
+  checkSize(node, x.shape);
+  return scattered(x, at, updates);
 }
 
 function splitAt(node: NodeReader, [x, sizes]: readonly NumberArray[]): readonly NumberArray[] {

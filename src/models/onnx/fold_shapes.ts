@@ -96,6 +96,21 @@ export function gather(x: NumberArray, at: NumberArray, axis: number): NumberArr
   return { ...x, shape, numbers };
 }
 
+/** Replaces parts of an array, whose positions along its first axes `at` lists. */
+export function scatter(x: NumberArray, at: NumberArray, updates: NumberArray): NumberArray {
+  const depth = at.shape.at(-1)!, size = elements(x.shape.slice(depth)), numbers = [...x.numbers];
+  const sizes = x.shape.slice(0, depth), strides = stridesOf(sizes);
+  for (let part = 0; part * depth < at.numbers.length; part++) {
+    let start = 0;
+    for (const [axis, stride] of strides.entries()) {
+      const index = at.numbers[part * depth + axis];
+      start += (index < 0 ? index + sizes[axis] : index) * stride * size;
+    }
+    for (let i = 0; i < size; i++) numbers[start + i] = updates.numbers[part * size + i];
+  }
+  return { ...x, numbers };
+}
+
 /** Combines the elements along some axes. */
 export function reduce(
   x: NumberArray,

@@ -74,12 +74,15 @@ export function batchNorm(node: NodeReader, inputs: readonly NumberArray[]): Num
   return combine(node, scaled, bias, (a, b) => a + b);
 }
 
-/** The product of matrices. A list is a row on the left side, and a column on the right side. */
+/**
+ * The product of matrices. A list is a row on the left side, and a column on the right side. More axes on the
+ * left side are rows.
+ */
 export function matMul(node: NodeReader, [a, b]: readonly NumberArray[]): NumberArray {
   const { shape: left } = a, { shape: right } = b, [size, columns = 1] = right;
-  if (left.length > 2 || right.length > 2 || left.at(-1) !== size) {
+  if (right.length > 2 || left.at(-1) !== size) {
     throw node.bad(
-      `it multiplies ${formatShape(left)} by ${formatShape(right)}: only matrices are supported`,
+      `it multiplies ${formatShape(left)} by ${formatShape(right)}: only by a matrix is supported`,
     );
   }
   const shape = [...left.slice(0, -1), ...right.slice(1)], count = checkSize(node, shape);

@@ -12,14 +12,17 @@ import { LayerBuilder, type LayerOptions } from "./builder.ts";
 import { fold, isFolded, shapeNumbers } from "./fold.ts";
 import { LargeFolder } from "./large.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
+import { operate } from "./operations/lifted.ts";
 import { operations, severalOutputs, takesIntegers } from "./operations/mod.ts";
 import { checkFloats, isSymmetric } from "./operations/quantization.ts";
+import { shapeInFile } from "./moved.ts";
 import { orderNodes } from "./order.ts";
 import { Problems } from "./problems.ts";
-import { changeStored } from "./stored.ts";
+import { changeStored, repeatForBatch } from "./stored.ts";
 import {
   type Activation,
   type Constant,
+  type GraphValue,
   type Grid,
   type LayerStep,
   maxFolded,
@@ -27,10 +30,10 @@ import {
   probed,
   sameNumbers,
   shapeOf,
+  stepsOf,
   type StoredConstant,
   storedConstant,
   type Twice,
-  type Value,
 } from "./values.ts";
 
 /** The input of a graph. */
@@ -53,8 +56,11 @@ export interface GraphInput {
 /** Integers from 0 to 255, which stand for themselves. */
 const byteGrid: Grid = { dtype: "U8", scale: 1, zero: 0, lowest: 0, low: 0, high: 255 };
 
-/** The most numbers that folding reads and writes. */
-const maxNumbers = 1 << 22;
+/** The most numbers that folding reads and writes: for each byte of the file, and besides. */
+const numbersPerByte = 16, moreNumbers = 1 << 22, maxNumbers = 1 << 25;
+
+/** The most elements of a computed value. A small file may have {@linkcode maxFolded}, others one for each byte. */
+const maxElements = 1 << 21;
 
 /** Converts a graph. */
 export class GraphImport implements Scope {
@@ -66,12 +72,12 @@ export class GraphImport implements Scope {
   isSizeBound = false;
   readonly #file: OnnxFile;
   readonly #input: GraphInput;
-  readonly #values = new Map<string, Value>();
+  readonly #values = new Map<string, GraphValue>();
   readonly #builder: LayerBuilder;
   readonly #problems: Problems;
   /** The names of outputs that cannot be computed, which was noted. */
   readonly #failed = new Set<string>();
-  #numbersLeft = maxNumbers;
+  #numbersLeft: number;
   readonly #large: LargeFolder;
   /** How many nodes still take each name. */
   readonly #uses = new Map<string, number>();
@@ -88,6 +94,7 @@ export class GraphImport implements Scope {
     this.#builder = new LayerBuilder(options, hasIntegers);
     this.#problems = new Problems(file);
     this.#large = new LargeFolder(file);
+    this.#numbersLeft = Math.min(maxNumbers, numbersPerByte * file.fileBytes + moreNumbers);
     const { shape, other, isBytes } = input;
     const bytes = isBytes && { grid: byteGrid, isInteger: true, isPositive: true };
     this.#values.set(input.name, { kind: "activation", shape, other, ...bytes });
@@ -122,6 +129,9 @@ export class GraphImport implements Scope {
           throw this.#file.bad(`its output ${escapeText(name)} holds integers: not supported`);
         }
         outputs.set(name, this.#problems.check(this.#builder.computed(value)));
+      } else if (value?.kind === "moved") {
+        this.#problems.check(value.of);
+        if (value.error instanceof NodeError) this.#problems.add(value.error);
       } else if (!this.#failed.has(name)) {
         throw this.#file.bad(`its output ${escapeText(name)} does not depend on its input`);
       }
@@ -144,7 +154,7 @@ export class GraphImport implements Scope {
   }
 
   /** See {@linkcode Scope.value}. */
-  value(name: string): Value | undefined {
+  value(name: string): GraphValue | undefined {
     const known = this.#values.get(name);
     if (known) return known;
     const tensor = this.#file.graph.tensors.get(name);
@@ -161,7 +171,7 @@ export class GraphImport implements Scope {
 
   /** Finds the values of a node's outputs. Notes why there are none. */
   async #convert(node: OnnxNode): Promise<void> {
-    let outputs: readonly (Value | undefined)[] | undefined;
+    let outputs: readonly (GraphValue | undefined)[] | undefined;
     try {
       outputs = await this.#outputsOf(new NodeReader(node, this));
     } catch (error) {
@@ -180,7 +190,7 @@ export class GraphImport implements Scope {
   }
 
   /** Returns undefined if an input has failed. */
-  async #outputsOf(node: NodeReader): Promise<readonly (Value | undefined)[] | undefined> {
+  async #outputsOf(node: NodeReader): Promise<readonly (GraphValue | undefined)[] | undefined> {
     const { op, domain, inputs } = node.node, create = operations.get(op);
     if (op === "If" && domain === "") {
       return this.#failed.has(inputs[0]) ? undefined : this.#branch(node);
@@ -199,7 +209,7 @@ export class GraphImport implements Scope {
   }
 
   /** The outputs of the branch that If takes. The inputs are its condition, and those of both branches. */
-  #branch(node: NodeReader): readonly Value[] {
+  #branch(node: NodeReader): readonly GraphValue[] {
     const { inputs, outputs } = node.node, takesFirst = node.scalar(0, "condition") !== 0;
     return outputs.map((_, i) => {
       const value = this.value(inputs[1 + i + (takesFirst ? 0 : outputs.length)] ?? "");
@@ -217,12 +227,18 @@ export class GraphImport implements Scope {
     const constants = values.filter((value) => value?.kind === "constant");
     const given = values.filter((value) => value !== undefined);
     if (constants.length < given.length || given.length === 0) return undefined;
+    if (constants.some(({ row }) => row)) {
+      if (op === "Identity") return [constants[0]];
+      throw node.bad("its input is repeated for each sample: not supported");
+    }
     const moved = changeStored(node, values as (Constant | undefined)[]);
     const isLarge = moved && elements(moved.shape) > maxFolded;
     if (isFolded(op) && !isLarge && constants.every(({ numbers }) => numbers)) {
       return this.#foldAll(node, values as (Constant | undefined)[], moved);
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
+    const repeated = repeatForBatch(node, values as (Constant | undefined)[], this.batches);
+    if (repeated) return [repeated];
     if (!isFolded(op)) throw node.bad("this operation is not supported for constants");
     return await this.#large.fold(node, values as (Constant | undefined)[]);
   }
@@ -267,6 +283,7 @@ export class GraphImport implements Scope {
   }
 
   #fold(node: NodeReader, inputs: readonly (NumberArray | undefined)[]): readonly NumberArray[] {
+    node.maxNumbers = Math.min(maxElements, Math.max(maxFolded, this.#file.fileBytes));
     this.#spend(node, inputs); // first: the import goes on after a node that fails
     const outputs = fold(node, inputs as readonly NumberArray[]); // checks those that it needs
     this.#spend(node, outputs);
@@ -280,14 +297,21 @@ export class GraphImport implements Scope {
   }
 
   /** The shape of a value, for both batch sizes, and for other sizes of images. */
-  #shape(node: NodeReader, x: Value): Constant {
+  #shape(node: NodeReader, x: GraphValue): Constant {
     const numbersOf = (sizes: Shape): NumberArray =>
       node.op === "Shape"
         ? shapeNumbers(node, sizes)
         : { shape: [], numbers: [elements(sizes)], isFloat: false };
     if (x.kind === "constant") {
-      const array = numbersOf(shapeOf(x));
-      return { kind: "constant", numbers: [array, array], isSized: false };
+      const own = shapeOf(x),
+        shapes = x.row ? this.batches.map((batch) => own.with(0, batch)) : [own];
+      const [first, second = first] = shapes.map(numbersOf);
+      return { kind: "constant", numbers: [first, second], isSized: false };
+    }
+    if (x.kind === "moved") {
+      const { of, shape } = x, [, batch] = this.batches;
+      const numbers = [numbersOf(shape), numbersOf(shapeInFile(x, batch))] as const;
+      return { kind: "constant", numbers, isSized: !sameShape(of.shape, of.other) };
     }
     const { shape, other } = x;
     const numbers = [numbersOf(shape), numbersOf(shape.with(0, this.batches[1]))] as const;
@@ -296,7 +320,7 @@ export class GraphImport implements Scope {
   }
 
   /** The outputs of layers. */
-  #layers(node: NodeReader): readonly (Value | undefined)[] {
+  #layers(node: NodeReader): readonly (GraphValue | undefined)[] {
     const { op, outputCount } = node, create = operations.get(op);
     if (!create) throw node.bad("this operation is only supported for constants");
     if (outputCount > 1 && !severalOutputs.has(op)) {
@@ -307,19 +331,7 @@ export class GraphImport implements Scope {
       );
     }
     if (!takesIntegers.has(op)) checkFloats(node);
-    const value = node.attempt(() => create(node, this.#builder));
+    const value = node.attempt(() => operate(node, this.#builder, create));
     return "kind" in value ? [value] : value;
   }
-}
-
-/** The layers that values depend on. */
-export function stepsOf(values: readonly (Value | undefined)[]): ReadonlySet<LayerStep> {
-  const needed = new Set<LayerStep>(), stack = [...values];
-  while (stack.length > 0) {
-    const value = stack.pop();
-    if (value?.kind !== "activation" || !value.step || needed.has(value.step)) continue;
-    needed.add(value.step);
-    for (const input of value.step.inputs) stack.push(input); // there may be 100 000
-  }
-  return needed;
 }

@@ -11,7 +11,9 @@ import {
   type Activation,
   type Constant,
   fixedNumbers,
+  type GraphValue,
   maxFolded,
+  type Moved,
   type NumberArray,
   sameNumbers,
   shapeOf,
@@ -36,9 +38,17 @@ export interface Scope {
   /** Whether the first one is that of the file, which names no other. */
   readonly isBatchFixed: boolean;
   /** Returns what a name stands for, or undefined if that is not supported. */
-  value(name: string): Value | undefined;
+  value(name: string): GraphValue | undefined;
   /** Notes that the network works for the present size of images only. */
   bindSize(): void;
+}
+
+/** How a node sees tensors whose batch is not their first axis: with the batch in front, [N, …]. */
+export interface Lift {
+  /** The axis in the file that the batch is a part of; −1 for none. */
+  readonly axis: number;
+  /** The axes, in the file, that the node has named. */
+  readonly named: number[];
 }
 
 /** An error of a node. */
@@ -74,7 +84,16 @@ export class NodeReader {
   maxNumbers = maxFolded;
   readonly #unread: Set<string>;
 
-  constructor(readonly node: OnnxNode, readonly scope: Scope, unread?: Set<string>) {
+  /**
+   * @param unread The attributes that were not read yet. Default: all.
+   * @param lift Set if the inputs have the batch in front of their axes.
+   */
+  constructor(
+    readonly node: OnnxNode,
+    readonly scope: Scope,
+    unread?: Set<string>,
+    readonly lift?: Lift,
+  ) {
     this.op = node.op;
     this.opset = scope.opset;
     this.#unread = unread ?? new Set(node.attributes.keys());
@@ -82,13 +101,21 @@ export class NodeReader {
   }
 
   /** The same node with other inputs. */
-  withValues(change: (value: Value | undefined) => Value | undefined): NodeReader {
+  withValues(
+    change: (value: GraphValue | undefined) => GraphValue | undefined,
+    lift = this.lift,
+  ): NodeReader {
     const { scope } = this, { file, opset, batches, isBatchFixed } = scope;
-    return new NodeReader(this.node, {
-      ...{ file, opset, batches, isBatchFixed },
-      value: (name) => change(scope.value(name)),
-      bindSize: () => scope.bindSize(),
-    }, this.#unread);
+    return new NodeReader(
+      this.node,
+      {
+        ...{ file, opset, batches, isBatchFixed },
+        value: (name) => change(scope.value(name)),
+        bindSize: () => scope.bindSize(),
+      },
+      this.#unread,
+      lift,
+    );
   }
 
   /** The number of inputs, up to the last that has a name. */
@@ -172,11 +199,30 @@ export class NodeReader {
     return this.resolveAxis(this.number(name, defaultValue), rank);
   }
 
-  /** Counts an axis from the first, and checks that the tensor has it. */
+  /**
+   * Counts an axis from the first, and checks that the tensor has it.
+   *
+   * @param rank The number of axes that the node sees. The batch in front of them is none in the file.
+   */
   resolveAxis(axis: number, rank: number): number {
-    const resolved = axis < 0 ? axis + rank : axis;
-    if (Number.isInteger(axis) && resolved >= 0 && resolved < rank) return resolved;
-    throw this.bad(`it has no axis ${axis} of ${rank}: damaged`);
+    const { lift } = this;
+    if (!lift) return this.resolveIndex(axis, rank);
+    const own = this.resolveIndex(axis, rank - 1);
+    if (own === lift.axis) throw this.bad(`its axis ${axis} is a part of the batch: not supported`);
+    lift.named.push(own);
+    return own + 1;
+  }
+
+  /** Counts an axis or a position from the first, and checks that it is one of a number of them. */
+  resolveIndex(index: number, count: number): number {
+    const resolved = index < 0 ? index + count : index;
+    if (Number.isInteger(index) && resolved >= 0 && resolved < count) return resolved;
+    throw this.bad(`it has no axis ${index} of ${count}: damaged`);
+  }
+
+  /** The axis that the batch is, or is a part of, as the node sees its inputs. */
+  get batchAxis(): number {
+    return (this.lift?.axis ?? -1) + 1;
   }
 
   /** Checks that an attribute has its only supported value. */
@@ -204,6 +250,12 @@ export class NodeReader {
    */
   value(index: number, what = "input"): Value {
     const name = this.node.inputs[index] ?? "", value = this.scope.value(name);
+    if (value?.kind === "moved") {
+      throw this.bad(
+        `its ${what} ${formatShape(value.shape)} does not have the batch as its first axis: ` +
+          "not supported",
+      );
+    }
     if (value) return value;
     throw this.bad(
       name === ""
@@ -217,6 +269,12 @@ export class NodeReader {
     return shapeOf(this.value(index)).length;
   }
 
+  /** Returns an input that a layer computes. Its first axis need not be the batch. */
+  tensor(index: number): Activation | Moved {
+    const value = this.scope.value(this.node.inputs[index] ?? "");
+    return value?.kind === "moved" ? value : this.activation(index);
+  }
+
   /** Returns an input that a layer computes. */
   activation(index: number, what = "input"): Activation {
     const value = this.value(index, what);
@@ -228,6 +286,7 @@ export class NodeReader {
   /** Returns an input that is a constant, such as a weight. */
   constant(index: number, what: string): Constant {
     const constant = this.computed(index, what);
+    if (constant.row) throw this.bad(`its ${what} is repeated for each sample: not supported`);
     if (constant.isSized) this.scope.bindSize();
     return constant;
   }

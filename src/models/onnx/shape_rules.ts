@@ -100,6 +100,23 @@ export function permutation(node: NodeReader, rank: number): readonly number[] {
   throw node.bad(`its perm ${formatShape(order)} does not fit ${rank} axes: damaged`);
 }
 
+/** The most axes that a layer moves at once. */
+const maxMoved = 5;
+
+/** The orders that give an order together, one after the other, none of which moves too many axes at once. */
+export function ordersOf(shape: Shape, order: readonly number[]): (readonly number[])[] {
+  const moved = order.filter((axis) => axis === 0 || shape[axis] > 1),
+    sorted = moved.toSorted((a, b) => a - b);
+  const runs = moved.filter((axis, i) =>
+    i === 0 || sorted.indexOf(axis) !== sorted.indexOf(moved[i - 1]) + 1
+  );
+  if (runs.length <= maxMoved) return [order];
+  const at = order.findIndex((axis, i) => axis !== i), front = order[at];
+  const first = [...order.keys()].filter((axis) => axis !== front).toSpliced(at, 0, front);
+  const rest = ordersOf(first.map((axis) => shape[axis]), order.map((axis) => first.indexOf(axis)));
+  return [first, ...rest];
+}
+
 /** The error of a change that moves the batch. */
 export function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError {
   return node.bad(

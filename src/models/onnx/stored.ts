@@ -11,8 +11,11 @@ import {
   type Constant,
   fixedNumbers,
   isFloatTensor,
+  sameNumbers,
+  shapeOf,
   type StoredConstant,
   stridesOf,
+  type Twice,
 } from "./values.ts";
 
 /** Returns the output of a node; undefined if it is not a tensor of the file in another form. */
@@ -75,6 +78,28 @@ function repeat(
   );
   if (!isRepeated) return undefined;
   return { ...stored, shape, strides: from.map((size, i) => size === 1 ? 0 : strides[i]) };
+}
+
+/**
+ * Repeats a constant for each sample, as a class token. Its shape is that for the first batch size.
+ *
+ * @param batches The batch sizes.
+ */
+export function repeatForBatch(
+  { op }: NodeReader,
+  [row, by]: readonly (Constant | undefined)[],
+  batches: Twice<number>,
+): Constant | undefined {
+  const [first, second] = by?.numbers ?? [];
+  if (op !== "Expand" || !row || row.row || row.isSized || by!.isSized || !first || !second) {
+    return undefined;
+  }
+  const own = shapeOf(row), shape = first.numbers;
+  const isRow = own.length === shape.length && own[0] === 1 &&
+    shape.every((size, axis) => axis === 0 || size === own[axis] || size === 1);
+  const isBatch = [first, second].every(({ numbers }, i) => numbers[0] === batches[i]);
+  if (!isRow || !isBatch || !sameNumbers(shape.slice(1), second.numbers.slice(1))) return undefined;
+  return { kind: "constant", isSized: false, row };
 }
 
 /** Changes the shape, or the order of axes. */

@@ -15,8 +15,11 @@ import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxTensor } from "../../weights/onnx/tensor.ts";
 import type { ParameterMapping } from "../../weights/onnx/reader.ts";
 
-/** What a name stands for. */
+/** What operations take. */
 export type Value = Activation | Constant;
+
+/** What a name stands for. */
+export type GraphValue = Value | Moved;
 
 /** Something for each of the two batch sizes: often the same object. */
 export type Twice<T> = readonly [first: T, second: T];
@@ -42,6 +45,8 @@ export interface Constant {
   readonly isSized: boolean;
   /** If it does, its elements for other sizes, unless they cannot be computed. */
   readonly others?: NumberArray;
+  /** Set if it is the same for each sample of a batch, the first axis: the constant for one sample. */
+  readonly row?: Constant;
 }
 
 /** A tensor of the file, perhaps with its axes in another order. */
@@ -80,6 +85,24 @@ export interface Activation {
   readonly isInteger?: boolean;
   /** Whether no value is below 0. */
   readonly isPositive?: boolean;
+}
+
+/**
+ * A tensor that depends on the pixels, and whose first axis is not the batch: attention moves the batch to
+ * another axis, or joins it with heads or windows. Layers see it with the batch in front.
+ */
+export interface Moved {
+  readonly kind: "moved";
+  /** The same values as [N, …]: axis i + 1 is axis i of the tensor, without the batch. */
+  readonly of: Activation;
+  /** The axis that the batch is a part of. −1 if the file fixes a batch of one sample: then it is in none. */
+  readonly axis: number;
+  /** How many elements of that axis come before the batch: the axis is [outer, N, others] in one. */
+  readonly outer: number;
+  /** Its shape in the file, for the first batch size. */
+  readonly shape: Shape;
+  /** Why it is not supported where the batch must be the first axis. */
+  readonly error: FileError;
 }
 
 /** Integers that stand for floats: (integer − zero) · scale. */
@@ -153,9 +176,22 @@ export interface Operand {
 }
 
 /** Returns the shape of a value, for the first batch size. */
-export function shapeOf(value: Value): Shape {
-  if (value.kind === "activation") return value.shape;
+export function shapeOf(value: GraphValue): Shape {
+  if (value.kind !== "constant") return value.shape;
+  if (value.row) return shapeOf(value.row);
   return value.stored?.shape ?? value.numbers![0].shape;
+}
+
+/** The layers that values depend on. */
+export function stepsOf(values: readonly (GraphValue | undefined)[]): ReadonlySet<LayerStep> {
+  const needed = new Set<LayerStep>(), stack = values.map((x) => x?.kind === "moved" ? x.of : x);
+  while (stack.length > 0) {
+    const value = stack.pop();
+    if (value?.kind !== "activation" || !value.step || needed.has(value.step)) continue;
+    needed.add(value.step);
+    for (const input of value.step.inputs) stack.push(input); // there may be 100 000
+  }
+  return needed;
 }
 
 /** Whether an axis has another size for images of another size. */
@@ -200,7 +236,7 @@ export const maxFolded = 4096;
 /** Converts a tensor of the file. */
 export function storedConstant(tensor: OnnxTensor): Constant {
   const { shape, numbers, dtype } = tensor, isFloat = isFloatTensor(tensor);
-  const array = numbers && numbers.length <= maxFolded &&
+  const array = numbers && (numbers.length <= maxFolded || !isFloat) &&
     { shape, numbers, isFloat, isDouble: dtype === "F64" };
   const stored = { tensor, shape };
   return { kind: "constant", numbers: array ? [array, array] : undefined, stored, isSized: false };

@@ -203,7 +203,9 @@ function softmaxWith(create: (dim: number) => Layer): Operation {
   return (node, build) => {
     const x = node.activation(0), { shape } = x, rank = shape.length, isOld = node.opset < 13;
     const axis = node.axis("axis", rank, isOld ? 1 : -1), inner = shape.slice(axis + 1);
-    if (axis === 0) throw node.bad("softmax along the batch is not supported");
+    if (axis === 0 || isOld && node.batchAxis > axis) {
+      throw node.bad("softmax along the batch is not supported");
+    }
     if (!isOld || elements(inner) === 1) {
       return build.apply(node, create(axis), [x], { origin: { numbers: [axis] } });
     }

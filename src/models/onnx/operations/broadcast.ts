@@ -36,16 +36,9 @@ export function repeat(
 /** Repeats along axes of size 1. Add and Mul repeat their inputs themselves, without these layers. */
 export const expand: Operation = (node, build) => {
   const x = node.activation(0), constant = node.computed(1, "shape");
-  const [, batch] = node.scope.batches;
   if (!constant.numbers) node.numbers(1, "shape"); // says why not
   const [first, second] = constant.numbers!.map(({ numbers }) => numbers);
-  const shape = broadcast(node, x.shape, first);
-  // The sizes must be the same for another batch, unless they name the fixed batch of the file.
-  const isSame = node.scope.isBatchFixed && first[0] === shape[0] ||
-    sameShape(shape.with(0, batch), broadcast(node, x.shape.with(0, batch), second));
-  if (shape.length !== x.shape.length || shape[0] !== x.shape[0] || !isSame) {
-    throw movesBatch(node, x.shape, shape);
-  }
+  const shape = expandedShape(node, x.shape, first, second);
   if (sameShape(shape, x.shape)) return x;
   const isBound = shape.map((size, axis) =>
     constant.isSized && constant.others?.numbers.at(axis - shape.length) !== size
@@ -58,6 +51,28 @@ export const expand: Operation = (node, build) => {
   );
   return { ...y, other, origin: { op: "Expand", inputs: [x] } };
 };
+
+/**
+ * Returns the shape of a repeated value as layers see it. The sizes in the file must be the same for another
+ * batch, unless they name its fixed batch.
+ */
+function expandedShape(node: NodeReader, x: Shape, first: Shape, second: Shape): Shape {
+  const { batches, isBatchFixed } = node.scope, [batch] = batches, { lift } = node;
+  const own = lift ? x.slice(1) : x, at = lift ? lift.axis : 0;
+  /** The sizes in the file for a batch size. */
+  const inFile = (size: number) =>
+    own.map((own, axis) => axis !== at ? own : lift ? own * size : size);
+  const from = inFile(batch), shape = broadcast(node, from, first);
+  const isSame = isBatchFixed && (at < 0 || first.at(at - shape.length) === shape[at]) ||
+    sameShape(
+      shape.with(Math.max(at, 0), 0),
+      broadcast(node, inFile(batches[1]), second).with(Math.max(at, 0), 0),
+    );
+  if (shape.length !== own.length || at >= 0 && shape[at] !== from[at] || !isSame) {
+    throw movesBatch(node, x, shape);
+  }
+  return lift ? [batch, ...shape.map((size, axis) => axis === at ? own[axis] : size)] : shape;
+}
 
 /** Repeats whole axes. */
 export const tile: Operation = (node, build) => {

@@ -4,14 +4,22 @@
  * @module
  */
 
-import { Add, Mul, Slice } from "../../../layers/mod.ts";
+import { Add, Mul } from "../../../layers/mod.ts";
 import { elements, sameShape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
+import { Repeated } from "../affine_layer.ts";
 import type { LayerBuilder } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
-import { type Absorb, type Activation, type Operand, shapeOf } from "../values.ts";
-import { merge, repeat } from "./broadcast.ts";
-import { isAlong, mapOperand, scalar } from "./parameters.ts";
+import {
+  type Absorb,
+  type Activation,
+  type Constant,
+  fixedNumbers,
+  type Operand,
+  shapeOf,
+} from "../values.ts";
+import { merge } from "./broadcast.ts";
+import { isAlong, mapOperand, mapWeight, scalar } from "./parameters.ts";
 
 /** Adds a constant to an activation, or multiplies it by one. */
 export function combineConstant(
@@ -21,7 +29,15 @@ export function combineConstant(
   kind: "add" | "mul",
   operand: Operand,
 ): Activation {
-  const { constant, factor = 1, isReciprocal } = operand, { shape } = x, rank = shape.length;
+  const { constant: { row }, factor = 1, isReciprocal } = operand;
+  const { shape } = x, rank = shape.length;
+  if (row) {
+    if (shapeOf(row).length !== rank || node.lift) {
+      throw node.bad("its input is repeated for each sample: not supported");
+    }
+    return combineConstant(node, build, x, kind, { ...operand, constant: row });
+  }
+  const { constant } = operand;
   const own = shapeOf(constant), [number] = scalar(constant);
   if (constant.isSized) node.scope.bindSize();
   if (number === undefined || shape[rank - 1] === 1) { // the bias of one feature is one number
@@ -96,8 +112,10 @@ function affine(
 }
 
 /**
- * A constant as a value that depends on the pixels: a part of another one, times 0, plus the constant.
- * Undefined if it has other numbers of axes, or differs in a batch.
+ * A constant as a value for each sample. Undefined if it has more axes than `like`, differs in a batch, or is
+ * large and computed in another way.
+ *
+ * @param like Another value, with the batch and the number of axes.
  */
 export function filled(
   node: NodeReader,
@@ -105,26 +123,43 @@ export function filled(
   operand: Operand,
   like: Activation,
 ): Activation | undefined {
-  const { constant } = operand, own = shapeOf(constant), [first, second] = constant.numbers ?? [];
-  const missing = like.shape.length - own.length;
-  if (missing < 0 || like.grid) return undefined;
-  const shape = [...Array<number>(missing).fill(1), ...own], isRow = shape[0] === 1;
-  let row = constant;
-  if (!isRow) { // one row for each sample
-    const numbers = first?.numbers.slice(0, elements(shape.slice(1))) ?? [];
-    const isSame = [first, second].every((array, i) =>
-      (array?.shape[0] === node.scope.batches[i] || node.scope.isBatchFixed) &&
-      array?.numbers.every((value, i) => value === numbers[i % numbers.length])
-    );
-    if (!first || !isSame || shape[0] !== like.shape[0]) return undefined;
-    const array = { ...first, shape: [1, ...shape.slice(1)], numbers };
-    row = { ...constant, numbers: [array, array], stored: undefined };
+  const rank = like.shape.length, constant = rowOf(node, operand.constant, rank);
+  const own = shapeOf(constant);
+  if (own.length > rank || like.grid) return undefined;
+  const shape = [...Array<number>(rank - own.length).fill(1), ...own];
+  if (shape[0] !== 1 || node.lift && node.lift.axis >= 0 && shape[node.batchAxis] !== 1) {
+    return undefined;
   }
-  const part = shape.reduce((part, size, axis) => {
-    if (axis === 0 || size === part.shape[axis]) return part;
-    const one = build.apply(node, new Slice(axis, 0, 1), [part], { suffix: ".part" });
-    return repeat(node, build, one, axis, size);
-  }, like);
-  const zeros = build.scale(node, part, 0, 0);
-  return combineConstant(node, build, zeros, "add", { ...operand, constant: row });
+  const { stored } = constant, isMoved = stored?.strides && !operand.isReciprocal;
+  const weight = isMoved
+    ? mapWeight(stored, undefined, operand.factor)
+    : mapOperand({ ...operand, constant }, own);
+  if (!weight) return undefined;
+  if (constant.isSized) node.scope.bindSize();
+  const layer = new Repeated(own, shape.slice(1));
+  return build.apply(node, layer, [like], { parameters: { weight }, suffix: ".constant" });
+}
+
+/** The part of a constant for one sample, if its first axis is the batch, and all samples have the same. */
+function rowOf(node: NodeReader, constant: Constant, rank: number): Constant {
+  const { row, stored, numbers: [first, second] = [] } = constant, shape = shapeOf(constant);
+  if (row) return row;
+  const isFixed = shape[0] === 1 && (!first || fixedNumbers(constant));
+  if (node.lift || shape.length !== rank || isFixed) return constant;
+  const { batches, isBatchFixed } = node.scope, [batch] = batches;
+  if (stored && stored.strides?.[0] === 0 && isBatchFixed && shape[0] === batch) {
+    return {
+      kind: "constant",
+      stored: { ...stored, shape: shape.with(0, 1) },
+      isSized: constant.isSized,
+    };
+  }
+  const numbers = first?.numbers.slice(0, elements(shape.slice(1))) ?? [];
+  const isSame = [first, second].every((array, i) =>
+    (array?.shape[0] === batches[i] || isBatchFixed) &&
+    array?.numbers.every((value, i) => value === numbers[i % numbers.length])
+  );
+  if (!first || !isSame || shape[0] !== batch) return constant;
+  const array = { ...first, shape: shape.with(0, 1), numbers };
+  return { ...constant, numbers: [array, array], stored: undefined };
 }

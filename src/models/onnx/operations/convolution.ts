@@ -1,5 +1,5 @@
 /**
- * Convolutions and matrix products.
+ * Convolutions.
  *
  * @module
  */
@@ -9,18 +9,17 @@ import {
   Conv2d,
   ConvTranspose1d,
   ConvTranspose2d,
-  Linear,
   ZeroPad2d,
 } from "../../../layers/mod.ts";
 import { isDepthwise } from "../../../ops/prepared_conv.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
-import { elements, type Shape } from "../../../tensor.ts";
+import type { Shape } from "../../../tensor.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
-import type { LayerBuilder, Operation } from "../builder.ts";
+import type { Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
-import { type Absorb, type Activation, shapeOf } from "../values.ts";
-import { hasScales, integerLayer } from "./quantization.ts";
-import { isAlong, mapOperand, mapWeight, vectorOf, weightOf } from "./parameters.ts";
+import type { Activation } from "../values.ts";
+import { integerLayer } from "./quantization.ts";
+import { mapWeight, vectorOf, weightOf } from "./parameters.ts";
 
 /** The attributes that convolutions and pooling share: one number for each axis. */
 export interface Window {
@@ -187,68 +186,4 @@ function cropping(
   const both = sums.map((sum) => Math.max(0, sum)), before = both.map((sum) => half(sum / 2));
   const padding = [...before, ...both.map((sum, i) => sum - before[i])];
   return { padding, missing: sums.map((sum) => Math.max(0, -sum)) };
-}
-
-/** alpha · x · W + beta · C. W is [in, out], or [out, in] with transB. */
-export const gemm: Operation = (node, build) => {
-  const x = node.activation(0), weight = weightOf(node, 1);
-  if (x.shape.length !== 2 || weight.shape.length !== 2) {
-    throw node.bad(
-      `it multiplies ${formatShape(x.shape)} by ${formatShape(weight.shape)}: ` +
-        "both must be matrices",
-    );
-  }
-  node.expect("transA", 0);
-  const order = node.number("transB", 0) === 0 ? [1, 0] : [0, 1];
-  const alpha = node.number("alpha", 1), beta = node.number("beta", 1);
-  const mapping = mapWeight(weight, order, alpha), [outFeatures] = mapping.shape;
-  const isInteger = build.usesIntegers && hasScales(weight);
-  if (!node.has(2) || beta === 0) return linear(node, build, x, { weight: mapping, isInteger });
-  const constant = node.constant(2, "bias");
-  const bias = elements(shapeOf(constant)) === 1
-    ? mapOperand({ constant, factor: beta }, [outFeatures])
-    : vectorOf(node, 2, "bias", outFeatures, beta);
-  return linear(node, build, x, { weight: mapping, isInteger, bias });
-};
-
-/** A matrix product with a weight. */
-export const matMul: Operation = (node, build) => {
-  const [x, weight] = [node.value(0), node.value(1, "weight")];
-  const both = `it multiplies ${formatShape(shapeOf(x))} by ${formatShape(shapeOf(weight))}`;
-  if (x.kind === "constant" || weight.kind === "activation") {
-    throw node.bad(`${both}: only an input by a constant matrix is supported`);
-  }
-  const stored = weightOf(node, 1);
-  if (stored.shape.length !== 2 || x.shape.length < 2) {
-    throw node.bad(`${both}: only a constant matrix is supported`);
-  }
-  const isInteger = build.usesIntegers && hasScales(stored);
-  return linear(node, build, x, { weight: mapWeight(stored, [1, 0]), isInteger });
-};
-
-/** What a fully connected layer multiplies by and adds. */
-interface LinearOperands {
-  readonly weight: ParameterMapping;
-  /** Whether the file has the weights in 8 bits. */
-  readonly isInteger: boolean;
-  readonly bias?: ParameterMapping;
-}
-
-/** Adds a fully connected layer. Without a bias, it takes one from an addition after it. */
-function linear(
-  node: NodeReader,
-  build: LayerBuilder,
-  x: Activation,
-  { weight, isInteger, bias }: LinearOperands,
-): Activation {
-  const [outFeatures, inFeatures] = weight.shape, precision = build.precisionOf(isInteger);
-  const layer = new Linear(inFeatures, outFeatures, { bias: bias !== undefined, precision });
-  const absorb: Absorb = (kind, operand) => {
-    const along = isAlong(x.shape.length - 1, shapeOf(operand.constant), y.shape);
-    const added = kind === "add" && along ? mapOperand(operand, [outFeatures]) : undefined;
-    return added && linear(node, build, x, { weight, isInteger, bias: added });
-  };
-  const parameters: Record<string, ParameterMapping> = bias ? { weight, bias } : { weight };
-  const y = build.apply(node, layer, [x], { parameters, ...(!bias && { absorb }) });
-  return y;
 }

@@ -8,7 +8,14 @@ import { Add, Hardtanh, Mul } from "../../../layers/mod.ts";
 import { Affine } from "../affine_layer.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
-import { type Activation, fixedNumbers, scaledOf, type Value } from "../values.ts";
+import {
+  type Activation,
+  type Constant,
+  fixedNumbers,
+  type Operand,
+  scaledOf,
+  type Value,
+} from "../values.ts";
 import { sub } from "./arithmetic.ts";
 import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
@@ -83,6 +90,7 @@ function times(node: NodeReader, build: LayerBuilder, a: Value, b: Value): Activ
 
 /** condition · a + (1 − condition) · b */
 export const where: Operation = (node, build) => {
+  if (node.value(0, "condition").kind === "constant") return chosen(node, build);
   const condition = node.activation(0, "condition");
   const parts = [condition, opposite(node, build, condition)].flatMap((mask, i) => {
     const value = node.value(1 + i), [number] = scalar(value);
@@ -104,6 +112,36 @@ export const where: Operation = (node, build) => {
   if (parts.length === 0) return build.scale(node, condition, 0, 0);
   return parts.length === 1 ? parts[0] : merge(node, build, new Add(), parts);
 };
+
+/** The same for a condition that is a constant, such as a mask of attention. */
+function chosen(node: NodeReader, build: LayerBuilder): Activation {
+  const condition = node.constant(0, "condition"), numbers = node.numbers(0, "condition");
+  const [array] = condition.numbers!;
+  const masks = [
+    numbers.map((value) => value === 0 ? 0 : 1),
+    numbers.map((value) => value === 0 ? 1 : 0),
+  ];
+  let sum: Activation | undefined, offset: Operand | undefined;
+  for (const [i, mask] of masks.entries()) {
+    const value = node.value(1 + i), [number] = scalar(value);
+    if (value.kind === "constant" && value.isSized) node.scope.bindSize();
+    const constant: Constant = {
+      kind: "constant",
+      isSized: false,
+      numbers: [{ ...array, numbers: mask }, { ...array, numbers: mask }],
+    };
+    if (value.kind === "activation") {
+      const finite = build.apply(node, new Hardtanh(-largest, largest), [value]);
+      const part = combineConstant(node, build, finite, "mul", { constant });
+      sum = sum ? merge(node, build, new Add(), [sum, part]) : part;
+    } else if (number !== undefined) {
+      const factor = Math.min(Math.max(number, -largest), largest);
+      if (factor !== 0) offset = { constant, factor };
+    } else throw node.bad("it chooses between a constant of several numbers: not supported");
+  }
+  if (!sum) throw node.bad("it has no input: damaged");
+  return offset ? combineConstant(node, build, sum, "add", offset) : sum;
+}
 
 /** Adding it to a number leaves no bits for a fraction. */
 const noFraction = 1.5 * 2 ** 23;

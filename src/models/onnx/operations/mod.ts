@@ -8,8 +8,10 @@ import type { Operation } from "../builder.ts";
 import * as activation from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
 import { expand, tile } from "./broadcast.ts";
-import { conv, convTranspose, gemm, matMul } from "./convolution.ts";
+import { conv, convTranspose } from "./convolution.ts";
 import * as masks from "./masks.ts";
+import { einsum } from "./einsum.ts";
+import { gemm, matMul } from "./matrix.ts";
 import * as normalization from "./normalization.ts";
 import { averagePool, globalPool, maxPool } from "./pooling.ts";
 import { div, exp, log, pow, reciprocal, reduction, sqrt } from "./power.ts";
@@ -39,6 +41,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Div", div],
   ["DynamicQuantizeLinear", onIntegers],
   ["Dropout", moving(activation.dropout)],
+  ["Einsum", einsum],
   ["Elu", activation.elu],
   ["Equal", masks.equal],
   ["Erf", arithmetic.pattern],

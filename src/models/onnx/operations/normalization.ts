@@ -43,7 +43,7 @@ export const localResponseNorm: Operation = (node, build) => {
 
 export const layerNormalization: Operation = (node, build) => {
   const x = node.activation(0), first = node.axis("axis", x.shape.length, -1);
-  if (first === 0) throw node.bad("normalising the batch axis is not supported");
+  if (first <= node.batchAxis) throw node.bad("normalising the batch axis is not supported");
   const shape = x.shape.slice(first), eps = node.number("epsilon", 1e-5);
   const parameter = (index: number, what: string) => {
     const constant = node.constant(index, what), mapping = mapOperand({ constant }, shape);

@@ -13,6 +13,7 @@ import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import {
   type Activation,
+  type GraphValue,
   type Grid,
   isSameGrid,
   shapeOf,
@@ -73,7 +74,7 @@ export const onIntegers: Operation = (node) => {
  */
 export function moving(create: Operation): Operation {
   return (node, build) => {
-    const inputs = node.node.inputs.map((name) => node.scope.value(name))
+    const inputs = node.node.inputs.map((name) => asLayersSee(node.scope.value(name)))
       .filter((value) => value?.kind === "activation");
     const [first] = inputs, grid = first?.grid;
     if (!grid || !inputs.every((x) => x.grid && isSameGrid(x.grid, grid))) {
@@ -84,7 +85,8 @@ export function moving(create: Operation): Operation {
     }
     const isLater = inputs.every(({ clamped }) => clamped);
     const result = create(isLater ? node.withValues(unclamped) : node, build);
-    const tag = (y: Value | undefined): Value | undefined => {
+    const tag = <T extends GraphValue>(y: T | undefined): GraphValue | undefined => {
+      if (y?.kind === "moved") return { ...y, of: tag(y.of) as Activation };
       if (y?.kind !== "activation") return y;
       return {
         ...(isLater ? build.clampLater(node, y, grid) : y),
@@ -96,14 +98,19 @@ export function moving(create: Operation): Operation {
   };
 }
 
-function unclamped(value: Value | undefined): Value | undefined {
+function unclamped(value: GraphValue | undefined): GraphValue | undefined {
+  if (value?.kind === "moved") return { ...value, of: unclamped(value.of) as Activation };
   return value?.kind === "activation" && value.clamped ? value.clamped.of : value;
+}
+
+function asLayersSee(value: GraphValue | undefined): Value | undefined {
+  return value?.kind === "moved" ? value.of : value;
 }
 
 /** Checks that an operation on floats takes no integers. */
 export function checkFloats(node: NodeReader): void {
   for (const name of node.node.inputs) {
-    const value = name === "" ? undefined : node.scope.value(name);
+    const value = name === "" ? undefined : asLayersSee(node.scope.value(name));
     if (value?.kind === "activation" && value.isInteger) {
       throw node.bad(`its input ${escapeText(name)} holds integers: not supported`);
     }

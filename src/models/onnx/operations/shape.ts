@@ -30,8 +30,16 @@ import {
   unsqueezedShape,
 } from "../shape_rules.ts";
 import type { NodeReader } from "../node.ts";
+import { lifted, permutedLifted, reshapedLifted, settled, shapeInFile } from "../moved.ts";
+import {
+  type Activation,
+  isOpen,
+  type Moved,
+  type NumberArray,
+  probed,
+  shapeOf,
+} from "../values.ts";
 import { filled } from "./constants.ts";
-import { type Activation, isOpen, type NumberArray, probed, shapeOf } from "../values.ts";
 
 /** An optional input of numbers, as folding takes it. */
 function numbersAt(node: NodeReader, index: number, what: string): NumberArray | undefined {
@@ -40,33 +48,51 @@ function numbersAt(node: NodeReader, index: number, what: string): NumberArray |
   return { shape: [numbers.length], numbers, isFloat: false };
 }
 
-/** Changes a shape, of which the first axis must stay the batch. */
+/**
+ * Changes the shape of a tensor.
+ *
+ * @param target Returns the shape in the file for that of the input, for the first batch size or the second.
+ */
 function reshaped(
   node: NodeReader,
   build: LayerBuilder,
-  x: Activation,
-  shape: Shape,
-): Activation {
-  if (shape[0] !== x.shape[0]) throw movesBatch(node, x.shape, shape);
-  return shuffled(node, build, x, shape) ?? build.view(node, x, shape, { suffix: "" });
+  x: Activation | Moved,
+  target: (from: Shape, isSecond: boolean) => Shape,
+): Activation | Moved {
+  const { batches: [batch, otherBatch], isBatchFixed } = node.scope, { shape } = x;
+  const first = target(shape, false);
+  const from = x.kind === "moved" ? shapeInFile(x, otherBatch) : shape.with(0, otherBatch);
+  const second = isBatchFixed ? first : target(from, true);
+  const isUsual = first[0] === batch &&
+    (isBatchFixed || second[0] === otherBatch && sameShape(second.slice(1), first.slice(1)));
+  if (x.kind === "activation" && isUsual) {
+    return shuffled(node, build, x, first) ?? build.view(node, x, first, { suffix: "" });
+  }
+  const own = lifted(node, build, x), y = reshapedLifted(node, build, own, [first, second]);
+  const error = () => movesBatch(node, shape, first);
+  if (!y) throw error();
+  if (!sameShape(own.of.shape, own.of.other)) node.scope.bindSize();
+  return settled(node, build, y, error);
 }
 
 /** The shape is an input, or an attribute before opset 5. It may depend on the batch size. */
 export const reshape: Operation = (node, build) => {
-  const x = node.activation(0), list = node.list("shape");
+  const x = node.tensor(0), list = node.list("shape");
   const constant = list ? undefined : node.computed(1, "shape");
   if (constant && !constant.numbers) node.numbers(1, "shape"); // says why not
   const [first, second] = list ? [list, list] : constant!.numbers!.map(({ numbers }) => numbers);
-  const shape = targetShape(node, x.shape, first), y = reshaped(node, build, x, shape);
-  const sizes = constant?.isSized ? constant.others?.numbers : first;
-  const isFixed = !constant?.isSized && sameShape(x.shape, x.other);
+  const y = reshaped(node, build, x, (from, isSecond) => {
+    return targetShape(node, from, isSecond ? second : first);
+  });
+  const isSized = constant?.isSized ?? false;
+  if (x.kind === "moved" || y.kind === "moved") {
+    if (isSized) node.scope.bindSize();
+    return y;
+  }
+  const sizes = isSized ? constant?.others?.numbers : first;
+  const isFixed = !isSized && sameShape(x.shape, x.other);
   if (!isFixed && !(sizes && isFree(x, y, sizes))) node.scope.bindSize();
-  // The shape must be the same for another batch, unless it names the fixed batch of the file.
-  const [batch, otherBatch] = node.scope.batches;
-  if (node.scope.isBatchFixed && first[0] === batch) return y;
-  const other = targetShape(node, x.shape.with(0, otherBatch), second);
-  if (other[0] === otherBatch && sameShape(other.slice(1), shape.slice(1))) return y;
-  throw movesBatch(node, x.shape, first);
+  return y;
 };
 
 /** Whether a change from x to y suits other sizes of images, for which the file has a shape. */
@@ -98,26 +124,33 @@ function shuffled(
 }
 
 export const flatten: Operation = (node, build) => {
-  const x = node.activation(0), { shape } = x, axis = node.number("axis", 1);
-  const at = axis < 0 ? axis + shape.length : axis;
-  if (at < 0 || at > shape.length) throw node.bad(`it has no axis ${axis}: damaged`);
-  return reshaped(node, build, x, [elements(shape.slice(0, at)), elements(shape.slice(at))]);
+  const x = node.tensor(0), rank = x.shape.length, axis = node.number("axis", 1);
+  const at = axis < 0 ? axis + rank : axis;
+  if (at < 0 || at > rank) throw node.bad(`it has no axis ${axis}: damaged`);
+  return reshaped(node, build, x, (from) => {
+    return [elements(from.slice(0, at)), elements(from.slice(at))];
+  });
 };
 
 export const squeeze: Operation = (node, build) => {
-  const x = node.activation(0);
-  return reshaped(node, build, x, squeezedShape(node, x.shape, numbersAt(node, 1, "axes")));
+  const axes = numbersAt(node, 1, "axes");
+  return reshaped(node, build, node.tensor(0), (from) => squeezedShape(node, from, axes));
 };
 
 export const unsqueeze: Operation = (node, build) => {
-  const x = node.activation(0);
-  return reshaped(node, build, x, unsqueezedShape(node, x.shape, numbersAt(node, 1, "axes")));
+  const axes = numbersAt(node, 1, "axes");
+  return reshaped(node, build, node.tensor(0), (from) => unsqueezedShape(node, from, axes));
 };
 
 export const transpose: Operation = (node, build) => {
-  const x = node.activation(0), order = permutation(node, x.shape.length);
-  if (order[0] === 0) return build.permute(node, x, order, { suffix: "" });
-  throw node.bad(`its perm ${formatShape(order)} moves the batch axis: not supported`);
+  const x = node.tensor(0), order = permutation(node, x.shape.length);
+  if (x.kind === "activation" && order[0] === 0) {
+    return build.permute(node, x, order, { suffix: "" });
+  }
+  const y = permutedLifted(node, build, lifted(node, build, x), order);
+  return settled(node, build, y, () => {
+    return node.bad(`its perm ${formatShape(order)} moves the batch axis: not supported`);
+  });
 };
 
 export const concat: Operation = (node, build) => {
@@ -127,7 +160,8 @@ export const concat: Operation = (node, build) => {
   if (axis === 0) throw node.bad("joining batches is not supported");
   const inputs = values.map((value, i) => {
     if (value.kind === "activation") return value;
-    const own = shapeOf(value), fits = sameShape(own, like.shape.with(axis, own[axis]));
+    const own = shapeOf(value), batch = value.row ? 1 : like.shape[0];
+    const fits = sameShape(own, like.shape.with(axis, own[axis]).with(0, batch));
     return fits && filled(node, build, { constant: value }, like) || node.activation(i);
   });
   return inputs.length === 1 ? inputs[0] : build.apply(node, new Concat(axis), inputs);
@@ -192,12 +226,13 @@ const maxPositions = 64;
 
 /** Takes positions of an axis, of which a single one may go. */
 export const gather: Operation = (node, build) => {
-  const x = node.activation(0), { shape } = x, axis = node.axis("axis", shape.length, 0);
+  const x = node.activation(0), axis = node.axis("axis", x.shape.length, 0);
   const indices = node.numbers(1, "indices"), isOne = node.rank(1) === 0;
   if (axis === 0) throw node.bad("a part of the batch is not supported");
   if (node.rank(1) > 1) throw node.bad("only a list of indices is supported");
   const y = pick(node, build, x, axis, indices);
-  return isOne ? reshaped(node, build, y, shape.filter((_, i) => i !== axis)) : y;
+  if (!isOne) return y;
+  return reshaped(node, build, y, (from) => from.filter((_, i) => i !== axis));
 };
 
 /** Takes the positions of an axis one by one. */
@@ -212,7 +247,7 @@ function pick(
     throw node.bad(`only 1 to ${maxPositions} positions one by one are supported`);
   }
   const parts = indices.map((index) => {
-    node.resolveAxis(index, x.shape[axis]);
+    node.resolveIndex(index, x.shape[axis]);
     const end = index === -1 ? undefined : index + 1; // from the end, if the index is
     return build.apply(node, new Slice(axis, index, end), [x], { suffix: ".part" });
   });
