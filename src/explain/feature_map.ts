@@ -34,13 +34,33 @@ export function scoresIndex(model: Classifier): number {
  */
 export function featureMapIndex(model: Classifier): number {
   const { nodes } = model.expand(), maps = mapsOf(model, model.shapes(model.inputShape()));
-  const candidates = bottlenecks(nodes, scoresIndex(model)).filter((i) => maps[i]);
+  const scores = scoresIndex(model), candidates = bottlenecks(nodes, scores).filter((i) => maps[i]);
   const found = candidates.find((i) => !resizes(nodes[i].layer));
-  if (found !== undefined) return found;
+  if (found !== undefined && !arePatches(nodes, found, scores)) return found;
+  if (found !== undefined) {
+    throw new PembrokeError(
+      `${model.type}: Grad-CAM needs a map of features, and this network only cuts the image into ` +
+        "patches before its attention; use saliency",
+    );
+  }
   throw new PembrokeError(
     `${model.type}: Grad-CAM needs a layer with an output of more than one pixel that all paths lead ` +
       "through, and there is none; use saliency",
   );
+}
+
+/** Layers that compute a linear map of the pixels, as a vision transformer cuts an image into patches. */
+const linearLayers =
+  /^(Conv.d|Linear|Permute|Reshape|Flatten|(Zero|Constant)Pad2d|ChannelAffine|BatchNorm2d)$/;
+
+/** Whether a map is no more than patches of the image, and all else of the network is attention to them. */
+function arePatches(nodes: readonly LeafNode[], map: number, scores: number): boolean {
+  const open = [map];
+  for (let i = open.pop(); i !== undefined; i = open.pop()) {
+    if (!linearLayers.test(nodes[i].layer.type)) return false;
+    for (const input of nodes[i].inputs) if (input >= 0) open.push(input);
+  }
+  return nodes.slice(map, scores).some(({ layer }) => layer.type === "MatMul");
 }
 
 /** The values that all paths from the input to the value `to` lead through, the last one first. */

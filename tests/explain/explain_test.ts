@@ -20,11 +20,13 @@ import {
   type Layer,
   LayerNorm,
   Linear,
+  MatMul,
   Permute,
   PReLU,
   ReLU,
   Reshape,
   Sequential,
+  Softmax,
   Tanh,
 } from "../../src/layers/mod.ts";
 import { Classifier, createModel, loadModel } from "../../src/models/mod.ts";
@@ -85,6 +87,25 @@ Deno.test("values with the channels last are no maps, and are again when permute
   assertEquals(featureMap(...groups, new ReLU(), ...end), 4);
   const moved = [new Reshape([2, 2, 4, 4]), new Permute([0, 2, 1, 3, 4]), new Reshape([4, 4, 4])];
   assertEquals(featureMap(...moved, new ReLU(), ...end), 0);
+});
+
+Deno.test("patches of an image are no map of features if only attention follows", () => {
+  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
+  const make = (...stem: Layer[]) =>
+    new Classifier([
+      ...stem.map((layer, i) => ({ name: `stem${i}`, layer })),
+      { name: "tokens", layer: new Reshape([4, 16]) },
+      { name: "scores", layer: new MatMul({ transposeB: true }), inputs: ["tokens", "tokens"] },
+      { name: "weights", layer: new Softmax() },
+      { name: "mixed", layer: new MatMul(), inputs: ["weights", "tokens"] },
+      { name: "features", layer: new Flatten() },
+      { name: "head", layer: new Linear(64, 2) },
+    ], { preprocessing, classes });
+  using patches = make(new Conv2d(3, 4, 2, { stride: 2 }));
+  assertThrows(() => featureMapIndex(patches), PembrokeError, "cuts the image into patches");
+  using features = make(new Conv2d(3, 4, 2, { stride: 2 }), new ReLU());
+  assertEquals(featureMapIndex(features), 1);
 });
 
 Deno.test("an ONNX network with the channels last is explained by its last planes", async () => {
