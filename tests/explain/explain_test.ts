@@ -125,6 +125,18 @@ Deno.test("an ONNX network with the channels last is explained by its last plane
   ]);
 });
 
+testOnFewBackends("networks with a class token are explained by both methods", async (backend) => {
+  const weights = new URL("../fixtures/onnx/attention/transformer_13.onnx", import.meta.url);
+  using model = await loadModel({ backend, weights });
+  const data = Uint8Array.from({ length: 6 * 6 * 3 }, (_, i) => 128 + 127 * Math.sin(i * i));
+  const image = { width: 6, height: 6, data };
+  for (const [method, side] of [["grad-cam", 3], ["saliency", 6]] as const) {
+    const { heat, width, height } = await explain(model, image, { method });
+    assertEquals([width, height], [side, side]);
+    assert(heat.every(Number.isFinite) && heat.some((value) => value > 0), method);
+  }
+});
+
 testOnFewBackends("a frozen network has the gradient of evaluation mode", async (backend) => {
   using net = new Sequential([
     new Conv2d(2, 6, 3, { padding: 1, groups: 2 }),
