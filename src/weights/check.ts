@@ -71,7 +71,8 @@ function wrongReason(
   modelName: string,
   advice: string,
 ): string | undefined {
-  const wrong: string[] = [], lastLayer = [...expected.keys()].at(-1)?.replace(/[^.]+$/, "");
+  const wrong: string[] = [], last = [...expected.keys()].at(-1) ?? "";
+  const lastLayer = last.slice(0, last.lastIndexOf(".") + 1);
   let hint = "";
   for (const [name, shape] of expected) {
     const entry = entries.get(name)!, [outputs] = entry.shape;
@@ -79,7 +80,7 @@ function wrongReason(
       wrong.push(
         `${name} is ${formatShape(entry.shape)}, ${modelName} expects ${formatShape(shape)}`,
       );
-      const hasOtherOutputs = name.startsWith(`${lastLayer}`) &&
+      const hasOtherOutputs = name.startsWith(lastLayer) &&
         entry.shape.length === shape.length && sameShape(entry.shape.slice(1), shape.slice(1));
       hint ||= `: ${hasOtherOutputs ? `its last layer has ${outputs} outputs` : advice}`;
     } else if (!isWeight(entry)) {
@@ -110,7 +111,7 @@ function unknownReason(
  */
 export function parametrization({ entries }: WeightsFile): string | undefined {
   const name = [...entries.keys()].find((name) =>
-    /(^|\.)((weight|bias)_(orig|g)|parametrizations\..+)$/.test(name)
+    /(^|\.)((weight|bias)_(orig|g)$|parametrizations\.[^])/.test(name)
   );
   return name && `${escapeText(name)} is not the weight itself: before you save it in PyTorch, ` +
       "remove its parametrizations and pruning, or export the network as ONNX";

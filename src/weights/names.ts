@@ -10,6 +10,9 @@
  */
 const prefixes = /^((model|net|network|backbone|_orig_mod|module)\.){0,8}/;
 
+/** The most parts in front of the name of an average: `ema_model`, and prefixes before and after it. */
+const maxAddedParts = 17;
+
 /**
  * What tools add inside a name when they wrap a single layer: `torch.compile()` anywhere, and
  * `DataParallel` around the features of AlexNet and VGG, as in PyTorch's example for ImageNet.
@@ -57,9 +60,12 @@ export function shortNames<T>(
 /** Whether every average ends with the name of a weight. If not, `ema` may be a layer's name. */
 function areCopies(averages: readonly string[], own: readonly string[]): boolean {
   const known = new Set(own);
-  return averages.every((name) =>
-    name.split(".").some((_, i, parts) => known.has(parts.slice(i).join(".")))
-  );
+  return averages.every((name) => {
+    for (let part = 0; part < maxAddedParts && !known.has(name); part++) {
+      name = name.slice(name.indexOf(".") + 1);
+    }
+    return known.has(name);
+  });
 }
 
 /** The longest sequence of prefixes that all names start with. Each has something after it. */

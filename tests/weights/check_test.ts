@@ -1,6 +1,8 @@
 import { FileError } from "../../src/errors.ts";
+import { parametrization } from "../../src/weights/check.ts";
+import { shortNames } from "../../src/weights/names.ts";
 import { bytesSource, checkWeights, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
-import { assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertEquals, assertThrows } from "../assert.ts";
 import { openFixture, safetensors } from "./helpers.ts";
 
 const model = new Map([
@@ -71,6 +73,24 @@ Deno.test("checkWeights() says what to do about weights that are not stored them
         "it in PyTorch, remove its parametrizations and pruning, or export the network as ONNX",
     );
   }
+});
+
+Deno.test("names of any length take little time", async () => {
+  const parametrized = `${"parametrizations.".repeat(32_000)}\nx`;
+  const average = `ema.${"a.".repeat(64_000)}x`, layer = "a".repeat(300_000);
+  const begin = performance.now();
+  using file = await openWeights(bytesSource(writeSafetensors(
+    [parametrized, `${layer}.weight`].map((name) => (
+      { name, dtype: "F32", shape: [1], data: new Float32Array(1) }
+    )),
+  )));
+  assert(parametrization(file)?.includes("remove its parametrizations"));
+  const expected = new Map([[`${layer}.weight`, [2]]]);
+  const { message } = assertThrows(() => checkWeights(file, expected, "a network"), FileError);
+  assert(message.endsWith(" is [1], a network expects [2]: its last layer has 1 outputs"));
+  const names = shortNames(new Map([["model.fc.weight", 0], [average, 0]]), () => true);
+  assertEquals([...names.keys()], [...names.values()]);
+  assert(performance.now() - begin < 2000);
 });
 
 Deno.test("checkWeights() names both first tensors if the file has none of the model's", async () => {
