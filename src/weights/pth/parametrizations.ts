@@ -32,6 +32,7 @@ const chunkSize = 1 << 16;
  */
 export function withComputedWeights(file: WeightsFile): WeightsFile {
   const { entries, order } = file, weights = new Map<string, Computed>();
+  const places = new Map(order.map((name, place) => [name, place]));
   const names = new Map<string, string | undefined>(); // of the view, by those of the file
   for (const name of order) {
     const [, path, list = "", parameter] =
@@ -53,12 +54,11 @@ export function withComputedWeights(file: WeightsFile): WeightsFile {
     async read(name, sink, integerSink) {
       const computed = weights.get(name);
       if (!computed) return await view.read(name, sink, integerSink);
-      const values = new Map(computed.parts.map((part) => [part, new Float32Array(0)]));
-      for (const part of order) { // as a stream must be read
-        if (values.has(part)) values.set(part, await readWhole(file, part));
-      }
-      const [result, ...others] = values.values();
-      computed.compute(result, ...others);
+      const { parts, compute } = computed, values = new Map<string, Float32Array>();
+      const inOrder = [...parts].sort((a, b) => places.get(a)! - places.get(b)!);
+      for (const part of inOrder) values.set(part, await readWhole(file, part)); // as in a stream
+      const [result, ...others] = parts.map((part) => values.get(part)!);
+      compute(result, ...others);
       for (let at = 0; at < result.length; at += chunkSize) {
         sink(result.subarray(at, at + chunkSize), at);
       }
