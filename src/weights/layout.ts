@@ -6,7 +6,7 @@
 
 import { FileError } from "../errors.ts";
 import { type DType, itemSize } from "./dtype.ts";
-import type { ByteRange, ByteSource } from "./io/source.ts";
+import { type ByteRange, type ByteSource, readBytes } from "./io/source.ts";
 import { escapeText, formatShape } from "./io/quote.ts";
 
 /**
@@ -67,6 +67,11 @@ interface DeferredStorage {
 export function compareFileOrder(a: StoredTensor, b: StoredTensor): number {
   // Compare spans last, so that an empty tensor comes before one that starts at the same offset.
   return (a.deferred?.rank ?? 0) - (b.deferred?.rank ?? 0) || a.start - b.start || a.span - b.span;
+}
+
+/** The offset of a tensor's first element in its source. */
+export async function offsetOf({ start, deferred }: StoredTensor): Promise<number> {
+  return start + (await deferred?.start() ?? 0);
 }
 
 /** The most axes that a tensor may have, as in PyTorch. */
@@ -194,6 +199,44 @@ function group(tensors: readonly StoredTensor[], maxLength: number): Region[] {
     }
   }
   return regions;
+}
+
+/** Keeps regions in memory until all of their tensors are read. */
+export class RegionMemory {
+  readonly #regions: ReadonlyMap<StoredTensor, Region>;
+  #kept:
+    | Map<Region, { readonly bytes: Uint8Array<ArrayBuffer>; readonly unread: Set<StoredTensor> }>
+    | undefined = new Map();
+
+  /** @param tensors All tensors of a file. */
+  constructor(tensors: Iterable<StoredTensor>) {
+    this.#regions = findRegions(tensors);
+  }
+
+  /** The bytes from a tensor's first element to its last. Undefined if the tensor is in no region. */
+  async read(
+    tensor: StoredTensor,
+    source: ByteSource,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const region = this.#regions.get(tensor);
+    if (!region) return undefined;
+    let kept = this.#kept?.get(region);
+    if (!kept) {
+      const from = await offsetOf({ ...tensor, start: region.start });
+      const bytes = await readBytes(source, from, region.end - region.start);
+      kept = { bytes, unread: new Set(region.tensors) };
+      this.#kept?.set(region, kept);
+    }
+    kept.unread.delete(tensor);
+    if (kept.unread.size === 0) this.#kept?.delete(region);
+    const start = tensor.start - region.start;
+    return kept.bytes.subarray(start, start + tensor.span);
+  }
+
+  /** Frees the memory. */
+  close(): void {
+    this.#kept = undefined;
+  }
 }
 
 /** The number of neighbouring elements that end a row-major walk through a tensor, and their axes. */

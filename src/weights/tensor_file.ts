@@ -8,8 +8,8 @@ import { ArgumentError, FileError } from "../errors.ts";
 import { type FloatDType, isFloat, itemSize, swapBytes, toFloat32 } from "./dtype.ts";
 import {
   compareFileOrder,
-  findRegions,
-  type Region,
+  offsetOf,
+  RegionMemory,
   runOf,
   type StoredTensor,
   type WeightEntry,
@@ -124,9 +124,7 @@ export class TensorFile implements WeightsFile {
   #tensors: ReadonlyMap<string, StoredTensor>;
   #entries: ReadonlyMap<string, WeightEntry>;
   #order: readonly string[];
-  readonly #regions: ReadonlyMap<StoredTensor, Region>;
-  /** The last region that was read, as long as other tensors in it may be needed. */
-  #kept: { readonly region: Region; readonly bytes: Uint8Array<ArrayBuffer> } | undefined;
+  readonly #regions: RegionMemory;
   #spare: Buffers | undefined;
   #open = true;
 
@@ -140,7 +138,7 @@ export class TensorFile implements WeightsFile {
     this.#tensors = tensors;
     this.#entries = entriesOf(tensors);
     this.#order = [...tensors].sort(([, a], [, b]) => compareFileOrder(a, b)).map(([key]) => key);
-    this.#regions = findRegions(tensors.values());
+    this.#regions = new RegionMemory(tensors.values());
   }
 
   get entries(): ReadonlyMap<string, WeightEntry> {
@@ -191,7 +189,8 @@ export class TensorFile implements WeightsFile {
   close(): void {
     if (this.#open) this.#source.close();
     this.#open = false;
-    this.#spare = this.#kept = undefined;
+    this.#spare = undefined;
+    this.#regions.close();
   }
 
   [Symbol.dispose](): void {
@@ -284,7 +283,8 @@ export class TensorFile implements WeightsFile {
     const { dtype, shape, strides, count, source = this.#source } = tensor;
     if (!isFloat(dtype) || !strides) return;
     const bytes = itemSize(dtype), Elements = elementArrays[bytes], to = new Elements(raw);
-    const span = await this.#readSpan(tensor), start = span ? 0 : await offsetOf(tensor);
+    const span = await this.#regions.read(tensor, source),
+      start = span ? 0 : await offsetOf(tensor);
     const from = span && new Elements(span.buffer, span.byteOffset, span.length / bytes);
     const run = runOf(tensor), index = shape.slice(0, shape.length - run.axes).fill(0);
     for (let done = 0, filled = 0, at = 0; done + filled < count;) {
@@ -312,24 +312,6 @@ export class TensorFile implements WeightsFile {
       }
     }
   }
-
-  /** Reads the region of a tensor, unless it is in memory already. Undefined if the tensor is in none. */
-  async #readSpan(tensor: StoredTensor): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { source = this.#source, start, span } = tensor, region = this.#regions.get(tensor);
-    if (!region) return undefined;
-    let kept = this.#kept?.region === region ? this.#kept : undefined;
-    if (!kept) {
-      const from = await offsetOf({ ...tensor, start: region.start });
-      kept = { region, bytes: await readBytes(source, from, region.end - region.start) };
-    }
-    this.#kept = this.#open && tensor !== region.tensors.at(-1) ? kept : undefined;
-    return kept.bytes.subarray(start - region.start, start - region.start + span);
-  }
-}
-
-/** The offset of a tensor's first element in its source. */
-async function offsetOf({ start, deferred }: StoredTensor): Promise<number> {
-  return start + (await deferred?.start() ?? 0);
 }
 
 /** Whether a value was finite before a conversion, but not after it. */

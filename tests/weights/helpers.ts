@@ -44,6 +44,20 @@ export function chunkedSource(
   );
 }
 
+/** A source named `x` that counts the bytes that are read. */
+export function countedSource(bytes: Uint8Array): ByteSource & { total: number } {
+  const inner = bytesSource(bytes, "x");
+  const counted = {
+    ...inner,
+    total: 0,
+    read(offset: number, into: Uint8Array<ArrayBuffer>) {
+      counted.total += into.length;
+      return inner.read(offset, into);
+    },
+  };
+  return counted;
+}
+
 /** Reads all elements of a tensor. */
 export async function readAll(file: WeightsFile, name: string): Promise<Float32Array> {
   const { shape } = file.entries.get(name)!;

@@ -29,6 +29,9 @@ const maxDepth = 8, maxDicts = 10_000;
 /** How often the bytes of a file may be read, besides 64 MiB. A single read takes as long as 256 bytes. */
 const maxReads = 64, freeBytes = 64 << 20, singleReadBytes = 256;
 
+/** How much of a file may be kept in memory, besides 64 MiB: regions overlap only if parts are not aligned. */
+const maxKept = 2;
+
 /** The most state dicts that an error message names. */
 const maxNames = 4;
 
@@ -65,23 +68,30 @@ export async function locateStateDict(
 }
 
 /**
- * Limits how much of a small file is read for its tensors, if they are read in the order of the file.
+ * Limits how much of a small file is read for its tensors in any order, and how much of it is in memory
+ * meanwhile.
  *
  * @param file Its name in the error message, and its size in bytes.
- * @throws {FileError} When tensors with strides need more than 64 times the file's size plus 64 MiB.
+ * @throws {FileError} When tensors with strides need more than 64 times the file's size plus 64 MiB, or
+ * the regions that have several of them more than twice its size plus 64 MiB.
  */
 export function checkReads(
   tensors: Iterable<StoredTensor>,
   file: { readonly name: string; readonly size: number },
 ): void {
   const list = [...tensors], regions = findRegions(list), seen = new Set<Region>();
-  let bytes = 0;
+  let bytes = 0, kept = 0;
   for (const tensor of list) {
     const region = regions.get(tensor), { name, shape, strides, count } = tensor;
-    if (region && !seen.has(region)) bytes += region.end - region.start;
-    else if (!region && strides) bytes += singleReadBytes * count / runOf(tensor).length;
-    if (region) seen.add(region);
-    if (bytes <= maxReads * file.size + freeBytes) continue;
+    if (region && !seen.has(region)) {
+      const length = region.end - region.start;
+      seen.add(region);
+      bytes += length;
+      if (region.tensors.length > 1) kept += length;
+    } else if (!region && strides) bytes += singleReadBytes * count / runOf(tensor).length;
+    const isTooMuch = bytes > maxReads * file.size + freeBytes ||
+      kept > maxKept * file.size + freeBytes;
+    if (!isTooMuch) continue;
     throw new FileError(
       file.name,
       `${escapeText(name)} ${formatShape(shape)} and others lie between each other's elements, ` +

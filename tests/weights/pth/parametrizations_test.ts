@@ -17,7 +17,7 @@ import type { TensorToWrite } from "../../../src/weights/io/file_writer.ts";
 import { bytesSource, openWeights, writePth, writeSafetensors } from "../../../src/weights/mod.ts";
 import { withComputedWeights } from "../../../src/weights/pth/parametrizations.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
-import { fixture, readAll } from "../helpers.ts";
+import { countedSource, fixture, pth, py, readAll, tensor } from "../helpers.ts";
 
 interface Expected {
   readonly shape: number[];
@@ -175,4 +175,30 @@ Deno.test("many computed weights take little time", async () => {
   }
   assertEquals(file.order.length, 10_000);
   assert(performance.now() - begin < 3000);
+});
+
+Deno.test("fused tensors whose parts are needed together are read once", async () => {
+  const [rows, parts] = [50, 200], count = rows * parts, factors = [1, 2, 3];
+  const part = (i: number, name: string, key: string): [Uint8Array, Uint8Array] => [
+    py.text(`${i}.weight_${name}`),
+    tensor({ key, count, shape: [rows, 1], stride: [parts, 1], offset: i }),
+  ];
+  const entries = Array.from({ length: parts }, (_, i) => [
+    part(i, "orig", "0"),
+    part(i, "mask", "1"),
+  ]);
+  const data = (value: (i: number) => number) =>
+    new Uint8Array(Float32Array.from({ length: count }, (_, i) => value(i)).buffer);
+  const source = countedSource(
+    pth(py.dict(...entries.flat()), data((i) => i), [
+      { name: "x/data/1", data: data((i) => factors[i % 3]) },
+    ]),
+  );
+  using file = await openInput(source);
+  source.total = 0;
+  for (const [i, name] of file.order.entries()) {
+    const at = Array.from({ length: rows }, (_, row) => row * parts + i);
+    assertEquals([...await readAll(file, name)], at.map((j) => j * factors[j % 3]));
+  }
+  assertEquals([file.order.length, source.total], [parts, 2 * 4 * count]);
 });
