@@ -38,7 +38,7 @@ function installedName(): string | undefined {
     for (const { name, isFile } of Deno.readDirSync(folder)) {
       const path = `${folder}/${name}`;
       if (!isFile || Deno.statSync(path).size > maxScriptBytes) continue;
-      if (/["'](.+\/cli\.ts)["']/.exec(Deno.readTextFileSync(path))?.[1] === Deno.mainModule) {
+      if (startsModule(Deno.readTextFileSync(path), Deno.mainModule)) {
         return name.replace(/\.cmd$/i, "");
       }
     }
@@ -46,4 +46,10 @@ function installedName(): string | undefined {
     // there is no such folder, or a file in it cannot be read
   }
   return undefined;
+}
+
+/** Whether a script of `deno install` starts a module: its URL is quoted for a shell, or for Windows. */
+export function startsModule(script: string, url: string): boolean {
+  return script.includes(`'${url.replace(/['!]/g, "'\\$&'")}'`) ||
+    script.includes(`"${url.replaceAll("%", "%%")}"`);
 }
