@@ -32,7 +32,9 @@ const maxScriptBytes = 1 << 12;
 /** The name under which `deno install` has installed this command, if that can be known. */
 function installedName(): string | undefined {
   const home = envIfGranted("HOME") ?? envIfGranted("USERPROFILE");
-  const folder = `${envIfGranted("DENO_INSTALL_ROOT") ?? `${home}/.deno`}/bin`;
+  const root = envIfGranted("DENO_INSTALL_ROOT") || (home && `${home}/.deno`);
+  if (!root) return undefined;
+  const folder = `${root}/bin`;
   if (!isGranted({ name: "read", path: folder })) return undefined;
   try {
     for (const { name, isFile } of Deno.readDirSync(folder)) {

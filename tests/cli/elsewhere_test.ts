@@ -105,6 +105,13 @@ Deno.test("help has the name of an installed command, however its script quotes 
     const { stdout } = await run(["pull", "--help"], { cwd: folder.path, env });
     assertEquals(/^Usage: (.+) pull/m.exec(stdout)?.[1], usage, name);
   }
+  { // the home folder cannot be known
+    await using folder = await TempFolder.make();
+    await folder.write("undefined/.deno/bin/pem", shellScript(`'${url}'`));
+    const flags = ["--allow-read", "--no-prompt"];
+    const { stdout } = await run(["pull", "--help"], { cwd: folder.path, flags });
+    assertEquals(/^Usage: (.+) pull/m.exec(stdout)?.[1], plain);
+  }
   const special = "file:///a/it's%2050%25!/cli.ts"; // as Deno quotes it
   assert(startsModule(shellScript("'file:///a/it'\\''s%2050%25'\\!'/cli.ts'"), special));
   assert(startsModule(windowsScript("file:///a/it's%%2050%%25!/cli.ts"), special));
