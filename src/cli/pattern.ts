@@ -14,11 +14,17 @@ const tokenPattern =
 const namedSets: Readonly<Record<string, string>> = {
   "[:alnum:]": "\\p{L}\\p{Nd}",
   "[:alpha:]": "\\p{L}",
+  "[:ascii:]": "\\0-\\x7f",
+  "[:blank:]": "\\t\\p{Zs}",
+  "[:cntrl:]": "\\p{Cc}",
   "[:digit:]": "\\d",
+  "[:graph:]": "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}",
   "[:lower:]": "\\p{Ll}",
-  "[:punct:]": "\\p{P}",
+  "[:print:]": "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Zs}",
+  "[:punct:]": "\\p{P}$+<=>\\^`\\|~",
   "[:space:]": "\\s",
   "[:upper:]": "\\p{Lu}",
+  "[:word:]": "\\p{L}\\p{Nd}_",
   "[:xdigit:]": "\\dA-Fa-f",
 };
 
@@ -30,7 +36,8 @@ const namedSets: Readonly<Record<string, string>> = {
  */
 export function pathMatcher(pattern: string, ignoreCase = false): (path: string) => boolean {
   const fold = (text: string) => ignoreCase ? text.toLowerCase() : text;
-  const tokens = fold(pattern).replace(/(?<=.)\/+$/s, "").match(tokenPattern) ?? [];
+  const folded = fold(ignoreCase ? pattern.replace(/\[:upper:\]/gi, "[:lower:]") : pattern);
+  const tokens = folded.replace(/(?<=.)\/+$/s, "").match(tokenPattern) ?? [];
   const all = sequence(tokens, bracesOf(tokens), 0, tokens.length);
   return (path) => {
     const text = [...fold(path)];
@@ -139,8 +146,8 @@ function characterTest(token: string): (char: string) => boolean {
   const source = items.map((item, i) =>
     namedSets[item] ?? (item === "-" && i > 0 && i < items.length - 1 ? "-" : escaped(item))
   );
-  const expression = new RegExp(`[${not && "^/"}${source.join("")}]`, "u");
-  return (char) => expression.test(char);
+  const expression = new RegExp(`[${not && "^"}${source.join("")}]`, "u");
+  return (char) => char !== "/" && expression.test(char);
 }
 
 /** The characters of a set as a regular expression needs them. */

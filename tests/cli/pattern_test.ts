@@ -16,6 +16,21 @@ Deno.test("patterns match as in a shell", () => {
     ["[!]]", ["a"], ["]"]],
     ["[^a]", ["^", "a"], ["b"]],
     ["[[:digit:]x][[:alpha:]]", ["1a", "xé"], ["a1", ":a"]],
+    ["[[:alnum:]]", ["a", "É", "1"], ["_", "-"]],
+    ["[[:ascii:]]", ["a", "~", "\t"], ["é"]],
+    ["[[:blank:]]", [" ", "\t"], ["\n", "a"]],
+    ["[[:cntrl:]]", ["\n", "\x7f"], [" ", "a"]],
+    ["[[:digit:]]", ["0", "9"], ["a"]],
+    ["[[:graph:]]", ["a", "é", "1", "+", "!", "🐈"], [" ", "\n"]],
+    ["[[:lower:]]", ["a", "é"], ["A", "1"]],
+    ["[[:print:]]", ["a", "1", "+", "!", " "], ["\n"]],
+    ["[[:punct:]]", [..."!\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~«"], ["a", "1", " ", "/"]],
+    ["[+-9]", [".", "0"], ["/", "a"]],
+    ["[[:space:]]", [" ", "\t", "\n"], ["a"]],
+    ["[[:upper:]]", ["A", "É"], ["a", "1"]],
+    ["[[:word:]]", ["a", "É", "1", "_"], ["-", " "]],
+    ["[[:xdigit:]]", ["0", "a", "F"], ["g"]],
+    ["[![:punct:]]", ["a"], ["$", "~", "/"]],
     ["[\\]\\-]", ["]", "-"], ["\\"]],
     ["[a/b]", ["[a/b]"], ["a", "b"]],
     ["[ab", ["[ab"], ["a", "b"]],
@@ -42,6 +57,10 @@ Deno.test("patterns match as in a shell", () => {
   }
   const ignoringCase = pathMatcher("[A-C]*É.{JPG,Png}", true);
   assert(["bxé.jpg", "Cé.PNG"].every((path) => ignoringCase(path)) && !ignoringCase("d.jpg"));
+  for (const set of ["[[:upper:]]", "[[:lower:]]"]) {
+    const matches = pathMatcher(set, true);
+    assert(["a", "A", "É"].every((path) => matches(path)) && !matches("1"), set);
+  }
   for (const invalid of ["[z-a]", "{".repeat(101) + "}".repeat(101)]) {
     assertThrows(() => pathMatcher(invalid), SyntaxError);
   }
