@@ -44,13 +44,15 @@ export function chunkedSource(
   );
 }
 
-/** A source named `x` that counts the bytes that are read. */
-export function countedSource(bytes: Uint8Array): ByteSource & { total: number } {
+/** A source named `x` that counts reads, and the bytes that are read in total. */
+export function countedSource(bytes: Uint8Array): ByteSource & { reads: number; total: number } {
   const inner = bytesSource(bytes, "x");
   const counted = {
     ...inner,
+    reads: 0,
     total: 0,
     read(offset: number, into: Uint8Array<ArrayBuffer>) {
+      counted.reads++;
       counted.total += into.length;
       return inner.read(offset, into);
     },

@@ -148,6 +148,16 @@ Deno.test("other tensors with such names are left as they are", async () => {
     using file = await openWeights(bytesSource(writePth(tensors)));
     assert(withComputedWeights(file) === file);
   }
+  { // a second way to compute the same weight
+    const parts = ["fc.weight_g", "fc.parametrizations.weight.original0"];
+    const others = ["fc.weight_v", "fc.parametrizations.weight.original1"];
+    const tensors = [
+      ...parts.map((name) => tensor(name, 2, 1)),
+      ...others.map((name) => tensor(name, 2, 3)),
+    ];
+    using file = await openInput(writePth(tensors));
+    assertEquals(file.order, [parts[1], "fc.weight", others[1]]);
+  }
   using backend = await createBackend({ threads: 1 });
   using model = new Sequential({ fc: new Linear(3, 2, { bias: false }) });
   const error = await assertRejects(
