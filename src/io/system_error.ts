@@ -9,6 +9,9 @@ import { PembrokeError } from "../errors.ts";
 /** What Deno appends to the system's own words: the number of the error, and the call that failed. */
 const appendix = /\.? \(os error \d+\).*/s;
 
+/** The call that Deno appends to the one message that has no number. */
+const callAfterNul = /(?<=unexpected NUL byte): .*/s;
+
 /** Whether the operating system reported the error. If not, it may be a bug. */
 export function isSystemError(error: unknown): boolean {
   // a DOMException has a code, too: an aborted operation
@@ -19,8 +22,9 @@ export function isSystemError(error: unknown): boolean {
 
 /** The reason in the message of an error, such as "no space left on device". */
 export function systemReason(message: string): string {
-  const reason = message.replace(appendix, "").replace(/: [a-z]+ '.*'$/s, "");
-  return reason === message ? oneLine(message) : reason[0].toLowerCase() + reason.slice(1);
+  const words = message.replace(appendix, "").replace(callAfterNul, "");
+  if (words === "" || words === message) return oneLine(message);
+  return oneLine(words[0].toLowerCase() + words.slice(1));
 }
 
 /** The text on one line. */
