@@ -88,7 +88,7 @@ export function classesOf(
   count: number,
   namesOf: (numClasses: number) => readonly ClassName[] = numberedClasses,
 ): readonly ClassName[] {
-  const names = classes === undefined
+  const names = classes == null // as a value from JSON may be
     ? namesOf(checkInteger(op, "numClasses", numClasses ?? count, 1))
     : toClassNames(op, classes);
   if (names.length === 0) throw new ArgumentError(op, "classes", names, "a non-empty list");

@@ -300,6 +300,11 @@ Deno.test("published files may have other names, and tensors that are left out",
   }
 });
 
+Deno.test("null stands for the default classes, as for the default number", () => {
+  using model = createModel("alexnet-tiny", { classes: null as never, numClasses: 3 });
+  assertEquals(model.classes.map(({ label }) => label), ["class 0", "class 1", "class 2"]);
+});
+
 Deno.test("networks are saved with a description, and recognised without one", async () => {
   using backend = await createBackend({ threads: 1 });
   const classes = ["cat", "dog"].map((label) => ({ wnid: "", label }));
