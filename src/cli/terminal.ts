@@ -28,12 +28,38 @@ export function columnsOfTerminal(): number {
   }
 }
 
+/** The scripts whose letters joiners and variation selectors change. */
+const shapedScripts =
+  "Arab Syrc Nkoo Adlm Mong Deva Beng Guru Gujr Orya Taml Telu Knda Mlym Sinh " +
+  "Khmr Mymr Tibt Java Bali";
+
+/** What joiners and variation selectors may follow: those letters, ideographs and emoji. */
+const shaped = `[\\p{Extended_Pictographic}\\p{Emoji_Modifier}\\p{Ideographic}${
+  shapedScripts.split(" ").map((script) => `\\p{Script_Extensions=${script}}`).join("")
+}]`;
+
+/** The flags of England, Scotland and Wales, which end with characters that cannot be seen. */
+const taggedFlags = ["gbeng", "gbsct", "gbwls"].map((region) =>
+  `\u{1f3f4}${
+    region.replace(/./g, (c) => String.fromCodePoint(0xe0000 + c.charCodeAt(0)))
+  }\u{e007f}`
+);
+
+/** The parts of text that are left as they are: flags, and joiners and selectors that change a shape. */
+const visible = [
+  ...taggedFlags,
+  `(?<=${shaped})(?:\\p{Variation_Selector}?[\\u200c\\u200d]|\\p{Variation_Selector})`,
+  "(?<=[\\d#*])\\ufe0f(?=\\u20e3)", // keycaps
+].join("|");
+
 /**
- * Separators of lines, and characters that cannot be seen, such as those that reorder the rest of a line.
- * Joiners and variation selectors are left: emoji and some scripts need them.
+ * Those parts, separators of lines, and characters that cannot be seen, such as those that reorder the rest
+ * of a line.
  */
-const invisible =
-  /[\p{Zl}\p{Zp}\ufff9-\ufffb]|(?![\u200c\u200d]|\p{Variation_Selector})\p{Default_Ignorable_Code_Point}/gu;
+const hidden = new RegExp(
+  `(${visible})|[\\p{Zl}\\p{Zp}\\ufff9-\\ufffb]|\\p{Default_Ignorable_Code_Point}`,
+  "gu",
+);
 
 /**
  * Prints a result. Characters that {@linkcode printable} escapes and JSON does not are escaped here,
@@ -41,10 +67,7 @@ const invisible =
  */
 export function print(text: string): void {
   try {
-    write(
-      Deno.stdout,
-      text.replace(/[\x7f-\x9f]/g, escapeUnicode).replace(invisible, escapeUnicode),
-    );
+    write(Deno.stdout, escapeHidden(text.replace(/[\x7f-\x9f]/g, escapeUnicode)));
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
     throw asWriteError("standard output", error);
@@ -94,12 +117,16 @@ export function plural(count: number, noun: string): string {
  * cannot be seen, so that different names look different.
  */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, escapeControl).replace(invisible, escapeUnicode);
+  return escapeHidden(text.replace(/\p{Cc}/gu, escapeControl));
 }
 
 /** Escapes control characters and separators of lines, so that text is one line. */
 export function escapeControls(text: string): string {
   return text.replace(/\p{Cc}/gu, escapeControl).replace(/[\p{Zl}\p{Zp}]/gu, escapeUnicode);
+}
+
+function escapeHidden(text: string): string {
+  return text.replace(hidden, (char, visible?: string) => visible ?? escapeUnicode(char));
 }
 
 function escapeControl(char: string): string {

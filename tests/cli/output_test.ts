@@ -80,8 +80,21 @@ Deno.test("printable() escapes control characters in file names", () => {
     ]);
   }
   assertEquals(printable("\u{e0061}"), "\\udb40\\udc61");
-  const needed = "👨‍👩‍👧 ❤️ می‌خواهم 葛\u{e0100} עִבְרִית"; // by emoji and scripts
+  // by emoji, flags, keycaps and scripts
+  const tags = (text: string) =>
+    text.replace(/./g, (c) => String.fromCodePoint(0xe0000 + c.charCodeAt(0)));
+  for (const region of ["gbeng", "gbsct", "gbwls"]) {
+    const flag = `🏴${tags(region)}\u{e007f}`;
+    assertEquals(printable(`a${flag}b`), `a${flag}b`);
+  }
+  assertEquals(printable(`🏴${tags("a")}`), "🏴\\udb40\\udc61");
+  const needed = "👨‍👩‍👧 ❤️‍🔥 👩🏽‍🚀 ☺︎ 1️⃣ می‌خواهم क्‍ष 葛\u{e0100} עִבְרִית";
   assertEquals(printable(needed), needed);
+  for (const char of ["\u200c", "\u200d", "\ufe0e", "\ufe0f", "\ufe00"]) {
+    const code = char.charCodeAt(0).toString(16);
+    assertEquals(printable(`a${char}1${char}-${char}`), `a\\u${code}1\\u${code}-\\u${code}`);
+  }
+  assertEquals(printable("❤\ufe0f\ufe0f क्\u200d\u200d"), "❤\ufe0f\\ufe0f क्\u200d\\u200d");
   assertEquals(escapeControls("a\n\x85\u2028\u200e"), "a\\x0a\\x85\\u2028\u200e");
 });
 
