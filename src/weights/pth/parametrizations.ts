@@ -8,7 +8,9 @@
  * @module
  */
 
+import { FileError } from "../../errors.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
+import { escapeText } from "../io/quote.ts";
 import { renameTensors } from "../match_names.ts";
 import { isWeight, type WeightsFile } from "../tensor_file.ts";
 
@@ -16,8 +18,11 @@ import { isWeight, type WeightsFile } from "../tensor_file.ts";
 interface Computed {
   /** The names of the tensors. The first one has the shape of the weight. */
   readonly parts: readonly string[];
-  /** Replaces the values of the first tensor by those of the weight. */
-  readonly compute: (values: Float32Array, ...others: readonly Float32Array[]) => void;
+  /** Replaces the values of the first tensor by those of the weight. Or returns why it cannot. */
+  readonly compute: (
+    values: Float32Array,
+    ...others: readonly Float32Array[]
+  ) => string | undefined | void;
 }
 
 /** Finds the shape of a tensor by the end of its name. Undefined if it is missing or no weight. */
@@ -58,7 +63,8 @@ export function withComputedWeights(file: WeightsFile): WeightsFile {
       const inOrder = [...parts].sort((a, b) => places.get(a)! - places.get(b)!);
       for (const part of inOrder) values.set(part, await readWhole(file, part)); // as in a stream
       const [result, ...others] = parts.map((part) => values.get(part)!);
-      compute(result, ...others);
+      const problem = compute(result, ...others);
+      if (problem) throw new FileError(file.name, `${escapeText(name)} ${problem}`);
       for (let at = 0; at < result.length; at += chunkSize) {
         sink(result.subarray(at, at + chunkSize), at);
       }
@@ -107,8 +113,8 @@ function normalised(shape: Shape, normShape: Shape): Computed["compute"] | undef
 }
 
 /**
- * W / uᵀWv. The rows of W are the indices of its first axis; for transposed convolutions, of its second.
- * u and v are close to singular vectors, so if the sizes fit both, the right axis has the larger product.
+ * W / uᵀWv. The rows of W are the indices of its first axis; for transposed convolutions, of its second. If
+ * the sizes fit both, it is the one of whose W PyTorch has computed u or v.
  */
 function spectral(
   shape: Shape,
@@ -119,19 +125,43 @@ function spectral(
   const axes = [0, 1].filter((axis) => shape.length > 1 && shape[axis] === rows);
   if (axes.length === 0 || more.length > 0 || !sameShape(right, [count / rows])) return undefined;
   return (values, u, v) => {
-    const products = axes.map((axis) => {
-      const inner = elements(shape.slice(axis + 1));
-      let sum = 0;
-      for (const [i, value] of values.entries()) {
-        const outer = Math.floor(i / inner), column = Math.floor(outer / rows) * inner + i % inner;
-        sum += u[outer % rows] * value * v[column];
-      }
-      return sum;
-    });
-    const [first, second = 0] = products;
-    const divisor = Math.abs(second) > Math.abs(first) ? second : first;
-    values.forEach((value, i) => values[i] = value / divisor);
+    const found = axes.map((axis) => singularValue(values, elements(shape.slice(axis + 1)), u, v));
+    const [best, other = best] = found.sort((a, b) => a.error - b.error);
+    const difference = Math.abs(other.product - best.product);
+    if (other.error < 4 * best.error && difference > 1e-5 * Math.abs(best.product)) {
+      return "may have a spectral norm along either axis: remove the norm before you save it in PyTorch";
+    }
+    values.forEach((value, i) => values[i] = value / best.product);
   };
+}
+
+/**
+ * uᵀWv, and how far Wv is from a multiple of u, or Wᵀu from one of v, relative to its length. PyTorch
+ * computes one of the two vectors from the other.
+ *
+ * @param inner The number of neighbouring elements of W in one row.
+ */
+function singularValue(
+  values: Float32Array,
+  inner: number,
+  u: Float32Array,
+  v: Float32Array,
+): { product: number; error: number } {
+  const left = new Float64Array(u.length), right = new Float64Array(v.length);
+  values.forEach((value, i) => {
+    const outer = Math.floor(i / inner), row = outer % u.length;
+    const column = Math.floor(outer / u.length) * inner + i % inner;
+    left[row] += value * v[column];
+    right[column] += value * u[row];
+  });
+  const product = left.reduce((sum, value, i) => sum + value * u[i], 0);
+  const error = (vector: Float64Array, direction: Float32Array) =>
+    lengthOf(vector.map((value, i) => value - product * direction[i])) / lengthOf(vector);
+  return { product, error: Math.min(error(left, u), error(right, v)) };
+}
+
+function lengthOf(vector: Float64Array): number {
+  return Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
 }
 
 /** The weights that pruning keeps, and zeros. */

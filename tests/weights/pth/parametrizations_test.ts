@@ -12,6 +12,7 @@ import {
 import { loadWeights, openInput } from "../../../src/models/load.ts";
 import { loadModel } from "../../../src/models/load_model.ts";
 import { createModel } from "../../../src/models/registry.ts";
+import { RandomGenerator } from "../../../src/random.ts";
 import { convertWeights } from "../../../src/weights/convert.ts";
 import type { TensorToWrite } from "../../../src/weights/io/file_writer.ts";
 import { bytesSource, openWeights, writePth, writeSafetensors } from "../../../src/weights/mod.ts";
@@ -119,6 +120,80 @@ Deno.test("networks with weight normalisation are recognised, in chunks and unde
   for (const [name, values] of state) {
     assertAllClose(await readAll(same, name), values, { rel: 1e-5, name });
   }
+});
+
+/** A product of a matrix or its transpose with a vector, scaled to a length of one. */
+function normalisedProduct(
+  vector: Float32Array,
+  length: number,
+  at: (i: number, j: number) => number,
+) {
+  const product = Float32Array.from(
+    { length },
+    (_, i) => vector.reduce((sum, value, j) => sum + value * at(i, j), 0),
+  );
+  const norm = Math.hypot(...product);
+  return product.map((value) => value / norm);
+}
+
+Deno.test("a spectral norm is along the axis that PyTorch has computed its vectors for", async () => {
+  const size = 3, inner = 2, shape = [size, size, 1, 2], columns = size * inner;
+  const random = new RandomGenerator(1),
+    normal = (length: number) => {
+      const values = new Float32Array(length);
+      random.normal(values, 0, 1);
+      return values;
+    };
+  const tensors: TensorToWrite[] = [], expected = new Map<string, Float32Array>();
+  const add = (name: string, shape: readonly number[], data: Float32Array) =>
+    tensors.push({ name, dtype: "F32", shape, data });
+  for (let i = 0; i < 100; i++) {
+    const axis = i % 2, isFirst = i % 4 < 2, data = normal(size * columns);
+    const element = (row: number, column: number) =>
+      data[
+        axis === 0
+          ? row * columns + column
+          : (Math.floor(column / inner) * size + row) * inner + column % inner
+      ];
+    let u = normal(size), v = normal(columns);
+    const computeU = () => u = normalisedProduct(v, size, element);
+    const computeV = () => v = normalisedProduct(u, columns, (i, j) => element(j, i));
+    if (isFirst) [computeV, computeU].forEach((compute) => compute()); // as spectral_norm()
+    else [computeU, computeV].forEach((compute) => compute()); // as its parametrization
+    const product = u.reduce(
+      (sum, value, row) =>
+        sum + v.reduce((sum, other, column) => sum + value * element(row, column) * other, 0),
+      0,
+    );
+    const stem = isFirst ? `${i}.weight_` : `${i}.parametrizations.weight.`;
+    add(`${stem}${isFirst ? "orig" : "original"}`, shape, data);
+    add(`${stem}${isFirst ? "u" : "0._u"}`, [size], u);
+    add(`${stem}${isFirst ? "v" : "0._v"}`, [columns], v);
+    expected.set(`${i}.weight`, data.map((value) => value / product));
+  }
+  using file = await openInput(writePth(tensors));
+  for (const [name, values] of expected) {
+    assertAllClose(await readAll(file, name), values, { rel: 1e-4, name });
+  }
+});
+
+Deno.test("a spectral norm that fits both axes is refused, unless both give the same weights", async () => {
+  const read = async (data: number[], u: number[], v: number[]) => {
+    const floats = Object.entries({ orig: data, u, v });
+    using file = await openInput(writeSafetensors(floats.map(([end, values]) => ({
+      ...{ name: `fc.weight_${end}`, dtype: "F32" as const },
+      shape: end === "orig" ? [2, 2] : [2],
+      data: Float32Array.from(values),
+    }))));
+    return [...await readAll(file, "fc.weight")];
+  };
+  assertEquals(await read([2, 0, 0, 1], [1, 0], [1, 0]), [1, 0, 0, 0.5]);
+  const error = await assertRejects(() => read([1, 2, 3, 4], [0.6, 0.8], [0.8, -0.6]), FileError);
+  assertEquals(
+    error.message,
+    "weights: fc.weight may have a spectral norm along either axis: remove the norm before you save " +
+      "it in PyTorch",
+  );
 });
 
 Deno.test("other tensors with such names are left as they are", async () => {
