@@ -25,6 +25,12 @@ interface Computed {
   ) => string | undefined | void;
 }
 
+/** A weight in a file. */
+interface ComputedWeight extends Computed {
+  /** The names of the tensors in the order of the file, in which a stream must be read. */
+  readonly inOrder: readonly string[];
+}
+
 /** Finds the shape of a tensor by the end of its name. Undefined if it is missing or no weight. */
 type ShapeOf = (end: string) => Shape | undefined;
 
@@ -33,10 +39,11 @@ const chunkSize = 1 << 16;
 
 /**
  * A view of a file with the computed weights in place of the tensors that they are computed from, as in
- * evaluation mode. Others are left as they are. Closing the view closes the file.
+ * evaluation mode: of the last of them, because a stream has all of them there. Others are left as they
+ * are. Closing the view closes the file.
  */
 export function withComputedWeights(file: WeightsFile): WeightsFile {
-  const { entries, order } = file, weights = new Map<string, Computed>();
+  const { entries, order } = file, weights = new Map<string, ComputedWeight>();
   const places = new Map(order.map((name, place) => [name, place]));
   const names = new Map<string, string | undefined>(); // of the view, by those of the file
   for (const name of order) {
@@ -49,19 +56,24 @@ export function withComputedWeights(file: WeightsFile): WeightsFile {
       return entry && isWeight(entry) ? entry.shape : undefined;
     });
     if (!computed) continue;
-    weights.set(weight, computed);
-    computed.parts.forEach((part, i) => names.set(part, i === 0 ? weight : undefined));
+    const inOrder = [...computed.parts].sort((a, b) => places.get(a)! - places.get(b)!);
+    weights.set(weight, { ...computed, inOrder });
+    inOrder.forEach((part) => names.set(part, part === inOrder.at(-1) ? weight : undefined));
   }
   if (weights.size === 0) return file;
   const view = renameTensors(file, (name) => names.has(name) ? names.get(name) : name);
+  const described = [...view.entries].map(([name, entry]) => {
+    const computed = weights.get(name);
+    return [name, computed ? { ...entries.get(computed.parts[0])!, name } : entry] as const;
+  });
   return {
     ...view,
+    entries: new Map(described),
     async read(name, sink, integerSink) {
       const computed = weights.get(name);
       if (!computed) return await view.read(name, sink, integerSink);
-      const { parts, compute } = computed, values = new Map<string, Float32Array>();
-      const inOrder = [...parts].sort((a, b) => places.get(a)! - places.get(b)!);
-      for (const part of inOrder) values.set(part, await readWhole(file, part)); // as in a stream
+      const { parts, inOrder, compute } = computed, values = new Map<string, Float32Array>();
+      for (const part of inOrder) values.set(part, await readWhole(file, part));
       const [result, ...others] = parts.map((part) => values.get(part)!);
       const problem = compute(result, ...others);
       if (problem) throw new FileError(file.name, `${escapeText(name)} ${problem}`);

@@ -18,7 +18,7 @@ import type { TensorToWrite } from "../../../src/weights/io/file_writer.ts";
 import { bytesSource, openWeights, writePth, writeSafetensors } from "../../../src/weights/mod.ts";
 import { withComputedWeights } from "../../../src/weights/pth/parametrizations.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
-import { countedSource, fixture, pth, py, readAll, tensor } from "../helpers.ts";
+import { countedSource, fixture, floats, pth, py, readAll, tensor } from "../helpers.ts";
 
 interface Expected {
   readonly shape: number[];
@@ -286,4 +286,28 @@ Deno.test("fused tensors whose parts are needed together are read once", async (
     assertEquals([...await readAll(file, name)], at.map((j) => j * factors[j % 3]));
   }
   assertEquals([file.order.length, source.total], [parts, 2 * 4 * count]);
+});
+
+Deno.test("parts of a weight may be far apart in a stream", async () => {
+  // sorted as text, storage 10 is the second, and 9 the last
+  const entries: [Uint8Array, Uint8Array][] = Array.from({ length: 9 }, (_, i) => [
+    py.text(`${i}.bias`),
+    tensor({ key: `${i}`, count: 1e6, shape: [1e6], stride: [1] }),
+  ]);
+  entries.push(
+    [py.text("9.weight_g"), tensor({ key: "9", count: 2, shape: [2, 1], stride: [1, 1] })],
+    [py.text("9.weight_v"), tensor({ key: "10" })],
+  );
+  const item = (key: number, ...values: number[]) => ({
+    name: `x/data/${key}`,
+    data: values.length ? floats(...values) : new Uint8Array(4e6),
+  });
+  const more = [item(1), item(10, 3, 4, 6, 8), ...[2, 3, 4, 5, 6, 7, 8].map((key) => item(key))];
+  const bytes = pth(py.dict(...entries), new Uint8Array(4e6), [...more, item(9, 10, 20)]);
+  using file = await openInput(new Response(bytes));
+  assertEquals(file.entries.get("9.weight"), { name: "9.weight", dtype: "F32", shape: [2, 2] });
+  for (const name of file.order) {
+    const values = await readAll(file, name);
+    assertEquals([...values.subarray(0, 4)], name === "9.weight" ? [6, 8, 12, 16] : [0, 0, 0, 0]);
+  }
 });
