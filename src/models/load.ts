@@ -90,8 +90,9 @@ export function checkLoadOptions(
 
 /**
  * Loads weights into a model from a PyTorch `.pth`, safetensors or ONNX file. The file must have
- * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks;
- * only tensors that are stored in another element order are read whole.
+ * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks.
+ * Only tensors that are stored in another element order, or computed from others, are read whole. Parts of
+ * a fused tensor stay in memory, with what lies between them, until the last of them is read.
  *
  * @throws {FileError} When the file does not match the model: the model keeps its present weights.
  * Or when reading fails: the model is left without weights.
