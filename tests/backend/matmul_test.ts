@@ -141,8 +141,10 @@ testOnFewBackends(
 
 testWithAdapter("matmul() takes batches that do not fit a binding of a GPU", async () => {
   using backend = await WebGpuBackend.create({ software: true, maxBinding: 4096 });
-  const draw = new Draw(8); // pairs of 1024 bytes, four of which fit
+  const draw = new Draw(8); // matrices of 1024 bytes, four of which fit
   for (const o of transposes) await check(backend, draw, [3, 3], [16, 16, 16], o);
+  // matrices of 440, 1200 and 1320 bytes, two at a time: bindings begin before the first one
+  for (const o of transposes) await check(backend, draw, [7], [11, 10, 30], o);
 });
 
 Deno.test("any number of threads gives the same bits", async () => {

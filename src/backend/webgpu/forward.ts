@@ -28,7 +28,7 @@ import {
   pool2d,
 } from "./dispatch.ts";
 import type { GpuMemory } from "./memory.ts";
-import { sliceOf } from "./parts.ts";
+import { sliceAnywhere, sliceOf } from "./parts.ts";
 import * as conv from "./shaders/conv2d.ts";
 import { chunks, packedSize, product } from "./shaders/gemm.ts";
 import * as dense from "./shaders/linear.ts";
@@ -145,15 +145,15 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         ...(transposeA ? { aRow: 1, aColumn: m } : { aRow: k, aColumn: 1 }),
         ...(transposeB ? { bRow: 1, bColumn: k } : { bRow: n, bColumn: 1 }),
       };
-      for (const part of gpu.parts("matmul", g.batch, bytes.y, bytes.a, bytes.b)) {
+      const largest = Math.max(bytes.y, bytes.a, bytes.b);
+      for (const part of gpu.partsAnywhere("matmul", g.batch, largest)) {
         const { rows, constants, sizes, workgroups } = product(gpu.tileRows, m, n, k, part.count);
-        const operands = {
-          y: sliceOf(all.y, part, bytes.y),
-          a: sliceOf(all.a, part, bytes.a),
-          b: sliceOf(all.b, part, bytes.b),
-        };
+        const { operand: y, at: yAt } = sliceAnywhere(all.y, part, bytes.y);
+        const { operand: a, at: aAt } = sliceAnywhere(all.a, part, bytes.a);
+        const { operand: b, at: bAt } = sliceAnywhere(all.b, part, bytes.b);
+        const operands = { y, a, b };
         for (const chunk of chunks(k)) {
-          const u32 = { ...sizes, ...chunk, depth: k, ...steps };
+          const u32 = { ...sizes, ...chunk, depth: k, ...steps, yAt, aAt, bAt };
           gpu.run(matmul[rows], operands, constants, workgroups, { u32 });
         }
       }

@@ -12,7 +12,7 @@ import { type Dispatch, Queue } from "./queue.ts";
 import type { Operand, Operands, Uniforms } from "./shader.ts";
 import type { LargeTileRows } from "./shaders/gemm.ts";
 import { fill } from "./shaders/elementwise.ts";
-import { type Part, slicesOf, split } from "./parts.ts";
+import { alignedItems, type Part, slicesOf, split, splitAnywhere } from "./parts.ts";
 
 /** The memory of a tensor: a buffer. */
 interface GpuStorage extends TensorStorage {
@@ -189,7 +189,20 @@ export class GpuMemory extends TensorMemory<GpuStorage> {
    * @throws {PembrokeError} When not even the smallest part fits.
    */
   parts(op: string, count: number, ...bytes: number[]): Part[] {
-    return split(count, bytes, this.#traits.binding) ?? this.#tooLarge(op, Math.max(...bytes));
+    return split(count, bytes, this.#traits.binding) ??
+      this.#tooLarge(op, alignedItems(bytes) * Math.max(...bytes));
+  }
+
+  /**
+   * Splits items into parts that fit a binding, and need not be aligned.
+   *
+   * @param op The operation, for the error.
+   * @param count The number of items.
+   * @param largest The size of the largest item.
+   * @throws {PembrokeError} When not even one item fits.
+   */
+  partsAnywhere(op: string, count: number, largest: number): Part[] {
+    return splitAnywhere(count, largest, this.#traits.binding) ?? this.#tooLarge(op, largest);
   }
 
   /** Stores an upper bound for the indices in a tensor. */

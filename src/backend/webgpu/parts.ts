@@ -27,13 +27,32 @@ export function split(
 ): Part[] | undefined {
   const largest = Math.max(...bytes);
   if (count * largest <= limit) return [{ start: 0, count }];
-  // after this many items, all operands are aligned again
-  const step = bytes.reduce(
+  const step = alignedItems(bytes), size = Math.floor(limit / largest / step) * step;
+  return size === 0 ? undefined : partsOf(count, size);
+}
+
+/**
+ * Splits `count` items into parts that fit a binding of `limit` bytes, wherever they begin.
+ *
+ * @param largest The size of the largest item.
+ * @returns The parts; undefined if not even one item fits.
+ */
+export function splitAnywhere(count: number, largest: number, limit: number): Part[] | undefined {
+  if (count * largest <= limit) return [{ start: 0, count }];
+  const size = Math.floor((limit - bindingAlignment) / largest);
+  return size <= 0 ? undefined : partsOf(count, size);
+}
+
+/** The number of items after which all operands are aligned again. */
+export function alignedItems(bytes: readonly number[]): number {
+  return bytes.reduce(
     (step, b) => leastCommonMultiple(step, bindingAlignment / divisor(b, bindingAlignment)),
     1,
   );
-  const size = Math.floor(limit / largest / step) * step;
-  if (size === 0) return undefined;
+}
+
+/** Parts of `size` items; the last one may be smaller. */
+function partsOf(count: number, size: number): Part[] {
   return Array.from({ length: Math.ceil(count / size) }, (_, i) => {
     const start = i * size;
     return { start, count: Math.min(size, count - start) };
@@ -44,6 +63,22 @@ export function split(
 export function sliceOf(operand: Operand, { start, count }: Part, bytes: number): Operand {
   const size = Math.ceil(count * bytes / 4) * 4;
   return { ...operand, offset: start * bytes, size };
+}
+
+/**
+ * A part of an operand that need not be aligned.
+ *
+ * @returns The operand, from the last possible beginning of a binding, and the part's first element
+ * in it.
+ */
+export function sliceAnywhere(
+  operand: Operand,
+  { start, count }: Part,
+  bytes: number,
+): { readonly operand: Operand; readonly at: number } {
+  const before = start * bytes % bindingAlignment;
+  const range = { offset: start * bytes - before, size: before + count * bytes };
+  return { operand: { ...operand, ...range }, at: before / 4 };
 }
 
 /** Operands, of which those that are named are cut to a part. Default: all of them. */
