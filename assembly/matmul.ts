@@ -7,16 +7,25 @@ import {
   packA, packB, packedColumns, packedRows, packTransposedA, packTransposedB,
 } from "./gemm_pack";
 import { MatMulGeometry } from "./geometry";
-import { bytesForThreads, ceilDiv, claim, join, threadScratch } from "./threads";
+import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
-/** Rows of y that make an item. */
+/** The most rows of y that make an item. */
 const ROWS: i32 = 4 * TALL;
 /** Columns of b that are packed at a time. */
 const COLUMNS: i32 = 16 * NR;
 
+/**
+ * Rows that make an item: about the same in each, and fewer where the threads have too few items. Each item
+ * packs b again.
+ */
+function rowsOfItem(g: MatMulGeometry): i32 {
+  const m = g.m, wanted = threads == 1 ? 1 : ceilDiv(4 * threads, g.batch);
+  return min(m, ceilDiv(ceilDiv(m, max(wanted, ceilDiv(m, ROWS))), TALL) * TALL);
+}
+
 /** Floats of a block of rows of a, packed. */
 function rowFloats(g: MatMulGeometry): i32 {
-  return packedRows(min(g.m, ROWS)) * blockDepth(g.k);
+  return packedRows(rowsOfItem(g)) * blockDepth(g.k);
 }
 
 /** Bytes of scratch memory that a thread needs. */
@@ -35,14 +44,15 @@ export function matmulScratchSize(g: MatMulGeometry): f64 {
  * @param b [batch, k, n], or [batch, n, k] with transposeB
  */
 export function matmul(y: usize, a: usize, b: usize, scratch: usize, g: MatMulGeometry): void {
-  const m = g.m, n = g.n, k = g.k, blocks = ceilDiv(m, ROWS), items = g.batch * blocks;
+  const m = g.m, n = g.n, k = g.k, itemRows = rowsOfItem(g);
+  const blocks = ceilDiv(m, itemRows), items = g.batch * blocks;
   const packed = threadScratch(scratch, threadBytes(g));
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const pair: usize = item / blocks, i = (item % blocks) * ROWS;
+    const pair: usize = item / blocks, i = (item % blocks) * itemRows;
     const rows = a + ((pair * (m as usize) * (k as usize) + (i as usize) * (g.transposeA ? 1 : k)) << 2);
     const matrix = b + ((pair * (k as usize) * (n as usize)) << 2);
     const to = y + (((pair * (m as usize) + (i as usize)) * (n as usize)) << 2);
-    multiply(to, rows, matrix, packed, min(ROWS, m - i), g);
+    multiply(to, rows, matrix, packed, min(itemRows, m - i), g);
   }
   join(items);
 }
