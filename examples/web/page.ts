@@ -11,25 +11,31 @@
 
 const main = document.querySelector("main");
 
-/** Says why the page does not start. */
+/** Says why the page does not start, unless it has started. */
 function fail(text: string): void {
-  const problem = document.getElementById("problem");
-  if (!problem || "ready" in main!.dataset) return;
-  document.getElementById("starting")?.remove();
+  const problem = document.getElementById("problem"),
+    starting = document.getElementById("starting");
+  if (!problem || !starting) return;
+  starting.remove();
   main!.setAttribute("aria-busy", "false");
   problem.textContent = text;
   problem.hidden = false;
 }
 
+/** Whether a script is a file of this site. Hosts and extensions add others, also in the page itself. */
+function isOwn(url: string): boolean {
+  return url.startsWith(new URL("./", import.meta.url).href) && /\.js(\?|$)/.test(url);
+}
+
 for (const script of document.scripts) {
+  if (!isOwn(script.src)) continue;
   script.addEventListener("error", () => {
     fail("A part of the page cannot be loaded. Load it again.");
   });
 }
 addEventListener("error", ({ filename }) => {
-  // a script of this site that the browser cannot read, or that uses what it lacks
-  if (!filename.startsWith(new URL("./", import.meta.url).href)) return;
-  fail("The page does not work in this browser: use a current one.");
+  // that the browser cannot read, or that uses what it lacks
+  if (isOwn(filename)) fail("The page does not work in this browser: use a current one.");
 });
 if (document.getElementById("starting")) main!.setAttribute("aria-busy", "true"); // until it has started
 

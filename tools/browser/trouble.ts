@@ -19,6 +19,31 @@ export const opener =
       },
     );
 
-/** Asserts that nothing went wrong but that files were missing. */
+/** Changes pages and workers that the server sends, and adds headers. Blocks scripts of others. */
+export async function rewrite(
+  page: Page,
+  change: (text: string, isWorker: boolean) => string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await page.route(/\/$|worker\.js/, async (route) => {
+    const response = await route.fetch(), all = { ...response.headers(), ...headers };
+    const body = change(await response.text(), /worker/.test(route.request().url()));
+    await route.fulfill({ response, headers: all, body });
+  });
+  await page.route(/^http:\/\/other\./, (route) => route.abort());
+}
+
+/**
+ * A page with scripts as hosts and extensions add them. One cannot be loaded, before `main.js` runs;
+ * one throws while the page computes.
+ */
+export const withForeignScripts = (html: string): string =>
+  html.replace(
+    /<script [^>]*main\.js/,
+    `<script>addEventListener("DOMContentLoaded", () => { throw new Error("other.example"); });</script>
+    <script defer src="http://other.example/beacon.js"></script>$&`,
+  );
+
+/** Asserts that nothing went wrong but that files were missing, and scripts of others. */
 export const assertNoProblems = ({ problems }: Site) =>
-  assertEquals(problems.filter((text) => !/404|ERR_FAILED/.test(text)), []);
+  assertEquals(problems.filter((text) => !/404|ERR_FAILED|other\.example/.test(text)), []);

@@ -11,7 +11,7 @@ import { executable, fakeCamera, touchScreen } from "./chromium.ts";
 import { settle } from "./classify.ts";
 import { Site, stepsOf } from "./site.ts";
 import { beforeCall, card } from "./teach_page.ts";
-import { assertNoProblems, opener } from "./trouble.ts";
+import { assertNoProblems, opener, rewrite, withForeignScripts } from "./trouble.ts";
 
 /** What a page says is wrong. */
 const problemOf = (page: Page) => page.textContent("#problem:not([hidden])");
@@ -103,11 +103,8 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
       await empty.context().close();
       assertNoProblems(site);
       const old = await site.page("", { serviceWorkers: "block" });
-      await old.route(
-        /\/main\.js/,
-        (route) =>
-          route.fulfill({ contentType: "text/javascript", body: "a syntax of the future" }),
-      );
+      const future = { contentType: "text/javascript", body: "a syntax of the future" };
+      await old.route(/\/main\.js/, (route) => route.fulfill(future));
       await old.goto(new URL(path, old.url()).href);
       const unfit = "The page does not work in this browser: use a current one.";
       await old.waitForSelector(`#problem:text-is("${unfit}")`);
@@ -167,12 +164,9 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     const policy = { "content-security-policy": "script-src 'self'" };
     for (const headers of [policy, undefined]) {
       const page = await site.page("", { serviceWorkers: "block" });
-      await page.route(/\/$|worker\.js/, async (route) => {
-        const response = await route.fetch(), all = { ...response.headers(), ...headers };
-        const isScript = /worker/.test(route.request().url()), text = await response.text();
-        const body = isScript && !headers ? `delete globalThis.WebAssembly;${text}` : text;
-        await route.fulfill({ response, headers: all, body });
-      });
+      const remove = (text: string, isWorker: boolean) =>
+        isWorker && !headers ? `delete globalThis.WebAssembly;${text}` : text;
+      await rewrite(page, remove, headers);
       if (!headers) await page.addInitScript("delete globalThis.WebAssembly");
       for (const path of ["convolution/", "classify/"]) {
         await page.goto(new URL(`/${path}`, page.url()).href);
@@ -186,7 +180,7 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     }
   });
 
-  await step("compute in a browser that lacks what newer ones have", async () => {
+  await step("compute where scripts of others fail, and newer features are missing", async () => {
     const page = await site.page("", { serviceWorkers: "block" });
     await page.addInitScript(`delete AbortSignal.any;
       Object.defineProperty(ServiceWorkerContainer.prototype, "ready", {
@@ -196,12 +190,9 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
       "cross-origin-opener-policy": "same-origin",
       "cross-origin-embedder-policy": "require-corp",
     };
-    await page.route(/\/$|worker\.js/, async (route) => {
-      const response = await route.fetch(), text = await response.text();
-      const isScript = /worker/.test(route.request().url());
-      const body = isScript ? `delete globalThis.SharedArrayBuffer;${text}` : text;
-      await route.fulfill({ response, headers: { ...response.headers(), ...headers }, body });
-    });
+    const change = (text: string, isWorker: boolean) =>
+      isWorker ? `delete globalThis.SharedArrayBuffer;${text}` : withForeignScripts(text);
+    await rewrite(page, change, headers);
     await page.goto(new URL("classify/", page.url()).href);
     await settle(page);
     assertEquals(await page.evaluate("crossOriginIsolated"), true);
@@ -212,8 +203,11 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
   });
 
   await step("keep the scale of a plot while a pointer draws, in Firefox, too", async () => {
-    const page = await open("convolution/");
+    const page = await site.page("", { serviceWorkers: "block", reducedMotion: "reduce" });
+    await rewrite(page, withForeignScripts);
+    await page.goto(new URL("convolution/", page.url()).href);
     await page.waitForSelector("main[data-ready]");
+    assertEquals(await page.isVisible("#problem"), false);
     // Firefox takes no element for active if the page takes what the pointer does
     await page.evaluate(`{
       const { matches } = Element.prototype;

@@ -286,8 +286,8 @@ function connect(): void {
   setOpacity(Number(opacity.value) / 100);
 }
 
-byId("starting").remove();
 connect();
+document.getElementById("starting")?.remove(); // gone if a script of the host failed
 const [early] = Array.from(byId<HTMLInputElement>("file").files ?? []); // chosen while scripts loaded
 await Promise.all([
   useNetwork(source, device),

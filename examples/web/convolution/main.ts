@@ -170,7 +170,8 @@ function connect(): void {
 /** One thread: there is hardly anything to compute. */
 const backend: Promise<Backend> = createBackend({ device: "wasm", threads: 1 });
 try {
-  byId("starting").remove();
+  document.getElementById("starting")?.remove(); // gone if a script of the host failed
+  byId("problem").hidden = true;
   connect();
   await update();
   byId("backend").textContent = `: ${(await backend).name}`;
