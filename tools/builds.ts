@@ -56,8 +56,8 @@ export const licences: Readonly<Record<string, URL>> = {
 const firstCharacter = "#".charCodeAt(0);
 
 /**
- * A binary as text, with one character for each byte. It compresses better than base64. There are
- * no control characters, because some bundlers write them wrongly.
+ * A binary as text, with one character for each byte. It compresses better than base64. It has none
+ * of the characters before `#`, because some bundlers write their escapes wrongly, such as `\0`.
  */
 async function textOf(file: URL): Promise<string> {
   const bytes = await Deno.readFile(file);
