@@ -16,6 +16,22 @@ export async function assertCount(page: Page, n: number, text: string): Promise<
 export const problemOf = (page: Page, n: number) =>
   page.locator(`${card(n)} .problem:not([hidden])`).textContent();
 
+/** Whether the browser would ask before it leaves the page. */
+export const asks = (page: Page): Promise<boolean> =>
+  page.evaluate(`{
+    const event = document.createEvent("BeforeUnloadEvent");
+    event.initEvent("beforeunload", false, true);
+    dispatchEvent(event);
+    event.returnValue !== "";
+  }`);
+
+/** Downloads what was learned. */
+export async function saveFile(page: Page): Promise<void> {
+  const download = page.waitForEvent("download");
+  await page.click("#teach form .primary");
+  await (await download).cancel();
+}
+
 /** Learns, and waits until the page uses what was learned. */
 export async function learn(page: Page): Promise<void> {
   await page.click("#teach [data-learn]");

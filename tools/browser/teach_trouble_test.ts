@@ -9,7 +9,7 @@ import { executable } from "./chromium.ts";
 import { dropPaths, rowsOf, settle } from "./classify.ts";
 import { shapeFiles } from "./shapes.ts";
 import { Site, stepsOf } from "./site.ts";
-import { assertCount, beforeCall, card, learn, tryPhoto } from "./teach_page.ts";
+import { asks, assertCount, beforeCall, card, learn, saveFile, tryPhoto } from "./teach_page.ts";
 import { assertNoProblems, opener } from "./trouble.ts";
 
 testWith(
@@ -140,7 +140,7 @@ testWith(
     });
 
     const page = await open("classify/");
-    const [copied, circle] = await shapeFiles("circle", 2);
+    const [copied, circle, another] = await shapeFiles("circle", 3);
 
     await step("learns from a copy of a photo that is removed meanwhile", async () => {
       await page.waitForSelector("#teach .card");
@@ -160,6 +160,21 @@ testWith(
       await assertCount(page, 1, "1 photo");
       await learn(page);
       assertEquals(await page.isVisible("#teach > .problem"), false);
+    });
+
+    await step("asks before the reader loses photos or a network", async () => {
+      assertEquals(await asks(page), true);
+      await saveFile(page);
+      assertEquals(await asks(page), false);
+      await page.setInputFiles(`${card(2)} [type=file]`, another);
+      await assertCount(page, 2, "2 photos");
+      await saveFile(page); // of the network that has not learned from this photo
+      assertEquals(await asks(page), true);
+      await page.click(`${card(2)} .thumbnails li:last-child button`);
+      await assertCount(page, 2, "1 photo");
+      assertEquals(await asks(page), false);
+      await learn(page);
+      assertEquals(await asks(page), true);
     });
 
     await step("shows no broken picture of a file that is no photo", async () => {
@@ -183,6 +198,16 @@ testWith(
         await page.textContent("#teach > .problem:not([hidden])") ?? "",
         /^“squeezenet1_1\.onnx” is an ONNX network, .*: choose another one\.$/,
       );
+    });
+
+    await step("asks before the reader loses a network whose photos are gone", async () => {
+      for (const n of [1, 2]) {
+        await page.click(`${card(n)} .thumbnails button`);
+        await page.locator(`${card(n)} .hint`).waitFor(); // which asks for photos
+      }
+      assertEquals(await asks(page), true);
+      await saveFile(page);
+      assertEquals(await asks(page), false);
       await page.context().close();
     });
 

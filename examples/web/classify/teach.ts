@@ -80,10 +80,11 @@ class Lesson implements CardHost {
   #cards: Card[] = [];
   #added = 0;
   #controller: AbortController | undefined;
-  /** Whether the reader would lose photos, or what was learned from them. */
-  #isUnsaved = false;
   /** The network that was learned last. */
   #taught: (NetworkSource & { readonly weights: Blob }) | undefined;
+  /** The photos that it has learned from, and those of the network that was downloaded last. */
+  #learned: readonly string[] = [];
+  #saved = this.#learned;
   /** The network in use, and the one to start from. */
   #network: NetworkSource | undefined;
   #base: NetworkSource | undefined;
@@ -168,12 +169,17 @@ class Lesson implements CardHost {
   }
 
   changed(): void {
-    this.#isUnsaved = this.#cards.some(({ photos }) => photos.length > 0);
     this.#showProblem("");
   }
 
   ownerOf(key: string): Card | undefined {
     return this.#cards.find((card) => card.has(key));
+  }
+
+  /** Whether the reader would lose the network that was learned last, or photos for another one. */
+  get #isUnsaved(): boolean {
+    const saved = new Set(this.#saved), photos = this.#cards.flatMap(({ photos }) => photos);
+    return this.#saved !== this.#learned || photos.some((key) => !saved.has(key));
   }
 
   #showProblem(text: string): void {
@@ -238,6 +244,7 @@ class Lesson implements CardHost {
   #finish(learned: Learned, classes: readonly ClassToLearn[]): void {
     const names = classes.map(({ name }) => name), text = measuredText(learned, classes);
     this.#taught = { name: listed(names), weights: learned.file };
+    this.#learned = classes.flatMap(({ photos }) => photos);
     this.#find("[data-measured]").textContent = text;
     this.#find<HTMLInputElement>("[name=file]").value = fileNameOf(names);
     this.#find(".lesson-use button span").textContent = megabytes(learned.file.size);
@@ -282,7 +289,7 @@ class Lesson implements CardHost {
   }
 
   #download(): void {
-    this.#isUnsaved = false;
+    this.#saved = this.#learned;
     const link = document.createElement("a");
     link.download = this.#fileName;
     link.href = URL.createObjectURL(this.#taught!.weights);
