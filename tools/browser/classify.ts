@@ -123,7 +123,9 @@ export async function expectedHeat(
 /** Waits until everything that the page loads is stored, with what only later visits may need. */
 export async function storedForLater(page: Page): Promise<void> {
   const later = [
-    "(camera|teach)-\\w+\\.js",
+    "camera-\\w+\\.js",
+    "folders-\\w+\\.js",
+    "teach-\\w+\\.js",
     "jpeg_wasm",
     "mozjpeg_dec\\.wasm",
     "(relaxed|simd)\\.wasm",

@@ -50,25 +50,51 @@ testWith(
       async () => {
         await using folder = await TempFolder.make();
         await folder.write("photos/.hidden", "");
+        await folder.write("photos/1.txt", "no photo");
+        await folder.write("photos/network.bin", "no photo");
         await Deno.copyFile("tests/photos/rocket.jpg", `${folder.path}/photos/10.jpg`);
         await Deno.mkdir(`${folder.path}/photos/2`);
         await Deno.copyFile("tests/photos/coffee.jpg", `${folder.path}/photos/2/coffee.jpg`);
         await Deno.mkdir(`${folder.path}/nothing`);
+        const photos = [`${folder.path}/photos`], nothing = [`${folder.path}/nothing`];
         const page = await open("classify/");
         await page.waitForSelector("#teach .card");
-        await dropPaths(page, card(2), [`${folder.path}/photos`]);
+        await dropPaths(page, card(2), photos);
         await assertCount(page, 2, "2 photos");
-        await dropPaths(page, "#frame", [`${folder.path}/photos`]);
+        assertEquals(await page.isVisible(`${card(2)} .problem`), false);
+        await dropPaths(page, card(2), nothing);
+        await page.waitForSelector(`${card(2)} .problem:text-is("nothing has no photos.")`);
+        await dropPaths(page, "#frame", photos);
         await page.waitForSelector(
           "#problem.note:text-is('This is the first of 2 files: the page " +
             "shows one at a time.')",
         );
         await settle(page);
         assertEquals((await rowsOf(page))[0][0], "espresso"); // of the folder "2"
-        await dropPaths(page, "#frame", [`${folder.path}/nothing`]);
-        await page.waitForSelector(
-          "#problem:has-text('nothing cannot be read. If it is a folder, ')",
-        );
+        await dropPaths(page, "#frame", nothing);
+        await page.waitForSelector("#problem:text-is('nothing has no photos.')");
+
+        // as of a folder with thousands of files
+        await page.evaluate(`{
+          const { prototype } = DataTransferItem, { webkitGetAsEntry } = prototype;
+          const allowed = new Promise((resolve) => globalThis.allow = resolve);
+          prototype.webkitGetAsEntry = function () {
+            const entry = webkitGetAsEntry.call(this), reader = entry.createReader();
+            const readEntries = (...callbacks) => allowed.then(() => reader.readEntries(...callbacks));
+            entry.createReader = () => ({ readEntries });
+            return entry;
+          };
+        }`);
+        await dropPaths(page, card(2), photos);
+        await assertCount(page, 2, "2 photos, reading 1 more …");
+        await dropPaths(page, "#frame", photos);
+        await page.waitForSelector("main[aria-busy=true]");
+        await page.click("[data-sample*=cat]"); // which is newer
+        await page.waitForSelector("[data-sample*=cat][aria-pressed=true]");
+        await page.evaluate("allow()");
+        await assertCount(page, 2, "2 photos");
+        await settle(page);
+        assertEquals(await page.locator("[data-sample*=cat][aria-pressed=true]").count(), 1);
         await page.context().close();
       },
     );
@@ -187,6 +213,18 @@ testWith(
       await tryPhoto(page, circle);
       assertEquals(await problem.isVisible(), false);
       assertEquals(await page.locator("#teach .trial img").count(), 1);
+    });
+
+    await step("tries the first photo of a folder", async () => {
+      await using folder = await TempFolder.make();
+      await dropPaths(page, "#teach .trial", [folder.path]);
+      await page.waitForSelector("#teach .trial .problem:has-text(' has no photos.')");
+      await folder.write("1.txt", "no photo");
+      await Deno.copyFile("tests/photos/rocket.jpg", `${folder.path}/2.jpg`);
+      await dropPaths(page, "#teach .trial", [folder.path]);
+      await page.waitForSelector("#teach .trial img[alt='The photo 2.jpg']");
+      await page.waitForSelector("#teach .guesses[aria-busy=false] .best");
+      assertEquals(await page.isVisible("#teach .trial .problem"), false);
     });
 
     await step("refuses to learn from a network that it cannot save", async () => {

@@ -35,8 +35,13 @@ export function filesOf(data: DataTransfer | null): File[] {
  * Lets the reader drop files on an element. While files are over it, it has the class `dropping`.
  *
  * @param onFiles Called with the files. There are none if the reader drops a link or a picture of a page.
+ * @param onFolder Called at once if there is a folder. Finding its files may take a while.
  */
-export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => void): void {
+export function acceptDrops(
+  element: HTMLElement,
+  onFiles: (files: File[]) => void,
+  onFolder: (files: Promise<File[]>) => void,
+): void {
   let depth = 0; // of nested elements that the pointer has entered
   const mark = (change: number) => {
     depth = Math.max(0, depth + change);
@@ -59,12 +64,13 @@ export function acceptDrops(element: HTMLElement, onFiles: (files: File[]) => vo
     if (!hasFiles(event)) return;
     event.preventDefault();
     event.stopPropagation(); // for an element in another one that accepts drops, too
-    const { dataTransfer } = event, files = filesOf(dataTransfer);
+    const { dataTransfer } = event;
     const entries = Array.from(dataTransfer!.items).flatMap((item) =>
       item.webkitGetAsEntry() ?? []
     );
-    if (!entries.some(({ isDirectory }) => isDirectory)) return onFiles(files);
-    import("./folders.ts").then(({ filesBelow }) => filesBelow(entries))
-      .then((found) => found.length > 0 ? found : files, () => files).then(onFiles);
+    if (!entries.some(({ isDirectory }) => isDirectory)) return onFiles(filesOf(dataTransfer));
+    onFolder(
+      import("./folders.ts").then(({ filesBelow }) => filesBelow(entries, photoTypes.split(","))),
+    );
   });
 }

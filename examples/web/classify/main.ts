@@ -15,7 +15,7 @@ import type { Device, Method, NetworkSource, PageCalls, Score } from "./page_cal
 import type { Photo } from "./protocol.ts";
 import { describePhoto, explainHeat, hideHeat, setOpacity, showHeat, showPhoto } from "./stage.ts";
 import type { TeachCalls } from "./teach_protocol.ts";
-import { anyOf, isReplaced, Turn } from "./turn.ts";
+import { anyOf, isReplaced, Turn, unlessAborted } from "./turn.ts";
 
 const imageWayOut = "Choose another image.";
 const networkWayOut = "Choose the .onnx, .safetensors or .pth file of a network for images.";
@@ -249,6 +249,15 @@ function useFiles(files: readonly File[]): void {
   byId("frame").scrollIntoView({ block: "nearest" }); // the reader may be below it
 }
 
+/** Uses the files of a folder that the reader dropped. A photo that comes before they are found is newer. */
+function useFolder(files: Promise<File[]>): void {
+  const signal = photoTurn.next();
+  attempt(async () => {
+    showProblem("");
+    useFiles(await unlessAborted(files, signal));
+  });
+}
+
 /** Connects what the reader can use. */
 function connect(): void {
   for (const button of samples) button.addEventListener("click", () => useSample(button));
@@ -269,7 +278,7 @@ function connect(): void {
   acceptDrops(document.documentElement, (files) => {
     if (files.length > 0) useFiles(files);
     else showProblem("Only files can be dropped: save the picture first.");
-  });
+  }, useFolder);
   document.addEventListener("paste", (event) => {
     const files = filesOf(event.clipboardData);
     if (files.length > 0) event.preventDefault();
@@ -298,7 +307,7 @@ await loadStyle("teach.css");
 hasServiceWorker().then((has) => client.call("devices", has))
   .then((limits) => tiles.limit(limits)).catch(() => {});
 client.call("loadForLater", undefined).catch(() => {}); // the next visit tries again
-import("./camera.ts").catch(() => {}); // stores it, too
+Promise.all([import("./camera.ts"), import("./folders.ts")]).catch(() => {}); // stores them, too
 try {
   const { startTeach } = await import("./teach.ts");
   startTeach(teach, new Client<TeachCalls>(worker), source);

@@ -44,6 +44,9 @@ const template = `
     <button type="button" data-camera>Camera</button>
   </div>`;
 
+/** Reads a photo. */
+type Read = () => Photo | Promise<Photo>;
+
 /** A class to teach. */
 export class Card {
   readonly element = document.createElement("li");
@@ -76,7 +79,7 @@ export class Card {
     this.#on("[data-files]", () => picker.click());
     this.#on("[data-camera]", () => this.#openCamera());
     this.#on("[data-remove]", () => this.#remove());
-    acceptDrops(element, (files) => this.addFiles(files));
+    acceptDrops(element, (files) => this.addFiles(files), (files) => this.#addFolder(files));
   }
 
   /** The name, without spaces around it. */
@@ -130,7 +133,15 @@ export class Card {
 
   /** Adds photos that the reader picked, dropped or pasted. */
   addFiles(files: readonly File[]): void {
-    if (files.length > 0) this.#add(files.map((file) => () => photoOf(file)));
+    if (files.length > 0) this.#add(files.length, files.map(readOf));
+  }
+
+  /** Adds the photos of a folder. Until they are found, it counts as one. */
+  #addFolder(files: Promise<readonly File[]>): void {
+    this.#add(
+      1,
+      files.then((found) => found.map(readOf), (error) => [() => Promise.reject(error)]),
+    );
   }
 
   async #openCamera(): Promise<void> {
@@ -138,7 +149,7 @@ export class Card {
     const place = this.#find(".card-camera");
     place.replaceChildren();
     button.hidden = true;
-    await openCamera(place, (photo: Pixels) => this.#add([() => photo]), {
+    await openCamera(place, (photo: Pixels) => this.#add(1, [() => photo]), {
       shutter: "Hold to photograph",
       hold: true,
       signal: this.#cameraTurn.next(),
@@ -150,15 +161,20 @@ export class Card {
   }
 
   /** Reads photos one after the other, behind those that are being read. */
-  #add(read: readonly (() => Photo | Promise<Photo>)[]): void {
+  #add(count: number, read: readonly Read[] | Promise<readonly Read[]>): void {
     if (this.#waiting === 0) this.#report([]);
-    this.#waiting += read.length;
+    this.#waiting += count;
     this.#showCount();
     this.#host.changed();
-    this.#reading = this.#reading.then(() => this.#readAll(read));
+    this.#reading = this.#reading.then(async () => {
+      const found = await read;
+      this.#waiting += found.length - count;
+      this.#showCount();
+      await this.#readAll(found);
+    });
   }
 
-  async #readAll(read: readonly (() => Photo | Promise<Photo>)[]): Promise<void> {
+  async #readAll(read: readonly Read[]): Promise<void> {
     const problems: string[] = [];
     let copies = 0;
     for (const photo of read) {
@@ -261,4 +277,8 @@ export class Card {
     this.#find(".count").textContent = isEmpty ? "" : `${counted(length)}${reading}`;
     this.#find(".hint").hidden = !isEmpty;
   }
+}
+
+function readOf(file: File): Read {
+  return () => photoOf(file);
 }

@@ -9,7 +9,7 @@ import { acceptDrops, bufferOf, onlyFirst, photoOf, photoTypes } from "./files.t
 import { percent, problemText } from "./format.ts";
 import type { Photo } from "./protocol.ts";
 import type { Guess, TeachCalls } from "./teach_protocol.ts";
-import { Turn } from "./turn.ts";
+import { Turn, unlessAborted } from "./turn.ts";
 
 const template = `
   <h3>Try it</h3>
@@ -44,7 +44,7 @@ export class Trial {
     });
     this.#find("[data-try-file]").addEventListener("click", () => picker.click());
     this.#find("[data-try-camera]").addEventListener("click", () => this.#tryCamera());
-    acceptDrops(element, (files) => this.tryFiles(files));
+    acceptDrops(element, (files) => this.tryFiles(files), (files) => this.#tryFolder(files));
   }
 
   /** Starts with other classes, and without a photo. */
@@ -93,6 +93,17 @@ export class Trial {
     if (best) say(`${best.label}, ${percent(best.probability)}.`);
   }
 
+  /** Classifies the first file of a folder. */
+  async #tryFolder(files: Promise<readonly File[]>): Promise<void> {
+    const signal = this.#turn.next();
+    this.#find(".guesses").setAttribute("aria-busy", "true");
+    try {
+      await this.tryFiles(await unlessAborted(files, signal));
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    }
+  }
+
   async #tryCamera(): Promise<void> {
     const signal = this.#turn.next(), place = document.createElement("div");
     const button = this.#find<HTMLButtonElement>("[data-try-camera]");
@@ -122,22 +133,24 @@ export class Trial {
     signal: AbortSignal,
     note = "",
   ): Promise<readonly Guess[] | undefined> {
-    const problem = this.#find(".problem");
     try {
       const taken = await photo;
       const guesses = await this.#client.call("teachTry", taken, {
         signal,
         transfer: [bufferOf(taken)],
       });
-      tell(problem, note, true);
+      tell(this.#find(".problem"), note, true);
       this.#draw(guesses);
       return guesses;
     } catch (error) {
-      if (signal.aborted) return undefined;
-      this.#clear();
-      tell(problem, problemText(error, "Choose another one."));
+      if (!signal.aborted) this.#fail(error);
       return undefined;
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#clear();
+    tell(this.#find(".problem"), problemText(error, "Choose another one."));
   }
 
   /** Draws a bar for each class, in the order of the cards. */
