@@ -67,9 +67,9 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
         const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
         return !document.elementFromPoint(10, 300).dispatchEvent(event);
       })`);
-    const file = `dataTransfer.items.add(new File(["no photo"], "notes.txt"))`;
+    const file = `dataTransfer.items.add(new File(["no photo"], "notes\u202egpj.txt"))`;
     assertEquals(await accepted(file), [true, true]);
-    assertMatch(await problemOf(page) ?? "", /^notes\.txt: /);
+    assertMatch(await problemOf(page) ?? "", /^notes\\u202egpj\.txt: /); // not turned around
     // a picture of another page: the browser would go to its address
     const link = "dataTransfer.setData('text/uri-list', 'http://other.example/picture.jpg')";
     assertEquals(await accepted(link), [true, true]);

@@ -47,10 +47,18 @@ export function loadStyle(path: string): Promise<unknown> {
   return new Promise((resolve) => link.onload = link.onerror = resolve);
 }
 
+/** Escapes what would reorder the rest of a sentence: names of files and classes may have it. */
+export function printable(text: string): string {
+  return text.replace(
+    /\p{Bidi_Control}/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** Shows a problem, or a note that is none. Hides the line without a text. */
 export function tell(line: HTMLElement, text: string, isNote = false): void {
   line.hidden = text === "";
-  line.textContent = text;
+  line.textContent = printable(text);
   line.classList.toggle("note", isNote);
 }
 

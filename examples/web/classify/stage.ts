@@ -2,7 +2,7 @@
 
 /// <reference lib="dom" />
 
-import { byId } from "./elements.ts";
+import { byId, printable } from "./elements.ts";
 import type { Method, Region } from "./page_calls.ts";
 
 const photo = byId<HTMLCanvasElement>("photo"), heat = byId<HTMLCanvasElement>("heat");
@@ -31,7 +31,7 @@ export function hideHeat(): void {
 
 /** Says what the heat map of a class shows. */
 export function explainHeat(method: Method | "none", label: string): void {
-  const [name] = label.split(", ");
+  const [name] = printable(label).split(", ");
   byId("legend").hidden = byId<HTMLInputElement>("opacity").disabled = method === "none";
   byId("method-note").textContent = method === "grad-cam"
     ? `Bright: where the network found “${name}”. It sees only this square.`

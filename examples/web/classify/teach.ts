@@ -3,7 +3,7 @@
 /// <reference lib="dom" />
 
 import type { Client } from "./client.ts";
-import { say, tell } from "./elements.ts";
+import { printable, say, tell } from "./elements.ts";
 import { filesOf } from "./files.ts";
 import { megabytes, problemText } from "./format.ts";
 import type { NetworkSource } from "./page_calls.ts";
@@ -245,7 +245,7 @@ class Lesson implements CardHost {
     const names = classes.map(({ name }) => name), text = measuredText(learned, classes);
     this.#taught = { name: listed(names), weights: learned.file };
     this.#learned = classes.flatMap(({ photos }) => photos);
-    this.#find("[data-measured]").textContent = text;
+    this.#find("[data-measured]").textContent = printable(text);
     this.#find<HTMLInputElement>("[name=file]").value = fileNameOf(names);
     this.#find(".lesson-use button span").textContent = megabytes(learned.file.size);
     this.#showCommand();
@@ -274,7 +274,7 @@ class Lesson implements CardHost {
     this.#find(".trial").hidden = !isTaught;
     if (!isTaught) this.#trial.closeCamera();
     this.#find("[data-use]").textContent = isTaught
-      ? `Use ${this.#base?.name} again`
+      ? `Use ${printable(this.#base!.name)} again`
       : "Use my classes again";
   }
 
