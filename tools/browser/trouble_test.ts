@@ -281,6 +281,12 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     await page.keyboard.press("Escape");
     await page.waitForSelector("#camera-button:focus");
     assertEquals(await page.locator("#camera video").count(), 0);
+    await page.click("#camera-button");
+    await page.waitForSelector("#camera video");
+    await page.focus("#compare");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("#camera video", { state: "detached" });
+    assertEquals(await page.locator("#compare:focus").count(), 1);
   });
 
   await step(

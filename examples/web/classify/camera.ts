@@ -12,8 +12,8 @@ export interface CameraOptions {
   readonly hold?: boolean;
   /** Closes the camera, also while the browser still asks the reader. */
   readonly signal?: AbortSignal;
-  /** Called once, when the camera is closed or cannot be used. */
-  readonly onClose?: () => void;
+  /** Called once, when the camera is closed or cannot be used. Says whether the focus was in it, or nowhere. */
+  readonly onClose?: (hadFocus: boolean) => void;
 }
 
 /** An open camera. */
@@ -63,16 +63,18 @@ export async function openCamera(
   box.append(message);
   container.append(box);
   let stream: MediaStream | undefined, isOpen = true;
-  const end = () => {
+  const end = (removed?: HTMLElement) => {
     isOpen = false;
     signal?.removeEventListener("abort", close);
+    const { activeElement, body } = document;
+    const hadFocus = activeElement === body || box.contains(activeElement);
+    removed?.remove();
+    onClose(hadFocus);
   };
   const close = () => {
     if (!isOpen) return;
-    end();
     if (stream) stop(stream);
-    box.remove();
-    onClose();
+    end(box);
   };
   closeOther();
   closeOther = close;
@@ -85,12 +87,11 @@ export async function openCamera(
     stream = await mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     if (!isOpen) return undefined;
-    end();
     const { name, message: reason } = error as Error;
     message.className = "problem";
     message.setAttribute("role", "alert");
     message.textContent = problems[name] ?? `The camera cannot be used: ${reason || name}.`;
-    onClose();
+    end();
     return undefined;
   }
   if (!isOpen) {

@@ -206,10 +206,10 @@ async function toggleCamera(): Promise<void> {
   showProblem("");
   frame.classList.add("filming");
   byId("camera").replaceChildren();
-  const onClose = () => {
+  const onClose = (hadFocus = false) => {
     camera = undefined;
     frame.classList.remove("filming");
-    button.focus();
+    if (hadFocus) button.focus();
   };
   try {
     const { openCamera } = await import("./camera.ts");

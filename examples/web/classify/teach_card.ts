@@ -153,9 +153,9 @@ export class Card {
       shutter: "Hold to photograph",
       hold: true,
       signal: this.#cameraTurn.next(),
-      onClose: () => {
+      onClose: (hadFocus) => {
         button.hidden = false;
-        if (!this.#isRemoved) button.focus();
+        if (hadFocus && !this.#isRemoved) button.focus();
       },
     });
   }

@@ -113,9 +113,9 @@ export class Trial {
     const camera = await openCamera(place, () => {}, {
       shutter: "",
       signal,
-      onClose: () => {
+      onClose: (hadFocus) => {
         button.hidden = false;
-        button.focus();
+        if (hadFocus) button.focus();
         const isProblem = place.childElementCount > 0;
         if (!isProblem && !signal.aborted) this.#clear();
       },
