@@ -194,6 +194,15 @@ export async function hasAdapter(page: Page): Promise<boolean> {
   return await page.evaluate(code);
 }
 
+/** How much of the page has moved since it was opened, as "cumulative layout shift" counts it. */
+export async function movedShare(page: Page): Promise<number> {
+  return await page.evaluate(`new Promise((resolve) => {
+    new PerformanceObserver((list) => resolve(list.getEntries()
+      .reduce((sum, { value }) => sum + value, 0))).observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => resolve(0), 500); // nothing has moved
+  })`);
+}
+
 /**
  * Serious findings of axe, one line each. The page must have run axe's source. The structure is the
  * same in both colour schemes.

@@ -8,7 +8,7 @@ import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { dropPaths, rowsOf, settle } from "./classify.ts";
 import { shapeFiles } from "./shapes.ts";
-import { Site, stepsOf } from "./site.ts";
+import { movedShare, Site, stepsOf } from "./site.ts";
 import { asks, assertCount, beforeCall, card, learn, saveFile, tryPhoto } from "./teach_page.ts";
 import { assertNoProblems, opener } from "./trouble.ts";
 
@@ -20,16 +20,28 @@ testWith(
     await using site = await Site.open();
     const open = opener(site);
 
-    const phone = await open("classify/", undefined, { viewport: { width: 320, height: 700 } });
+    const phone = await open("classify/", undefined, { viewport: { width: 320, height: 850 } });
+
+    await step("does not move on a phone while it is loaded", async () => {
+      await phone.waitForSelector("#teach .card");
+      const moved = await movedShare(phone);
+      assert(moved < 0.001, `${moved}`);
+    });
 
     await step("breaks long names on a phone", async () => {
-      await phone.waitForSelector("#teach .card");
       const buffer = Buffer.from("no photo"), file = { mimeType: "image/png", buffer };
       await phone.setInputFiles(`${card(1)} [type=file]`, {
         name: `${"w".repeat(99)}.png`,
         ...file,
       });
       await phone.waitForSelector(`${card(1)} .problem:not([hidden])`);
+      for (const [i, shape] of (["circle", "square"] as const).entries()) {
+        await phone.fill(`${card(i + 1)} [name=class]`, "w".repeat(55 + i));
+        await phone.setInputFiles(`${card(i + 1)} [type=file]`, await shapeFiles(shape, 1));
+        await assertCount(phone, i + 1, "1 photo");
+      }
+      await learn(phone);
+      await phone.waitForSelector("#method-note:has-text('www')");
       assertEquals(await phone.evaluate("document.documentElement.scrollWidth"), 320);
     });
 
@@ -38,8 +50,8 @@ testWith(
       const png = await encodePng({ width, height: 1, data: new Uint8Array(3 * width).fill(200) });
       const file = { name: "thin.png", mimeType: "image/png", buffer: Buffer.from(png) };
       await phone.setInputFiles(`${card(1)} [type=file]`, file);
-      await assertCount(phone, 1, "1 photo");
-      const pixel = await phone.evaluate(`Array.from(document.querySelector("#teach canvas")
+      await assertCount(phone, 1, "2 photos");
+      const pixel = await phone.evaluate(`Array.from(document.querySelector("#teach li + li canvas")
       .getContext("2d").getImageData(64, 64, 1, 1).data)`);
       assertEquals(pixel, [200, 200, 200, 255]);
       await phone.context().close();

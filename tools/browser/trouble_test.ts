@@ -283,6 +283,8 @@ testWith(await needsChromium(executable), "the pages when something goes wrong",
     assertEquals(await page.locator("#camera video").count(), 0);
     await page.click("#camera-button");
     await page.waitForSelector("#camera video");
+    await page.setViewportSize({ width: 390, height: 844 });
+    assertEquals(await page.locator(".heat-controls").boundingBox(), null); // no gap
     await page.focus("#compare");
     await page.keyboard.press("Escape");
     await page.waitForSelector("#camera video", { state: "detached" });

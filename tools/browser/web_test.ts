@@ -6,7 +6,15 @@ import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import { needsChromium, testWith } from "../../tests/needs.ts";
 import { executable } from "./chromium.ts";
 import { assertPageShows, assertShown, cases, settle } from "./convolution.ts";
-import { findings, onlyUpdateStored, Site, stepsOf, until, updateStored } from "./site.ts";
+import {
+  findings,
+  movedShare,
+  onlyUpdateStored,
+  Site,
+  stepsOf,
+  until,
+  updateStored,
+} from "./site.ts";
 
 /** How bright a colour such as "rgb(0, 0, 0)" is, as contrasts are defined. */
 function luminance(color: string): number {
@@ -30,11 +38,7 @@ testWith(await needsChromium(executable), "the pages of `deno task web`", async 
   await step("show PyTorch's numbers at the start", () => assertPageShows(page, atStart));
 
   await step("do not move while they are loaded", async () => {
-    const moved = await page.evaluate(`new Promise((resolve) => {
-      new PerformanceObserver((list) => resolve(list.getEntries()
-        .reduce((sum, { value }) => sum + value, 0))).observe({ type: "layout-shift", buffered: true });
-      setTimeout(() => resolve(0), 500); // nothing has moved
-    })`) as number;
+    const moved = await movedShare(page);
     assert(moved < 0.05, `${moved}`);
   });
 
