@@ -35,7 +35,7 @@ import { Affine, ChannelAffine } from "./affine_layer.ts";
 import { Blocks } from "./blocks_layer.ts";
 import { FakeQuantize } from "./fake_quantize_layer.ts";
 import type { NodeReader } from "./node.ts";
-import { ordersOf } from "./shape_rules.ts";
+import { ordersOf, tooLarge } from "./shape_rules.ts";
 import {
   type Absorb,
   type Activation,
@@ -166,8 +166,9 @@ export class LayerBuilder {
     if (shape[0] !== first.shape[0]) {
       throw node.bad(`its output ${formatShape(shape)} has another batch axis: not supported`);
     }
-    if (elements(shape) > maxValues * shape[0] || shape.length > maxDimensions) {
-      throw node.bad(`its output ${formatShape(shape)} is too large`);
+    if (shape.length > maxDimensions) throw tooLarge(node, shape, shape);
+    if (elements(shape) > maxValues * shape[0]) {
+      throw tooLarge(node, shape, otherShape(layer, shape, from));
     }
     if (this.steps.length === maxLayers) {
       throw new FileError(node.scope.file, `its graph needs more than ${maxLayers} layers`);

@@ -7,11 +7,12 @@
  */
 
 import type { FileError } from "../../errors.ts";
-import { elements, type Shape } from "../../tensor.ts";
+import { imagenetPreprocessing } from "../../image/preprocess.ts";
+import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import type { Indices } from "./fold_shapes.ts";
 import type { NodeReader } from "./node.ts";
-import type { NumberArray } from "./values.ts";
+import { type GraphValue, type NumberArray, shapeOf } from "./values.ts";
 
 /**
  * Returns the shape that Reshape gives: 0 copies a size, and −1 is what is left.
@@ -123,4 +124,33 @@ export function movesBatch(node: NodeReader, from: Shape, to: Shape): FileError 
     `${formatShape(from)} to ${formatShape(to)} is not supported: ` +
       "the first axis must stay the batch",
   );
+}
+
+/** Formats the shape of a node's input as in the file, with N for a batch size that it leaves open. */
+export function formatValue(node: NodeReader, x: GraphValue): string {
+  if (x.kind === "constant") return formatShape(shapeOf(x));
+  const { lift, scope: { isBatchFixed, batches: [batch] } } = node;
+  const [sizes, batchAxis] = x.kind === "moved"
+    ? [x.of.shape.slice(1), x.axis]
+    : lift
+    ? [x.shape.slice(1), lift.axis]
+    : [x.shape.with(0, 1), 0];
+  return formatShape(sizes.map((size, axis) => {
+    if (axis !== batchAxis) return size;
+    return isBatchFixed ? size * batch : size === 1 ? "N" : `${size}·N`;
+  }));
+}
+
+/**
+ * Creates the error of a layer with a large output.
+ *
+ * @param other The shape of the output for larger images.
+ */
+export function tooLarge(node: NodeReader, shape: Shape, other: Shape): FileError {
+  const size = formatShape(node.scope.isBatchFixed ? shape : ["N", ...shape.slice(1)]);
+  const remedy = sameShape(shape, other)
+    ? ""
+    : " for images of this size: load it with a smaller preprocessing.crop " +
+      `(default ${imagenetPreprocessing.crop})`;
+  return node.bad(`its output ${size} is too large${remedy}`);
 }

@@ -13,7 +13,7 @@ export function escapeText(text: string): string {
   );
 }
 
-/** Formats a shape, such as `[64, 3, 11, 11]`. */
-export function formatShape(shape: readonly number[]): string {
+/** Formats a shape, such as `[64, 3, 11, 11]`, or `[N, 3, 224, 224]`. */
+export function formatShape(shape: readonly (number | string)[]): string {
   return `[${shape.slice(0, 9).join(", ")}${shape.length > 9 ? ", …" : ""}]`;
 }

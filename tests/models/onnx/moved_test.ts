@@ -4,6 +4,7 @@ import { createBackend } from "../../../src/backend/mod.ts";
 import { FileError } from "../../../src/errors.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects } from "../../assert.ts";
+import { joinBytes } from "../../bytes.ts";
 import { bytes } from "../../weights/helpers.ts";
 import {
   type Attribute,
@@ -205,11 +206,11 @@ Deno.test("what mixes samples, or is not supported, gives an error that says so"
   );
   await refuse(
     [swapped, ["MatMul", ["", "x"]], swapped],
-    "node n1 (MatMul): its inputs have other axes for samples: not supported",
+    "node n1 (MatMul): it multiplies [3, N, 2] by [N, 3, 2], which mixes samples: not supported",
   );
   await refuse(
     [["Transpose", [""], { perm: [1, 2, 0] }], ["MatMul", ["", "matrix"]], neg],
-    "node n1 (MatMul): it multiplies [2, 3, 2, 1] across samples: not supported",
+    "node n1 (MatMul): it multiplies [3, 2, 2] across samples: not supported",
     2,
   );
   await refuse(
@@ -263,8 +264,11 @@ Deno.test("what mixes samples, or is not supported, gives an error that says so"
 Deno.test("hostile products, equations and indices are refused before they cost time or memory", async () => {
   using backend = await createBackend({ threads: 1 });
   const refuse = async (nodes: Parts["nodes"], reason: string, inputs = [port("x", "N", 3, 2)]) => {
-    const parts = { tensors: [integers("index", 1, 2, 3), halves("one", 2, 2)] };
-    const weights = onnx({ inputs, outputs: [port("y")], nodes, ...parts });
+    const tensors = [
+      ...[integers("index", 1, 2, 3), halves("one", 2, 2)],
+      ...[integers("rows", -1, 6), integers("pixels", -1, 1)],
+    ];
+    const weights = onnx({ inputs, outputs: [port("y")], nodes, tensors });
     const start = performance.now();
     const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
     assertEquals(error.message, `weights: ${reason}`);
@@ -284,8 +288,28 @@ Deno.test("hostile products, equations and indices are refused before they cost 
       node("Transpose", ["x"], ["a"], { perm: [0, 2, 1] }),
       node("MatMul", ["x", "a"], ["y"], {}, { name: "n" }),
     ],
-    "node n (MatMul): its output [2, 100000, 100000] is too large",
+    "node n (MatMul): its output [N, 100000, 100000] is too large",
     [port("x", "N", 100_000, 1)],
+  );
+  await refuse(
+    [
+      ...[node("Reshape", ["x", "rows"], ["a"]), node("Transpose", ["a"], ["b"])],
+      node("MatMul", ["a", "b"], ["y"], {}, { name: "n" }),
+    ],
+    "node n (MatMul): it multiplies [N, 6] by [6, N], which mixes samples: not supported",
+  );
+  await refuse(
+    [
+      ...[node("Reshape", ["x", "pixels"], ["a"]), node("Transpose", ["a"], ["b"])],
+      node("Add", ["a", "b"], ["y"], {}, { name: "n" }),
+    ],
+    "node n (Add): its inputs are [6·N, 1] and [1, 6·N], which mixes samples: not supported",
+  );
+  // more than the arguments that a call may have
+  const sum = joinBytes([...Array(150_000).fill(field(1, "a")), node("Sum", [], ["s"])]);
+  await refuse(
+    [node("Transpose", ["x"], ["a"], { perm: [1, 0, 2] }), sum, node("Conv", ["s", "one"], ["y"])],
+    "node y (Conv): its input [3, 2, 2] does not have the batch as its first axis: not supported",
   );
   const equation = `${"é".repeat(1_000_000)},b->b`;
   await refuse(

@@ -1,10 +1,10 @@
 /** Graphs for open sizes of images adapt to them, or refuse other sizes. */
 
 import { type Backend, createBackend } from "../../../src/backend/mod.ts";
-import { ArgumentError } from "../../../src/errors.ts";
+import { ArgumentError, FileError } from "../../../src/errors.ts";
 import { imagenetPreprocessing } from "../../../src/image/mod.ts";
 import { loadModel } from "../../../src/models/mod.ts";
-import { assert, assertEquals, assertThrows } from "../../assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import {
   floats,
   halves,
@@ -119,6 +119,33 @@ Deno.test("a graph that pads squares by 0 takes nothing but squares", async () =
   using square = backend.upload(formula([1, 3, 8, 8], 2), [1, 3, 8, 8]);
   using y = smaller.forward(square);
   assertEquals(y.shape, [1, 3, 8, 8]);
+});
+
+Deno.test("what is too large for the size of images can be loaded for smaller ones", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const weights = onnx({
+    inputs: [port("x", "N", 3, "H", "W")],
+    outputs: [port("y")],
+    nodes: [
+      ...[
+        node("Reshape", ["x", "rows"], ["a"]),
+        node("Transpose", ["a"], ["b"], { perm: [0, 2, 1] }),
+      ],
+      ...[node("MatMul", ["b", "a"], ["c"], {}, { name: "n" }), node("Softmax", ["c"], ["y"])],
+    ],
+    tensors: [integers("rows", 0, 3, -1)],
+  });
+  const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
+  assertEquals(
+    error.message,
+    "weights: node n (MatMul): its output [N, 50176, 50176] is too large for images of this size: " +
+      "load it with a smaller preprocessing.crop (default 224)",
+  );
+  const preprocessing = { ...imagenetPreprocessing, crop: 8 };
+  using network = await loadModel({ backend, weights, preprocessing });
+  using x = backend.upload(new Float32Array(192), [1, 3, 8, 8]);
+  using y = network.forward(x);
+  assertEquals(y.shape, [1, 64, 64]);
 });
 
 Deno.test("what adapts to the size of images takes any", async () => {

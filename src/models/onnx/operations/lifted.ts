@@ -8,6 +8,7 @@ import { formatShape } from "../../../weights/io/quote.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import { type BatchPlace, lifted, settled } from "../moved.ts";
 import type { NodeReader } from "../node.ts";
+import { formatValue } from "../shape_rules.ts";
 import { type Activation, type GraphValue, type Moved, shapeOf } from "../values.ts";
 
 /** Operations that change shapes. They move the batch themselves. */
@@ -41,6 +42,16 @@ export function operate(
   return isKnown ? lift(node, build, create, values) : create(node, build); // which says why not
 }
 
+/** The inputs that depend on the pixels. */
+function tensorsOf(values: readonly (GraphValue | undefined)[]): readonly (Activation | Moved)[] {
+  return values.filter((x) => x?.kind === "activation" || x?.kind === "moved");
+}
+
+/** The most axes of some tensors. There may be 100 000, too many for the arguments of Math.max. */
+function rankOf(tensors: readonly (Activation | Moved)[]): number {
+  return tensors.reduce((rank, { shape }) => Math.max(rank, shape.length), 0);
+}
+
 /** Whether a matrix product repeats a tensor along axes that it lacks. */
 function differInAxes({ op }: NodeReader, values: readonly (GraphValue | undefined)[]): boolean {
   const [a, b] = values;
@@ -55,12 +66,19 @@ function lift(
   create: Operation,
   values: readonly (GraphValue | undefined)[],
 ): ReturnType<Operation> {
-  const tensors = values.filter((x) => x?.kind === "activation" || x?.kind === "moved");
-  const ranks = tensors.map(({ shape }) => shape.length), rank = Math.max(...ranks);
+  const tensors = tensorsOf(values), rank = rankOf(tensors);
   const seen = new Map(tensors.map((x) => [x, padded(node, build, x, rank)]));
   const place = commonPlace([...seen.values()]);
-  const hasList = node.op === "MatMul" && ranks.length > 1 && ranks.includes(1);
-  if (!place || hasList) throw node.bad("its inputs have other axes for samples: not supported");
+  const hasList = node.op === "MatMul" && tensors.length > 1 &&
+    tensors.some(({ shape }) => shape.length === 1);
+  if (!place || hasList) {
+    const differs = (x: Activation | Moved) => !commonPlace([seen.get(tensors[0])!, seen.get(x)!]);
+    const pair = [tensors[0], tensors.find(differs) ?? tensors[1]];
+    const [a, b] = pair.map((x) => formatValue(node, x));
+    const isProduct = node.op === "MatMul" || node.op === "Gemm";
+    const what = isProduct ? `it multiplies ${a} by ${b}` : `its inputs are ${a} and ${b}`;
+    throw node.bad(`${what}${place ? "" : ", which mixes samples"}: not supported`);
+  }
   const { axis, outer } = place;
   if (elementwise.has(node.op)) checkConstants(node, values, rank, axis);
   const named: number[] = [];

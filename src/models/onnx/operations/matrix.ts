@@ -6,10 +6,10 @@
 
 import { Linear, MatMul, Permute } from "../../../layers/mod.ts";
 import { elements } from "../../../tensor.ts";
-import { formatShape } from "../../../weights/io/quote.ts";
 import type { ParameterMapping } from "../../../weights/onnx/reader.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
+import { formatValue } from "../shape_rules.ts";
 import { type Absorb, type Activation, isOpen, shapeOf, type Value } from "../values.ts";
 import { repeat } from "./broadcast.ts";
 import { combineConstant, filled } from "./constants.ts";
@@ -24,7 +24,7 @@ export const gemm: Operation = (node, build) => {
   const weight = factor.kind === "constant" ? weightOf(node, 1) : undefined;
   const { shape } = weight ?? factor as Activation;
   if (x.shape.length !== rank || shape.length !== (weight ? 2 : rank)) {
-    throw node.bad(`${multiplies(x, factor)}: both must be matrices`);
+    throw node.bad(`${multiplies(node, x, factor)}: both must be matrices`);
   }
   if (!weight) {
     const y = product(node, build, [x, factor as Activation], { transposeA, transposeB });
@@ -55,18 +55,18 @@ export const matMul: Operation = (node, build) => {
   }
   const stored = weightOf(node, index), isInteger = build.usesIntegers && hasScales(stored);
   if (x.kind === "constant" || stored.shape.length !== 2 || x.shape.length < 2) {
-    throw node.bad(`${multiplies(a, b)}: only a constant matrix is supported`);
+    throw node.bad(`${multiplies(node, a, b)}: only a constant matrix is supported`);
   }
   if (index === 1) return linear(node, build, x, { weight: mapWeight(stored, [1, 0]), isInteger });
   const axes = [...x.shape.keys()], last = axes.length - 1;
-  if (node.batchAxis > last - 2) throw node.bad(`${multiplies(a, b)}: not supported`);
+  if (node.batchAxis > last - 2) throw node.bad(`${multiplies(node, a, b)}: not supported`);
   const swapped = [...axes.slice(0, -2), last, last - 1], columns = build.permute(node, x, swapped);
   const y = linear(node, build, columns, { weight: mapWeight(stored), isInteger });
   return build.permute(node, y, swapped);
 };
 
-function multiplies(a: Value, b: Value): string {
-  return `it multiplies ${formatShape(shapeOf(a))} by ${formatShape(shapeOf(b))}`;
+function multiplies(node: NodeReader, a: Value, b: Value): string {
+  return `it multiplies ${formatValue(node, a)} by ${formatValue(node, b)}`;
 }
 
 /** How the factors of a product lie in memory. */
@@ -84,7 +84,7 @@ export function product(
 ): Activation {
   const rank = a.shape.length, lead = [...a.shape.keys()].slice(1, -2);
   if (rank !== b.shape.length || rank < 3 || node.batchAxis > rank - 3) {
-    throw node.bad(`${multiplies(a, b)}, across samples: not supported`);
+    throw node.bad(`${multiplies(node, a, b)}, which mixes samples: not supported`);
   }
   const spread = (x: Activation, other: Activation) =>
     lead.reduce((y, axis) => {
@@ -127,7 +127,7 @@ export function linear(
 ): Activation {
   const [outFeatures, inFeatures] = weight.shape, precision = build.precisionOf(isInteger);
   if (node.batchAxis === x.shape.length - 1) {
-    throw node.bad(`it multiplies ${formatShape(x.shape)} across samples: not supported`);
+    throw node.bad(`it multiplies ${formatValue(node, x)} across samples: not supported`);
   }
   const layer = new Linear(inFeatures, outFeatures, { bias: bias !== undefined, precision });
   const absorb: Absorb = (kind, operand) => {
