@@ -319,3 +319,36 @@ Deno.test("a graph that computes weights can be converted twice", async () => {
   assert(file instanceof OnnxFile);
   for (let i = 0; i < 2; i++) await onnxNetwork(file);
 });
+
+Deno.test("constants with more axes than the input are refused, even those of one element", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const tensors = [
+    ...[floats("one", [1, 1, 1, 1], 2), floats("mask", [3], 1, 0, 1)],
+    floats("zero", [], 0),
+  ];
+  const before = [
+    ...[node("Cast", ["mask"], ["m"], { to: 9 }), node("Greater", ["x", "zero"], ["c"])],
+    node("Equal", ["one", "one"], ["always"]),
+  ];
+  const lists: [op: string, ...inputs: string[]][] = [
+    ...[["Where", "m", "one", "x"], ["Where", "m", "x", "one"], ["Where", "c", "one", "x"]],
+    ...[["Where", "c", "x", "one"], ["Where", "always", "x", "x"], ["Max", "x", "one"]],
+    ...[["Min", "one", "x"], ["Pow", "x", "one"], ["Add", "x", "one"], ["Mul", "one", "x"]],
+    ...[["Div", "one", "x"], ["Less", "one", "x"], ["Sum", "x", "one"]],
+  ] as [string, ...string[]][];
+  const parts = (op: string, inputs: string[]): Parts => ({
+    ...{ inputs: [port("x", "N", 2, 3)], outputs: [port("y")], tensors, opset: 15 },
+    nodes: [...before, node(op, inputs, ["y"], {}, { name: "n" })],
+  });
+  for (const [op, ...inputs] of lists) {
+    const weights = onnx(parts(op, inputs));
+    const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
+    const reason = "a constant [1, 1, 1, 1] has more axes than its input [N, 2, 3]: not supported";
+    assertEquals(error.message, `weights: node n (${op}): ${reason}`, inputs.join());
+  }
+  const weights = onnx(parts("PRelu", ["x", "one"]));
+  await assertRejects(() => loadModel({ backend, weights }), FileError, "its slope is");
+  // the second input of CastLike is only a type
+  const { shape } = await run(parts("CastLike", ["x", "one"]), Array(12).fill(1), [2, 2, 3]);
+  assertEquals(shape, [2, 2, 3]);
+});

@@ -101,7 +101,8 @@ function hardsigmoidOf(node: NodeReader, build: LayerBuilder, x: Activation): Ac
 /** The slope is one number, or one for each channel. */
 export const pRelu: Operation = (node, build) => {
   const x = node.activation(0), constant = node.constant(1, "slope"), shape = shapeOf(constant);
-  const isChannels = isAlong(1, shape, x.shape) || elements(shape) === 1;
+  const isOne = elements(shape) === 1 && shape.length <= x.shape.length;
+  const isChannels = isAlong(1, shape, x.shape) || isOne;
   const weight = isChannels && mapOperand({ constant }, [elements(shape)]);
   if (weight) {
     return build.apply(node, new PReLU(elements(shape)), [x], { parameters: { weight } });

@@ -16,16 +16,16 @@ const moving = /^(Einsum|Flatten|Reshape|Squeeze|Transpose|Unsqueeze)$/;
 
 /** Operations on each element. Constants are repeated along the axes of the other operands. */
 const elementwise: ReadonlySet<string> = new Set([
-  ...["Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Celu", "Clip", "DequantizeLinear", "Div"],
+  ...["Abs", "Add", "And", "Cast", "Ceil", "Celu", "Clip", "DequantizeLinear", "Div"],
   ...["Dropout", "Elu", "Equal", "Erf", "Exp", "Floor", "Gelu", "Greater", "GreaterOrEqual"],
   ...["HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log", "Max"],
   ...["Min", "Mish", "Mul", "Neg", "Not", "Or", "Pow", "QuantizeLinear", "Reciprocal", "Relu"],
   ...["Round", "Selu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Sub", "Sum", "Tanh", "Where"],
 ]);
 
-/** Operations along axes, none of which may be a part of the batch. */
+/** Operations along axes, none of which may be a part of the batch; and CastLike, which only reads a type. */
 const alongAxes =
-  /^(Concat|Expand|Gather|Gemm|LayerNormalization|MatMul|Reduce.+|Slice|(Log)?Softmax|Split)$/;
+  /^(CastLike|Concat|Expand|Gather|Gemm|LayerNormalization|MatMul|Reduce.+|Slice|(Log)?Softmax|Split)$/;
 
 /** Runs an operation. If a tensor has its batch elsewhere, the operation sees the batch in front. */
 export function operate(
@@ -34,12 +34,22 @@ export function operate(
   create: Operation,
 ): ReturnType<Operation> {
   const values = node.node.inputs.map((name) => node.scope.value(name));
+  if (elementwise.has(node.op)) checkAxes(node, values);
   const isMoved = values.some((value) => value?.kind === "moved");
   if (!isMoved && !differInAxes(node, values) || moving.test(node.op)) {
     return create(node, build);
   }
   const isKnown = elementwise.has(node.op) || alongAxes.test(node.op);
   return isKnown ? lift(node, build, create, values) : create(node, build); // which says why not
+}
+
+/** Checks that the output has no axes that only a constant has: no layer makes them, even of size 1. */
+function checkAxes(node: NodeReader, values: readonly (GraphValue | undefined)[]): void {
+  const tensors = tensorsOf(values), rank = rankOf(tensors);
+  const constant = values.find((x) => x?.kind === "constant" && shapeOf(x).length > rank);
+  if (!constant || tensors.length === 0) return;
+  const [own, shape] = [constant, tensors[0]].map((x) => formatValue(node, x));
+  throw node.bad(`a constant ${own} has more axes than its input ${shape}: not supported`);
 }
 
 /** The inputs that depend on the pixels. */
@@ -107,7 +117,7 @@ function checkConstants(
   for (const value of values) {
     if (value?.kind !== "constant") continue;
     const shape = shapeOf(value), size = axis < 0 ? 1 : shape.at(axis - rank) ?? 1;
-    if (shape.length <= rank && size === 1) continue;
+    if (size === 1) continue;
     throw node.bad(`a constant ${formatShape(shape)} differs in a batch: not supported`);
   }
 }
