@@ -60,7 +60,9 @@ function arePatches(nodes: readonly LeafNode[], map: number, scores: number): bo
     if (!linearLayers.test(nodes[i].layer.type)) return false;
     for (const input of nodes[i].inputs) if (input >= 0) open.push(input);
   }
-  return nodes.slice(map, scores).some(({ layer }) => layer.type === "MatMul");
+  const after = nodes.slice(map, scores);
+  return after.some(({ layer }) => layer.type === "MatMul") &&
+    after.some(({ layer }) => isSoftmax(layer)); // unlike bilinear pooling
 }
 
 /** The values that all paths from the input to the value `to` lead through, the last one first. */

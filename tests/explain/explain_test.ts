@@ -106,6 +106,17 @@ Deno.test("patches of an image are no map of features if only attention follows"
   assertThrows(() => featureMapIndex(patches), PembrokeError, "cuts the image into patches");
   using features = make(new Conv2d(3, 4, 2, { stride: 2 }), new ReLU());
   assertEquals(featureMapIndex(features), 1);
+  // bilinear pooling multiplies features of convolutions, too
+  using pooled = new Classifier([
+    { name: "conv", layer: new Conv2d(3, 4, 3, { stride: 2, padding: 1 }) },
+    { name: "norm", layer: new BatchNorm2d(4) },
+    { name: "rows", layer: new Reshape([4, 16]) },
+    { name: "products", layer: new MatMul({ transposeB: true }), inputs: ["rows", "rows"] },
+    { name: "features", layer: new Flatten() },
+    { name: "head", layer: new Linear(16, 2) },
+    { name: "probabilities", layer: new Softmax() },
+  ], { preprocessing, classes });
+  assertEquals(featureMapIndex(pooled), 1);
 });
 
 Deno.test("an ONNX network with the channels last is explained by its last planes", async () => {
