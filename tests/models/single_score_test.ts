@@ -132,6 +132,30 @@ Deno.test("a sigmoid is found before rounding and views", async () => {
   }
 });
 
+Deno.test("a sigmoid may consist of its parts", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const parts = [
+    node("Neg", ["z"], ["n"]),
+    node("Exp", ["n"], ["e"]),
+    node("Add", ["one", "e"], ["a"]),
+  ];
+  const tensors = [...dense, floats("one", [], 1), floats("minus", [], -1)];
+  for (
+    const last of [
+      node("Reciprocal", ["a"], ["y"]),
+      node("Div", ["one", "a"], ["y"]),
+      node("Pow", ["a", "minus"], ["y"]),
+    ]
+  ) {
+    const weights = smallModel({ nodes: [...score, ...parts, last], tensors });
+    using model = await loadModel({ backend, weights });
+    assertEquals(model.leaves().map(([, { type }]) => type), ["Flatten", "Linear", "Sigmoid"]);
+    const [first, second] = inOrder(await model.classify(pixels)),
+      probability = 1 / (1 + Math.exp(-logit));
+    assertAllClose([first, second], [1 - probability, probability], { abs: 1e-6 });
+  }
+});
+
 Deno.test("the names of both classes may be in the file", async () => {
   using backend = await createBackend({ threads: 1 });
   const file = smallModel({ nodes: [...score, node("Identity", ["z"], ["y"])], tensors: dense });

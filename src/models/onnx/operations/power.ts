@@ -8,7 +8,7 @@ import { Add, LocalResponseNorm, LogSoftmax, Mul, Sigmoid, Softplus } from "../.
 import { elements, sameShape } from "../../../tensor.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
-import { type Activation, isOpen } from "../values.ts";
+import { type Activation, isOpen, scaledOf } from "../values.ts";
 import { absolute, clamp } from "./activation.ts";
 import { inputsOf, layerNorm } from "./arithmetic.ts";
 import { merge } from "./broadcast.ts";
@@ -49,7 +49,14 @@ export const sqrt: Operation = (node, build) => {
   return { ...power(node, build, x, 0.5), origin: { op: "Sqrt", inputs: [x] } };
 };
 
+/** 1 / x. That of 1 + e⁻ˣ is a sigmoid. */
 function inverse(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  const { of, scale, shift } = scaledOf(x), [exponent] = inputsOf(of, "Exp");
+  if (exponent && scale === 1 && shift === 1) {
+    return build.apply(node, new Sigmoid(), [build.scale(node, exponent, -1, 0)], {
+      origin: { op: "Sigmoid" },
+    });
+  }
   return { ...power(node, build, x, -1), origin: { op: "Reciprocal", inputs: [x] } };
 }
 
@@ -71,7 +78,10 @@ function exponential(node: NodeReader, build: LayerBuilder, of: Activation): Act
   return merge(node, build, new Mul(), [squared, squared]);
 }
 
-export const exp: Operation = (node, build) => exponential(node, build, node.activation(0));
+export const exp: Operation = (node, build) => {
+  const x = node.activation(0);
+  return { ...exponential(node, build, x), origin: { op: "Exp", inputs: [x] } };
+};
 
 /** The logarithm of smaller and larger numbers is that of these, because squares must be finite. */
 const smallestLog = 1e-16, largestLog = 1e18;
