@@ -116,10 +116,10 @@ export function checkScores(model: ImageClassifier, scores: number): void {
 const logitLayers = /^(Add|Affine|ChannelAffine|BatchNorm.d|Permute|Slice|.*Pool.d)$/;
 
 /**
- * The type of the layer after which a single score is no logit. Undefined if it is a logit, or the
- * probability of a sigmoid.
+ * The type of the layer after which a single score is no logit, or the node of a file. Undefined if the score
+ * is a logit, or the probability of a sigmoid.
  */
-function oddEnd(model: Graph): string | undefined {
+function oddEnd(model: ImageClassifier): string | undefined {
   const { nodes, output } = model.expand();
   if (sigmoidIndex(model) >= 0) return undefined;
   let isPooled = false;
@@ -128,7 +128,8 @@ function oddEnd(model: Graph): string | undefined {
     if (/^(Linear|Conv.d)$/.test(type)) return undefined;
     const isClamped = layer instanceof Hardtanh && layer.minVal >= 0;
     const keeps = keepsValues(layer) && !isClamped || logitLayers.test(type);
-    if (!keeps && !(type === "ReLU" && isPooled)) return type; // SqueezeNet averages after a ReLU
+    const isUsual = keeps || type === "ReLU" && isPooled; // SqueezeNet averages after a ReLU
+    if (!isUsual) return model.sourceOf?.(layer) ?? type;
     isPooled ||= type.includes("Pool");
   }
   return undefined;
@@ -254,6 +255,8 @@ function largestIndices(values: Float32Array, k: number): number[] {
 interface ImageClassifier extends Sequential {
   readonly classes: readonly ClassName[];
   readonly temperature: number;
+  /** Describes what a layer comes from, in a network that was converted. */
+  sourceOf?(layer: Layer): string | undefined;
 }
 
 /** The part of a model that {@linkcode uploadImages} uses. */

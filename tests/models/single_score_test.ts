@@ -186,23 +186,23 @@ Deno.test("a single score that is neither a logit nor the result of a sigmoid is
   const constants = [...dense, floats("one", [], 1), floats("zero", [], 0), floats("two", [], 2)];
   const sigmoid = node("Sigmoid", ["z"], ["s"]);
   const ends = {
-    Hardsigmoid: [node("HardSigmoid", ["z"], ["y"])],
-    Sigmoid: [sigmoid, node("Sub", ["one", "s"], ["y"])],
-    Hardtanh: [node("Clip", ["z", "zero", "one"], ["y"])],
-    LocalResponseNorm: [
-      ...[node("Neg", ["z"], ["n"]), node("Exp", ["n"], ["e"]), node("Add", ["e", "one"], ["a"])],
-      node("Reciprocal", ["a"], ["y"]),
+    "node y (HardSigmoid)": [node("HardSigmoid", ["z"], ["y"])],
+    "node s (Sigmoid)": [sigmoid, node("Sub", ["one", "s"], ["y"])],
+    "node y (Clip)": [node("Clip", ["z", "zero", "one"], ["y"])],
+    "node /last/Reciprocal (Reciprocal)": [
+      ...[node("Exp", ["z"], ["e"]), node("Add", ["e", "two"], ["a"])],
+      node("Reciprocal", ["a"], ["y"], {}, { name: "/last/Reciprocal" }),
     ],
   };
   const end = "so it is no logit; make Linear or Sigmoid its last layer, or use forward()";
-  for (const [layer, nodes] of Object.entries(ends)) {
+  for (const [source, nodes] of Object.entries(ends)) {
     const weights = smallModel({ nodes: [...score, ...nodes], tensors: constants });
     for (const names of [classes, undefined]) {
       using model = await loadModel({ backend, weights, classes: names });
       const error = await assertRejects(() => model.classify(pixels), PembrokeError);
       assertEquals(
         error.message,
-        `OnnxNetwork: its score for an image comes from ${layer}, ${end}`,
+        `OnnxNetwork: its score for an image comes from ${source}, ${end}`,
       );
     }
   }

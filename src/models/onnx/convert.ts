@@ -14,6 +14,7 @@ import { graphInput, type GraphNode } from "../../layers/graph_builder.ts";
 import { parameterCount } from "../../layers/parameter.ts";
 import {
   Identity,
+  type Layer,
   LocalResponseNorm,
   LogSoftmax,
   Reshape,
@@ -30,7 +31,7 @@ import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
 import { GraphImport } from "./importer.ts";
 import { readInput } from "./input.ts";
-import { LayerNames } from "./names.ts";
+import { describeNode, LayerNames } from "./names.ts";
 import { nodeError } from "./node.ts";
 import { type Activation, type LayerStep, stepsOf } from "./values.ts";
 import { type OnnxLayers, OnnxNetwork } from "./network.ts";
@@ -141,13 +142,14 @@ async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxL
     ? new Map([...all].map(([name, output]) => [name, withoutSoftmax(graph, output)]))
     : all;
   const nodes: GraphNode[] = [], names = new Map<LayerStep, string>(), unique = new LayerNames();
-  const parameters = new Map<string, ParameterMapping>();
+  const parameters = new Map<string, ParameterMapping>(), sources = new Map<Layer, string>();
   const steps = neededSteps(graph.steps, outputs);
   let elementsLeft = elementsPerByte * file.fileBytes + file.graph.createdBytes / 4 +
     maxExtraElements;
   for (const step of steps) {
     const name = unique.nameOf(step), { layer } = step;
     names.set(step, name);
+    sources.set(layer, describeNode(step.node));
     nodes.push({
       name,
       layer,
@@ -176,6 +178,7 @@ async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxL
     input,
     nodes,
     parameters,
+    sources,
     outputs: new Map(outputNames),
     scores,
     endsInSigmoid,

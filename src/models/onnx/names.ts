@@ -6,10 +6,16 @@
 
 import { graphInput } from "../../layers/graph_builder.ts";
 import { escapeText } from "../../weights/io/quote.ts";
+import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { LayerStep } from "./values.ts";
 
 /** The name of a weight, to which onnxruntime appends how it is stored. */
 const weightName = /^(.+?)(?:\.weight|_w_0|_w)(?:_dequantized|_DequantizeLinear(?:_Output)?)?$/;
+
+/** Describes a node for messages, such as `node /act/Div (Div)`. */
+export function describeNode({ name, op, outputs: [output = ""] }: OnnxNode): string {
+  return `node ${escapeText(name || output)} (${escapeText(op)})`;
+}
 
 /** Gives each layer a name of its own. */
 export class LayerNames {

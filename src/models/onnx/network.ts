@@ -7,7 +7,7 @@
 import { ArgumentError, PembrokeError } from "../../errors.ts";
 import type { RgbImage } from "../../image/pixels.ts";
 import type { GraphNode } from "../../layers/graph_builder.ts";
-import type { ForwardOptions } from "../../layers/mod.ts";
+import type { ForwardOptions, Layer } from "../../layers/mod.ts";
 import { checkInteger } from "../../ops/checks.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
@@ -27,6 +27,8 @@ export interface OnnxLayers {
   readonly nodes: readonly GraphNode[];
   /** The sources of the parameters in the file, by their names in the network. */
   readonly parameters: ReadonlyMap<string, ParameterMapping>;
+  /** The node of the file that each layer comes from, for messages. */
+  readonly sources: ReadonlyMap<Layer, string>;
   /** The nodes that compute the graph's outputs, by the names of the outputs. */
   readonly outputs: ReadonlyMap<string, string>;
   /** The number of scores for each image; 0 if the graph is no classifier. */
@@ -81,6 +83,15 @@ export class OnnxNetwork extends Classifier {
   /** The nodes that compute the outputs of the graph, by the names that these have in the file. */
   get outputs(): ReadonlyMap<string, string> {
     return this.#outputs;
+  }
+
+  /**
+   * Describes the node of the file that a layer comes from.
+   *
+   * @internal
+   */
+  sourceOf(layer: Layer): string | undefined {
+    return this.#layers.sources.get(layer);
   }
 
   /**
