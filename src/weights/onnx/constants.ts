@@ -7,7 +7,7 @@
 
 import { isFloat, itemSize } from "../dtype.ts";
 import { elementCount } from "../layout.ts";
-import type { OnnxGraph, OnnxNode, OnnxValue } from "./graph.ts";
+import { isTensor, type OnnxGraph, type OnnxNode } from "./graph.ts";
 import {
   type OnnxTensor,
   readElements,
@@ -39,6 +39,13 @@ const floatType = 1;
 export async function foldConstants(reader: ProtoReader, graph: OnnxGraph): Promise<OnnxGraph> {
   const tensors = new Map(graph.tensors), nodes: OnnxNode[] = [];
   const scales = new Map<string, Float32Array>();
+  const add = (tensor: OnnxTensor) => {
+    if (tensors.has(tensor.name)) {
+      throw reader.bad(`has two tensors named ${escapeText(tensor.name)}: damaged`);
+    }
+    tensors.set(tensor.name, tensor);
+  };
+  for (const tensor of graph.constants) add(tensor);
   let createdBytes = 0;
   for (const node of graph.nodes) {
     const [output] = node.outputs;
@@ -55,10 +62,7 @@ export async function foldConstants(reader: ProtoReader, graph: OnnxGraph): Prom
       continue;
     }
     reader.budget.spend(tensorBytes);
-    if (tensors.has(output)) {
-      throw reader.bad(`has two tensors named ${escapeText(output)}: damaged`);
-    }
-    tensors.set(output, tensor);
+    add(tensor);
     if (node.op === "ConstantOfShape") createdBytes += tensor.span;
     if (createdBytes > maxConstantBytes) {
       throw reader.bad(`creates more than ${maxConstantBytes} bytes of constants`);
@@ -79,8 +83,6 @@ async function foldNode(
   const isRenamed = op === "Identity" || op === "Cast" && attributes.get("to") === floatType &&
       tensor !== undefined && isFloat(tensor.dtype);
   if (isRenamed) return tensor && { ...tensor, name };
-  const [first] = attributes;
-  if (op === "Constant" && first) return constantTensor(reader, name, ...first);
   if (op === "ConstantOfShape" && tensor?.numbers && tensor.dtype === "I64") {
     const value = attributes.get("value") ?? tensorFromNumbers(name, "F32", [1], [0]);
     if (isTensor(value) && value.count === 1) {
@@ -110,27 +112,4 @@ async function filledTensor(
     source: repeatingSource(await readElements(reader, value), span),
     numbers: isShort ? Array<number>(count).fill(number) : undefined,
   };
-}
-
-/** The tensor of a Constant node, from its attribute. */
-function constantTensor(
-  reader: ProtoReader,
-  name: string,
-  key: string,
-  value: OnnxValue,
-): OnnxTensor {
-  if (isTensor(value)) return { ...value, name };
-  const holdsFloats = key === "value_float" || key === "value_floats";
-  const holdsIntegers = key === "value_int" || key === "value_ints";
-  const numbers = typeof value === "number" ? [value] : Array.isArray(value) ? value : undefined;
-  if (numbers && (holdsFloats || holdsIntegers && numbers.every(Number.isInteger))) {
-    const shape = typeof value === "number" ? [] : [numbers.length];
-    return tensorFromNumbers(name, holdsFloats ? "F32" : "I64", shape, numbers);
-  }
-  throw reader.bad(`${escapeText(name)} is an unsupported kind of constant (${escapeText(key)})`);
-}
-
-/** Whether an attribute is a tensor. */
-function isTensor(value: OnnxValue): value is OnnxTensor {
-  return typeof value === "object" && "dtype" in value;
 }

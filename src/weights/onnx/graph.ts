@@ -9,7 +9,7 @@
 import type { ByteRange } from "../io/source.ts";
 import { maxDimensions } from "../layout.ts";
 import { readPair } from "./pair.ts";
-import { type OnnxTensor, readTensor } from "./tensor.ts";
+import { type OnnxTensor, readTensor, tensorBytes, tensorFromNumbers } from "./tensor.ts";
 import type { Field, ProtoReader } from "./protobuf.ts";
 import { escapeText } from "../io/quote.ts";
 
@@ -46,6 +46,8 @@ export interface OnnxPort {
 export interface OnnxGraph {
   readonly nodes: OnnxNode[];
   readonly tensors: Map<string, OnnxTensor>;
+  /** The tensors of Constant nodes, which are not among the nodes. */
+  readonly constants: OnnxTensor[];
   /** In old files these include the initialisers. */
   readonly inputs: OnnxPort[];
   readonly outputs: OnnxPort[];
@@ -71,6 +73,7 @@ export async function readGraph(reader: ProtoReader): Promise<OnnxGraph> {
   const graph: OnnxGraph = {
     nodes: [],
     tensors: new Map(),
+    constants: [],
     inputs: [],
     outputs: [],
     metadata: new Map(),
@@ -112,7 +115,9 @@ async function readPart(
 ): Promise<void> {
   if (field.number === 1) {
     const node = await readNode(reader, reader.range(field), isBranch ? undefined : graph);
-    graph.nodes.push(isBranch ? { ...node, isBranch } : node);
+    const constant = constantOf(reader, node);
+    if (constant) graph.constants.push(constant);
+    else graph.nodes.push(isBranch ? { ...node, isBranch } : node);
   } else if (field.number === 5) {
     const tensor = await readTensor(reader, reader.range(field)), { name } = tensor;
     if (name === "") throw reader.bad("has a tensor without a name: damaged");
@@ -123,6 +128,41 @@ async function readPart(
   } else if (field.number === 11) graph.inputs.push(await readPort(reader, reader.range(field)));
   else if (field.number === 12) graph.outputs.push(await readPort(reader, reader.range(field)));
   else if (field.number === 15) throw reader.bad("has sparse tensors, which are not supported");
+}
+
+/** The tensor of a Constant node. Most nodes are constants: their memory is freed at once. */
+function constantOf(
+  reader: ProtoReader,
+  { op, domain, outputs: [output], attributes }: OnnxNode,
+): OnnxTensor | undefined {
+  const [first] = attributes;
+  if (op !== "Constant" || domain !== "" || output === undefined || !first) return undefined;
+  const [key, value] = first, bytes = isTensor(value) ? 0 : tensorBytes; // that of a tensor counts
+  reader.budget.spend(bytes - cost.node - cost.attribute);
+  return constantTensor(reader, output, key, value);
+}
+
+/** The tensor of a Constant node, from its attribute. */
+function constantTensor(
+  reader: ProtoReader,
+  name: string,
+  key: string,
+  value: OnnxValue,
+): OnnxTensor {
+  if (isTensor(value)) return { ...value, name };
+  const holdsFloats = key === "value_float" || key === "value_floats";
+  const holdsIntegers = key === "value_int" || key === "value_ints";
+  const numbers = typeof value === "number" ? [value] : Array.isArray(value) ? value : undefined;
+  if (numbers && (holdsFloats || holdsIntegers && numbers.every(Number.isInteger))) {
+    const shape = typeof value === "number" ? [] : [numbers.length];
+    return tensorFromNumbers(name, holdsFloats ? "F32" : "I64", shape, numbers);
+  }
+  throw reader.bad(`${escapeText(name)} is an unsupported kind of constant (${escapeText(key)})`);
+}
+
+/** Whether an attribute is a tensor. */
+export function isTensor(value: OnnxValue): value is OnnxTensor {
+  return typeof value === "object" && "dtype" in value;
 }
 
 const noAttributes: ReadonlyMap<string, OnnxValue> = new Map();
