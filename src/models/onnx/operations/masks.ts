@@ -12,8 +12,10 @@ import {
   type Activation,
   type Constant,
   fixedNumbers,
+  mapNumbers,
   type Operand,
   scaledOf,
+  type Twice,
   type Value,
 } from "../values.ts";
 import { sub } from "./arithmetic.ts";
@@ -113,16 +115,26 @@ export const where: Operation = (node, build) => {
   return parts.length === 1 ? parts[0] : merge(node, build, new Add(), parts);
 };
 
+/** The masks of conditions, which many nodes may share. */
+const masks = new WeakMap<readonly number[], Twice<readonly number[]>>();
+
+/** 1 where a condition holds and 0 elsewhere, and the opposite. */
+function masksOf(condition: readonly number[]): Twice<readonly number[]> {
+  let both = masks.get(condition);
+  if (!both) {
+    const first = mapNumbers(condition, (value) => value === 0 ? 0 : 1);
+    both = [first, mapNumbers(first, (value) => 1 - value)];
+    masks.set(condition, both);
+  }
+  return both;
+}
+
 /** The same for a condition that is a constant, such as a mask of attention. */
 function chosen(node: NodeReader, build: LayerBuilder): Activation {
   const condition = node.constant(0, "condition"), numbers = node.numbers(0, "condition");
   const [array] = condition.numbers!;
-  const masks = [
-    numbers.map((value) => value === 0 ? 0 : 1),
-    numbers.map((value) => value === 0 ? 1 : 0),
-  ];
   let sum: Activation | undefined, offset: Operand | undefined;
-  for (const [i, mask] of masks.entries()) {
+  for (const [i, mask] of masksOf(numbers).entries()) {
     const value = node.value(1 + i), [number] = scalar(value);
     if (value.kind === "constant" && value.isSized) node.scope.bindSize();
     const constant: Constant = {

@@ -12,6 +12,7 @@ import { computedTensor } from "../large.ts";
 import type { NodeReader } from "../node.ts";
 import {
   fixedNumbers,
+  mapNumbers,
   type Operand,
   shapeOf,
   type StoredConstant,
@@ -75,10 +76,11 @@ export function mapOperand(
   const count = elements(shapeOf(constant)), hasAll = count === elements(shape);
   if (!hasAll && count !== 1) return undefined;
   if (numbers && !(stored && !stored.strides && hasAll && factor === 1 && !isReciprocal)) {
+    if (factor === 1 && !isReciprocal) return { shape, numbers };
     const change = isReciprocal
       ? (value: number) => factor / value
       : (value: number) => factor * value;
-    return { shape, numbers: numbers.map(change) };
+    return { shape, numbers: mapNumbers(numbers, change) };
   }
   if (!stored || stored.strides || !hasAll) return undefined;
   return {
