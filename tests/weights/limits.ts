@@ -127,6 +127,29 @@ const computing = (...parts: Uint8Array[]) => {
   return bytes(int(1, 8), field(7, constant, input, ...parts), field(8, int(2, 13)));
 };
 
+/** A graph from x [N, count] that computes r, as many numbers, in a file of as many bytes. */
+const ranging = (count: number, ...nodes: Bytes[]) =>
+  onnx({
+    nodes: [node("Range", ["from", "to", "one"], ["r"]), ...nodes],
+    tensors: [
+      ...[floatTensor("from", [], 0.5), floatTensor("to", [], count + 0.5)],
+      ...[
+        floatTensor("one", [], 1),
+        onnxTensor("pad", [count], 2, field(9, new Uint8Array(count))),
+      ],
+    ],
+    inputs: [port("x", "N", count)],
+    outputs: [port("y")],
+  });
+
+/** The nodes of a graph, of which each may be several. */
+const nodesOf = (count: number, make: (i: number) => Bytes[]) =>
+  Array.from({ length: count }, (_, i) => make(i)).flat();
+
+/** The sum of many values. */
+const sumOf = (name: string, count: number) =>
+  node("Sum", Array.from({ length: count }, (_, i) => `${name}${i}`), ["y"]);
+
 /** A zip archive of empty entries. */
 function zipOf(count: number): Bytes {
   const name = (i: number) => String(1_000_000 + i);
@@ -178,6 +201,10 @@ const files: Record<string, () => Uint8Array> = {
     graph(field(11, field(2, field(1, field(2, repeat(100_000, field(1, int(1, 1)))))))),
   "ONNX: tensors": () => graph(join(25_000, (i) => field(5, floatTensor(`t${i}`, [1], 1)))),
   "ONNX: unknown fields": () => graph(repeat(260_000, bytes([0x50, 0]))),
+  "ONNX: constant nodes": () =>
+    graph(
+      join(26_000, (i) => field(1, node("Constant", [], [`c${i}`], { value_float: { float: i } }))),
+    ),
   "ONNX: a chain of constants": () =>
     graph(join(20_000, (i) => field(1, node("Identity", [i ? `v${i}` : "a"], [`v${i + 1}`])))),
   "ONNX: a chain of layers": () =>
@@ -213,6 +240,60 @@ const files: Record<string, () => Uint8Array> = {
       field(1, bytes(join(3000, (i) => field(1, `e${i}`)), node("Sum", [], ["y"]))),
       field(12, port("y", 1, 5)),
     ),
+  "ONNX: products of large matrices": () =>
+    ranging(
+      512 * 512,
+      node("Constant", [], ["square"], { value_ints: [512, 512] }),
+      node("Reshape", ["r", "square"], ["m0"]),
+      ...nodesOf(10, (i) => [node("MatMul", [`m${i}`, "m0"], [`m${i + 1}`])]),
+      node("ReduceMax", ["m10"], ["largest"]),
+      node("Mul", ["x", "largest"], ["y"]),
+    ),
+  "ONNX: a large condition of many nodes": () =>
+    ranging(
+      90_000,
+      node("Greater", ["r", "one"], ["c"]),
+      ...nodesOf(3000, (i) => [node("Where", ["c", "x", "one"], [`v${i}`])]),
+      sumOf("v", 3000),
+    ),
+  "ONNX: large values at a time": () =>
+    ranging(
+      1 << 19,
+      ...nodesOf(30, (i) => [node("Exp", ["r"], [`e${i}`])]),
+      ...nodesOf(30, (i) => [node("Mul", ["x", `e${i}`], [`v${i}`])]),
+      sumOf("v", 30),
+    ),
+  "ONNX: layers with different large constants": () =>
+    ranging(
+      1 << 18,
+      ...nodesOf(16, (i) => [
+        node("Exp", ["r"], [`e${i}`]),
+        node("Div", ["x", `e${i}`], [`q${i}`]),
+        node("Relu", [`q${i}`], [`v${i}`]),
+      ]),
+      sumOf("v", 16),
+    ),
+  "ONNX: large integers that no node takes": () =>
+    onnx({
+      nodes: [node("Neg", ["x"], ["y"])],
+      tensors: Array.from({ length: 20 }, (_, i) =>
+        onnxTensor(`i${i}`, [65_536], 7, field(9, new Uint8Array(8 * 65_536)))),
+      inputs: [port("x", "N", 3)],
+      outputs: [port("y")],
+    }),
+  "ONNX: large integers that many nodes take": () =>
+    onnx({
+      nodes: [
+        ...nodesOf(60, (i) => [node("Not", [`i${i}`], [`n${i}`])]),
+        ...nodesOf(60, (i) => [node("ReduceMax", [`n${i}`], [`m${i}`], { keepdims: 0 })]),
+        ...nodesOf(60, (i) => [node("Mul", ["x", `m${i}`], [`v${i}`])]),
+        sumOf("v", 60),
+      ],
+      tensors: Array.from({ length: 60 }, (_, i) =>
+        onnxTensor(`i${i}`, [65_536], 9, field(9, new Uint8Array(65_536)))),
+      inputs: [port("x", "N", 3)],
+      outputs: [port("y")],
+    }),
   "ONNX: metadata": () =>
     bytes(graph(), join(30_000, (i) => field(14, field(1, `k${i}`), field(2, "v")))),
   "safetensors: tensors": () =>
@@ -268,21 +349,21 @@ async function openAndMeasure(name: string, file: Uint8Array, isStream = false):
   return { name, size: file.length, outcome, ...cost };
 }
 
-/** Of the files, opens every n-th; all without an argument. */
+/** Of the files, opens every n-th, or those with some text in their names; all without an argument. */
 if (import.meta.main) {
-  const every = Number(Deno.args[0] ?? 1);
+  const [which = "1"] = Deno.args, every = Number(which);
   const print = (result: Result) => console.log(JSON.stringify(result));
   let index = 0;
-  const isSelected = () => index++ % every === 0;
+  const isSelected = (name: string) => every > 0 ? index++ % every === 0 : name.includes(which);
   for (const [name, create] of Object.entries(pickles)) {
-    if (!isSelected()) continue;
+    if (!isSelected(name)) continue;
     const code = create();
     print(await openAndMeasure(`${name} (zip)`, pth(code)));
     print(await openAndMeasure(`${name} (legacy)`, legacy(code)));
     print(await openAndMeasure(`${name} (stream)`, pth(code), true));
   }
   for (const [name, create] of Object.entries(files)) {
-    if (!isSelected()) continue;
+    if (!isSelected(name)) continue;
     const file = create();
     print(await openAndMeasure(name, file));
     print(await openAndMeasure(`${name} (stream)`, file, true));

@@ -10,6 +10,7 @@ import { elements, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import {
   broadcast,
+  checkShape,
   checkSize,
   combine,
   compare,
@@ -18,6 +19,7 @@ import {
   fromAll,
   integers,
   pairs,
+  repeated,
   sizeWithoutZeros,
   spread,
 } from "./fold_elements.ts";
@@ -128,12 +130,15 @@ export function fold(node: NodeReader, inputs: readonly NumberArray[]): readonly
       throw node.bad(`its input ${formatShape(input.shape)} is too large: damaged`);
     }
   }
-  const result = compute(node, inputs);
+  const before = node.numbersLeft, result = compute(node, inputs);
   const outputs = ("shape" in result ? [result] : result).map(rounding(node, inputs));
+  let size = 0;
   for (const { shape, numbers } of outputs) {
-    if (numbers.length === checkSize(node, shape)) continue;
+    size += checkShape(node, shape);
+    if (numbers.length === elements(shape)) continue;
     throw node.bad(`its output ${formatShape(shape)} does not hold ${numbers.length} values`);
   }
+  node.spend(Math.max(0, size - (before - node.numbersLeft))); // most operations count their own
   return outputs;
 }
 
@@ -147,9 +152,13 @@ function rounding(
     : inputs.some((input) => input?.isDouble);
   return (output) => {
     if (!output.isFloat) return output;
-    return isDouble
-      ? { ...output, isDouble }
-      : { ...output, isDouble, numbers: mapNumbers(output.numbers, Math.fround) };
+    if (isDouble) return { ...output, isDouble };
+    const numbers = output.numbers as number[];
+    const input = inputs.find((input) => input?.numbers === numbers);
+    if (input?.isFloat && !input.isDouble) return output;
+    if (input) return { ...output, isDouble, numbers: mapNumbers(numbers, Math.fround) };
+    for (let i = 0; i < numbers.length; i++) numbers[i] = Math.fround(numbers[i]); // no copy
+    return { ...output, isDouble };
   };
 }
 
@@ -296,7 +305,10 @@ function tile(node: NodeReader, [x, { numbers: repeats }]: readonly NumberArray[
 
 function where(node: NodeReader, [condition, a, b]: readonly NumberArray[]): NumberArray {
   const shape = broadcast(node, condition.shape, broadcast(node, a.shape, b.shape));
-  const [test, yes, no] = [condition, a, b].map((array) => spread(node, array, shape).numbers);
-  const numbers = numbersFrom(test.length, (i) => test[i] ? yes[i] : no[i]);
+  const [test, yes, no] = [condition, a, b].map((array) => repeated(node, array, shape));
+  const numbers = numbersFrom(checkSize(node, shape), (i) => {
+    const { numbers, step } = test.numbers[i * test.step] ? yes : no;
+    return numbers[i * step];
+  });
   return { shape, numbers, isFloat: a.isFloat };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { elements, type Shape } from "../../tensor.ts";
+import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import { expand } from "./fold_shapes.ts";
 import type { NodeReader } from "./node.ts";
@@ -51,8 +51,10 @@ export function combine(
   compute: (a: number, b: number) => number,
 ): NumberArray {
   const shape = broadcast(node, a.shape, b.shape), isFloat = a.isFloat || b.isFloat;
-  const { numbers: left } = spread(node, a, shape), { numbers: right } = spread(node, b, shape);
-  return { shape, numbers: numbersFrom(left.length, (i) => compute(left[i], right[i])), isFloat };
+  const { numbers: left, step: ahead } = repeated(node, a, shape);
+  const { numbers: right, step } = repeated(node, b, shape);
+  const all = numbersFrom(checkSize(node, shape), (i) => compute(left[i * ahead], right[i * step]));
+  return { shape, numbers: all, isFloat };
 }
 
 /** Returns the shape of two arrays together, aligned at their last axes. */
@@ -68,8 +70,15 @@ export function broadcast(node: NodeReader, a: Shape, b: Shape): Shape {
 
 /** Repeats an array along axes of size 1. */
 export function spread(node: NodeReader, x: NumberArray, shape: Shape): NumberArray {
+  if (sameShape(x.shape, shape)) return x;
   checkSize(node, shape);
   return expand(x, shape);
+}
+
+/** The elements of an array that is repeated. A single one is not copied: then the step is 0. */
+export function repeated(node: NodeReader, x: NumberArray, shape: Shape) {
+  if (x.numbers.length === 1) return { numbers: x.numbers, step: 0 };
+  return { numbers: spread(node, x, shape).numbers, step: 1 };
 }
 
 /** The product of the sizes that are not 0. Loops may run over the other axes of an empty array. */
@@ -79,6 +88,12 @@ export function sizeWithoutZeros(shape: Shape): number {
 
 /** Checks the size of an output before it is made, counts it, and returns it. */
 export function checkSize(node: NodeReader, shape: Shape): number {
+  node.spend(checkShape(node, shape));
+  return elements(shape);
+}
+
+/** Checks the size of an output, and returns it. That of an empty one is not 0. */
+export function checkShape(node: NodeReader, shape: Shape): number {
   const size = sizeWithoutZeros(shape), text = formatShape(shape);
   const isShape = shape.every((n) => Number.isInteger(n) && n >= 0) && shape.length <= maxRank;
   if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
@@ -88,6 +103,5 @@ export function checkSize(node: NodeReader, shape: Shape): number {
       `its output ${text} has more than ${maxNumbers} numbers: fold it with onnxsim first`,
     );
   }
-  node.spend(size);
-  return elements(shape);
+  return size;
 }

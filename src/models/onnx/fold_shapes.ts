@@ -5,7 +5,7 @@
  */
 
 import { elements, sameShape, type Shape } from "../../tensor.ts";
-import { type NumberArray, numbersFrom, stridesOf } from "./values.ts";
+import { type NumberArray, numbersFrom, roomFor, stridesOf } from "./values.ts";
 
 /** The part of an axis that Slice takes; a negative step goes backwards. */
 export type Indices = readonly {
@@ -17,7 +17,7 @@ export type Indices = readonly {
 
 /** Reads the elements of a view: a shape, its strides, and the offset of the first element. */
 function view(x: NumberArray, shape: Shape, strides: readonly number[], offset = 0): NumberArray {
-  const count = elements(shape), numbers = new Array<number>(count), index = shape.map(() => 0);
+  const count = elements(shape), numbers = roomFor(count), index = shape.map(() => 0);
   const last = shape.length - 1, row = shape[last] ?? 1, step = strides[last] ?? 0;
   for (let at = offset, filled = 0; filled < count;) {
     for (let i = 0; i < row; i++) numbers[filled++] = x.numbers[at + i * step];
@@ -66,13 +66,15 @@ export function split(x: NumberArray, axis: number, sizes: readonly number[]): N
 
 /** Joins arrays along an axis. */
 export function concat(arrays: readonly NumberArray[], axis: number): NumberArray {
-  const [{ shape, isFloat }] = arrays, numbers: number[] = [];
+  const [{ shape, isFloat }] = arrays;
+  const numbers = roomFor(arrays.reduce((sum, array) => sum + array.numbers.length, 0));
   const rows = elements(shape.slice(0, axis));
   const filled = arrays.filter((array) => array.numbers.length > 0);
+  let count = 0;
   for (let row = 0; row < rows && filled.length > 0; row++) {
     for (const array of filled) {
       const size = array.numbers.length / rows;
-      for (let i = 0; i < size; i++) numbers.push(array.numbers[row * size + i]);
+      for (let i = 0; i < size; i++) numbers[count++] = array.numbers[row * size + i];
     }
   }
   const size = arrays.reduce((sum, array) => sum + (array.shape[axis] ?? 1), 0);

@@ -10,7 +10,8 @@ import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
 import { fold, isFolded, shapeNumbers } from "./fold.ts";
-import { LargeFolder } from "./large.ts";
+import type { GraphInput } from "./input.ts";
+import { LargeFolder, NumberBudget } from "./large.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
 import { operate } from "./operations/lifted.ts";
 import { operations, severalOutputs, takesIntegers } from "./operations/mod.ts";
@@ -24,49 +25,30 @@ import {
   type Constant,
   type GraphValue,
   type Grid,
+  isIndexTensor,
   type LayerStep,
   maxFolded,
   type NumberArray,
+  numberCount,
   probed,
   sameNumbers,
   shapeOf,
   stepsOf,
   type StoredConstant,
   storedConstant,
-  type Twice,
 } from "./values.ts";
-
-/** The input of a graph. */
-export interface GraphInput {
-  readonly name: string;
-  /** Its shape, with the first of the batch sizes. */
-  readonly shape: Shape;
-  /** See {@linkcode Activation.other}. */
-  readonly other: Shape;
-  /** The two batch sizes that sizes are computed for. */
-  readonly batches: Twice<number>;
-  /** Whether the file names a batch size. */
-  readonly isBatchFixed: boolean;
-  /** Whether the file leaves another size open. */
-  readonly isSizeOpen: boolean;
-  /** Whether the file has integers from 0 to 255 there. */
-  readonly isBytes: boolean;
-}
 
 /** Integers from 0 to 255, which stand for themselves. */
 const byteGrid: Grid = { dtype: "U8", scale: 1, zero: 0, lowest: 0, low: 0, high: 255 };
 
-/** The most numbers that folding reads and writes: for each byte of the file, and besides. */
-const numbersPerByte = 16, moreNumbers = 1 << 22, maxNumbers = 1 << 25;
-
 /** The most elements of a computed value. A small file may have {@linkcode maxFolded}, others one for each byte. */
-const maxElements = 1 << 21;
+const maxElements = 1 << 19;
 
 /** Converts a graph. */
 export class GraphImport implements Scope {
   readonly file: string;
   readonly opset: number;
-  readonly batches: Twice<number>;
+  readonly batches: GraphInput["batches"];
   readonly isBatchFixed: boolean;
   /** Whether the graph works for the present size of images only. */
   isSizeBound = false;
@@ -77,7 +59,7 @@ export class GraphImport implements Scope {
   readonly #problems: Problems;
   /** The names of outputs that cannot be computed, which was noted. */
   readonly #failed = new Set<string>();
-  #numbersLeft: number;
+  readonly #budget: NumberBudget;
   readonly #large: LargeFolder;
   /** How many nodes still take each name. */
   readonly #uses = new Map<string, number>();
@@ -94,7 +76,7 @@ export class GraphImport implements Scope {
     this.#builder = new LayerBuilder(options, hasIntegers);
     this.#problems = new Problems(file);
     this.#large = new LargeFolder(file);
-    this.#numbersLeft = Math.min(maxNumbers, numbersPerByte * file.fileBytes + moreNumbers);
+    this.#budget = new NumberBudget(file.fileBytes);
     const { shape, other, isBytes } = input;
     const bytes = isBytes && { grid: byteGrid, isInteger: true, isPositive: true };
     this.#values.set(input.name, { kind: "activation", shape, other, ...bytes });
@@ -171,21 +153,47 @@ export class GraphImport implements Scope {
 
   /** Finds the values of a node's outputs. Notes why there are none. */
   async #convert(node: OnnxNode): Promise<void> {
-    let outputs: readonly (GraphValue | undefined)[] | undefined;
+    const reader = new NodeReader(node, this);
+    let isComputed = false;
     try {
-      outputs = await this.#outputsOf(new NodeReader(node, this));
+      const outputs = await this.#outputsOf(reader);
+      for (const [i, name] of node.outputs.entries()) {
+        if (outputs?.[i]) this.#keep(reader, name, outputs[i]);
+      }
+      isComputed = outputs !== undefined;
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
       if (!node.isBranch) this.#problems.add(error);
     }
-    for (const [i, name] of node.outputs.entries()) {
-      if (outputs?.[i]) this.#values.set(name, outputs[i]);
-      else if (!outputs) this.#failed.add(name);
-    }
-    for (const name of node.inputs) { // so that the memory of computed constants is freed
+    for (const name of isComputed ? [] : node.outputs) this.#failed.add(name);
+    for (const name of node.inputs) { // so that the memory of constants is freed
       const left = this.#uses.get(name)! - 1, value = this.#values.get(name);
       this.#uses.set(name, left);
-      if (left === 0 && value?.kind === "constant") this.#values.delete(name);
+      if (left > 0 || value?.kind !== "constant") continue;
+      this.#values.delete(name);
+      this.#budget.free(name);
+    }
+  }
+
+  /** Keeps what a name stands for, until no node takes it any more. */
+  #keep(node: NodeReader, name: string, value: GraphValue): void {
+    this.#budget.keep(node, name, value);
+    this.#values.set(name, value);
+  }
+
+  /** Reads the indices and masks of the file that a node takes, and counts its numbers. */
+  async #readNumbers(node: NodeReader): Promise<void> {
+    for (const name of node.node.inputs) {
+      const value = this.value(name);
+      if (value?.kind !== "constant") continue;
+      const { stored, numbers } = value, isIndex = stored && isIndexTensor(stored.tensor);
+      if (isIndex && !numbers && !stored.strides) {
+        this.#budget.spend(node, stored.tensor.count);
+        const read = await this.#file.readIntegers(stored.tensor);
+        const array = { shape: stored.shape, numbers: read, isFloat: false };
+        this.#keep(node, name, { ...value, numbers: [array, array] });
+      }
+      this.#budget.spend(node, numberCount(this.value(name)));
     }
   }
 
@@ -203,6 +211,7 @@ export class GraphImport implements Scope {
     if (unknown !== undefined) {
       throw node.bad(`its input ${escapeText(unknown)} is not supported`);
     }
+    await this.#readNumbers(node); // first: the import goes on after a node that fails
     const outputs = await this.#constants(node) ?? this.#layers(node);
     node.checkUnread();
     return outputs;
@@ -284,16 +293,8 @@ export class GraphImport implements Scope {
 
   #fold(node: NodeReader, inputs: readonly (NumberArray | undefined)[]): readonly NumberArray[] {
     node.maxNumbers = Math.min(maxElements, Math.max(maxFolded, this.#file.fileBytes));
-    this.#spend(node, inputs); // first: the import goes on after a node that fails
-    const outputs = fold(node, inputs as readonly NumberArray[]); // checks those that it needs
-    this.#spend(node, outputs);
-    return outputs;
-  }
-
-  /** Counts numbers that a node reads or writes. */
-  #spend(node: NodeReader, arrays: readonly (NumberArray | undefined)[]): void {
-    for (const array of arrays) this.#numbersLeft -= array?.numbers.length ?? 0;
-    if (this.#numbersLeft < 0) throw node.bad("the graph computes too many numbers");
+    const given = inputs as readonly NumberArray[]; // fold() checks those that it needs
+    return this.#budget.compute(node, () => fold(node, given));
   }
 
   /** The shape of a value, for both batch sizes, and for other sizes of images. */

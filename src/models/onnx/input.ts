@@ -5,10 +5,28 @@
  */
 
 import { imagenetPreprocessing } from "../../image/preprocess.ts";
+import type { Shape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxPort } from "../../weights/onnx/graph.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
-import type { GraphInput } from "./importer.ts";
+import type { Twice } from "./values.ts";
+
+/** The input of a graph. */
+export interface GraphInput {
+  readonly name: string;
+  /** Its shape, with the first of the batch sizes. */
+  readonly shape: Shape;
+  /** See {@linkcode Activation.other}. */
+  readonly other: Shape;
+  /** The two batch sizes that sizes are computed for. */
+  readonly batches: Twice<number>;
+  /** Whether the file names a batch size. */
+  readonly isBatchFixed: boolean;
+  /** Whether the file leaves another size open. */
+  readonly isSizeOpen: boolean;
+  /** Whether the file has integers from 0 to 255 there. */
+  readonly isBytes: boolean;
+}
 
 /** The axes of images. */
 export interface ImageLayout {

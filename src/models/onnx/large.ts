@@ -1,5 +1,6 @@
 /**
- * Computes weights from tensors of the file, such as those of a weight normalisation.
+ * Computes weights from tensors of the file, such as those of a weight normalisation, and counts the
+ * numbers of all that is computed.
  *
  * @module
  */
@@ -11,15 +12,17 @@ import { fold } from "./fold.ts";
 import type { NodeReader } from "./node.ts";
 import {
   type Constant,
+  type GraphValue,
   isFloatTensor,
   mapNumbers,
   maxFolded,
   type NumberArray,
+  numberCount,
   storedConstant,
 } from "./values.ts";
 
-/** How many numbers are computed for each byte of the file, and how many more. */
-const numbersPerByte = 16, moreNumbers = 1 << 22;
+/** How many numbers are read and computed for each byte of the file, and how many more. */
+const numbersPerByte = 12, moreNumbers = 1 << 22;
 
 /** The most elements of a computed value, and how many it may have besides one for each byte. */
 const maxLarge = 1 << 24, moreElements = 1 << 20;
@@ -83,6 +86,62 @@ export class LargeFolder {
       isFloat: true,
       isDouble: tensor.dtype === "F64",
     };
+  }
+}
+
+/** The most numbers that nodes read and compute: for each byte of the file, and besides. */
+const shapePerByte = 4, moreOfShapes = 1 << 21, maxOfShapes = 1 << 24;
+
+/** The most numbers that are in memory at a time: 8 MiB. */
+const maxKept = 1 << 20;
+
+/** Counts the numbers of shapes, indices and masks. */
+export class NumberBudget {
+  #left: number;
+  #keptNumbers = 0;
+  /** How many numbers each name keeps in memory. */
+  readonly #kept = new Map<string, number>();
+
+  constructor(fileBytes: number) {
+    this.#left = Math.min(maxOfShapes, shapePerByte * fileBytes + moreOfShapes);
+  }
+
+  /**
+   * Counts numbers that a node reads, before it does.
+   *
+   * @throws {NodeError} When they are too many.
+   */
+  spend(node: NodeReader, count: number): void {
+    this.#left -= count;
+    if (count > 0 && this.#left < 0) throw node.bad("the graph computes too many numbers");
+  }
+
+  /** Computes numbers, which the node counts. */
+  compute<T>(node: NodeReader, compute: () => T): T {
+    node.numbersLeft = this.#left;
+    try {
+      return compute();
+    } finally { // the import goes on after a node that fails
+      this.#left = node.numbersLeft;
+    }
+  }
+
+  /**
+   * Counts what a name keeps in memory, until it is freed.
+   *
+   * @throws {NodeError} When all names keep too much.
+   */
+  keep(node: NodeReader, name: string, value: GraphValue): void {
+    this.free(name);
+    const count = numberCount(value);
+    if (this.#keptNumbers + count > maxKept) throw node.bad("the graph keeps too many numbers");
+    this.#keptNumbers += count;
+    this.#kept.set(name, count);
+  }
+
+  free(name: string): void {
+    this.#keptNumbers -= this.#kept.get(name) ?? 0;
+    this.#kept.delete(name);
   }
 }
 

@@ -78,8 +78,8 @@ export function nodeError(
 export class NodeReader {
   readonly op: string;
   readonly opset: number;
-  /** How many numbers may still be computed of tensors of any size. Undefined for a few. */
-  numbersLeft?: number;
+  /** How many numbers may still be read and computed. */
+  numbersLeft = Number.MAX_SAFE_INTEGER;
   /** The most elements of a computed value. */
   maxNumbers = maxFolded;
   readonly #unread: Set<string>;
@@ -145,7 +145,6 @@ export class NodeReader {
 
   /** Counts numbers before they are computed. */
   spend(count: number): void {
-    if (this.numbersLeft === undefined) return;
     this.numbersLeft -= count;
     if (!(this.numbersLeft >= 0)) throw this.bad("the graph computes too many numbers");
   }

@@ -230,6 +230,22 @@ export function isFloatTensor({ dtype }: OnnxTensor): boolean {
   return /^B?F/.test(dtype);
 }
 
+/** The most int64 values and booleans that are read as numbers. */
+const maxIndices = 1 << 16;
+
+/** Whether a tensor holds indices or a mask. They are read when a node takes them. */
+export function isIndexTensor({ dtype, count }: OnnxTensor): boolean {
+  return (dtype === "I64" || dtype === "BOOL") && count <= maxIndices;
+}
+
+/** How many numbers a value keeps in memory. */
+export function numberCount(value: GraphValue | undefined): number {
+  if (value?.kind !== "constant") return 0;
+  const { numbers = [], others, row } = value, arrays = [...numbers, others];
+  const lists = new Set(arrays.map((array) => array?.numbers));
+  return [...lists].reduce((sum, list) => sum + (list?.length ?? 0), numberCount(row));
+}
+
 /** The most elements of a computed value, unless it is computed from large tensors of the file. */
 export const maxFolded = 4096;
 
@@ -247,9 +263,16 @@ export function scaledOf(x: Activation): Scaled {
   return x.scaled ?? { of: x, scale: 1, shift: 0 };
 }
 
+/** Creates a list to be filled. An `Array(count)` of doubles would be copied when it gets the first one. */
+export function roomFor(count: number): number[] {
+  const numbers = [0.5];
+  numbers.length = count;
+  return numbers;
+}
+
 /** As `Array.from({ length: count }, (_, i) => compute(i))`, but several times as fast. */
 export function numbersFrom(count: number, compute: (index: number) => number): number[] {
-  const numbers = new Array<number>(count);
+  const numbers = roomFor(count);
   for (let i = 0; i < count; i++) numbers[i] = compute(i);
   return numbers;
 }

@@ -13,9 +13,15 @@ import { type OnnxGraph, readGraph } from "./graph.ts";
 import { ProtoReader } from "./protobuf.ts";
 import { quantizeOps } from "./quantization.ts";
 import { isFloat } from "../dtype.ts";
-import { type ByteSource, unknownSize } from "../io/source.ts";
+import { type ByteSource, readBytes, unknownSize } from "../io/source.ts";
 import { TensorFile, type WeightsFile } from "../tensor_file.ts";
-import { type OnnxTensor, reciprocalSource, repeatingSource, tensorFromNumbers } from "./tensor.ts";
+import {
+  integersOf,
+  type OnnxTensor,
+  reciprocalSource,
+  repeatingSource,
+  tensorFromNumbers,
+} from "./tensor.ts";
 
 /** Where a layer's parameter comes from: a tensor in the file, or numbers. */
 export type ParameterMapping = StoredParameter | NumberParameter;
@@ -79,6 +85,11 @@ export class OnnxFile extends TensorFile {
     await new TensorFile(this.#file, "onnx", new Map([["", stored]]))
       .read("", (values, offset) => floats.set(values, offset));
     return floats;
+  }
+
+  /** Reads a tensor of integers. */
+  async readIntegers({ dtype, source = this.#file, start, span }: OnnxTensor) {
+    return integersOf(dtype, (await readBytes(source, start, span)).buffer) ?? [];
   }
 
   /**

@@ -63,9 +63,6 @@ const dtypes: Readonly<Record<number, DType>> = {
 /** The most integers and floats that are read as {@linkcode OnnxTensor.numbers}. */
 const maxIntegers = 512, maxFloats = 64;
 
-/** The most int64 values and booleans. They are indices and masks, which are no weights. */
-const maxIndices = 1 << 16;
-
 /** The memory of a tensor's description, in bytes. */
 export const tensorBytes = 500;
 
@@ -206,8 +203,7 @@ export async function readNumbers(
   tensor: StoredTensor,
 ): Promise<readonly number[] | undefined> {
   const { dtype, count } = tensor;
-  const isIndex = dtype === "I64" || dtype === "BOOL";
-  if (count > (isFloat(dtype) ? maxFloats : isIndex ? maxIndices : maxIntegers)) return undefined;
+  if (count > (isFloat(dtype) ? maxFloats : maxIntegers)) return undefined;
   reader.budget.spend(8 * count);
   const { buffer } = await readElements(reader, tensor);
   if (isFloat(dtype)) return [...toFloat32(dtype, buffer, count, new Float32Array(count))];

@@ -12,7 +12,16 @@ import { OnnxFile } from "../../../src/weights/onnx/reader.ts";
 import { openWeights } from "../../../src/weights/open.ts";
 import { assert, assertAllClose, assertEquals, assertMatch, assertRejects } from "../../assert.ts";
 import { assertQuick } from "../../quick.ts";
-import { floats, integers, node, onnx, type Parts, port } from "../../weights/onnx/helpers.ts";
+import {
+  field,
+  floats,
+  integers,
+  node,
+  onnx,
+  type Parts,
+  port,
+  tensor,
+} from "../../weights/onnx/helpers.ts";
 import { formula, run } from "./models.ts";
 
 /** Loads a model from x to y. */
@@ -253,6 +262,28 @@ Deno.test("constants that are small in the file take no unbounded work or memory
     const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
     assertMatch(error.message, message, op);
   }
+});
+
+Deno.test("a file may have many indices, which are read for the nodes that take them", async () => {
+  const indices = new BigInt64Array(6000).map((_, i) => BigInt(i % 3));
+  const all = Array.from({ length: 90 }, (_, i) => `i${i}`);
+  const { values } = await run(
+    {
+      nodes: [
+        node("Reshape", ["i0", "shape"], ["square"]), // of more than are folded otherwise
+        node("Gather", ["table", "square"], ["rows"]),
+        node("ReduceSum", ["rows"], ["sum"], { keepdims: 0 }),
+        node("Mul", ["x", "sum"], ["y"]),
+      ],
+      tensors: [
+        ...[integers("shape", 60, 100), floats("table", [3], 1, 2, 4)],
+        ...all.map((name) => tensor(name, [6000], 7, field(9, new Uint8Array(indices.buffer)))),
+      ],
+    },
+    [1, 2, 3],
+    [1, 3],
+  );
+  assertEquals(values, [14_000, 28_000, 42_000]);
 });
 
 Deno.test("an import makes no parts of a tensor that the graph does not name", async () => {
