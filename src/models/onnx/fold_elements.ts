@@ -97,10 +97,10 @@ export function checkShape(node: NodeReader, shape: Shape): number {
   const size = sizeWithoutZeros(shape), text = formatShape(shape);
   const isShape = shape.every((n) => Number.isInteger(n) && n >= 0) && shape.length <= maxRank;
   if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
-  const { maxNumbers } = node;
-  if (size > maxNumbers) {
+  const { maxElements } = node;
+  if (size > maxElements) {
     throw node.bad(
-      `its output ${text} has more than ${maxNumbers} numbers: fold it with onnxsim first`,
+      `its output ${text} has more than ${maxElements} numbers: fold it with onnxsim first`,
     );
   }
   return size;

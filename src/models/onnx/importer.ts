@@ -292,7 +292,7 @@ export class GraphImport implements Scope {
   }
 
   #fold(node: NodeReader, inputs: readonly (NumberArray | undefined)[]): readonly NumberArray[] {
-    node.maxNumbers = Math.min(maxElements, Math.max(maxFolded, this.#file.fileBytes));
+    node.maxElements = Math.min(maxElements, Math.max(maxFolded, this.#file.fileBytes));
     const given = inputs as readonly NumberArray[]; // fold() checks those that it needs
     return this.#budget.compute(node, () => fold(node, given));
   }

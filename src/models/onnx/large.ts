@@ -47,7 +47,7 @@ export class LargeFolder {
     inputs: readonly (Constant | undefined)[],
   ): Promise<readonly Constant[]> {
     node.numbersLeft = this.#numbersLeft;
-    node.maxNumbers = this.#maxNumbers;
+    node.maxElements = this.#maxNumbers;
     try {
       const arrays: (NumberArray | undefined)[] = [];
       for (const [i, constant] of inputs.entries()) {

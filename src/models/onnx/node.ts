@@ -81,7 +81,7 @@ export class NodeReader {
   /** How many numbers may still be read and computed. */
   numbersLeft = Number.MAX_SAFE_INTEGER;
   /** The most elements of a computed value. */
-  maxNumbers = maxFolded;
+  maxElements = maxFolded;
   readonly #unread: Set<string>;
 
   /**
