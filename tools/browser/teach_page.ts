@@ -12,6 +12,11 @@ export async function assertCount(page: Page, n: number, text: string): Promise<
   await page.waitForSelector(`${card(n)} .count:text-is("${text}")`);
 }
 
+/** Waits until the section says what is wrong. */
+export async function assertProblem(page: Page, text: string): Promise<void> {
+  await page.waitForSelector(`#teach > .problem:text-is("${text}")`);
+}
+
 /** What a card says is wrong. */
 export const problemOf = (page: Page, n: number) =>
   page.locator(`${card(n)} .problem:not([hidden])`).textContent();

@@ -14,6 +14,7 @@ import { shapeFile, shapeFiles } from "./shapes.ts";
 import { findings, Site, stepsOf, until } from "./site.ts";
 import {
   assertCount,
+  assertProblem,
   beforeCall,
   card,
   learn,
@@ -36,16 +37,12 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
   const [circle] = circles;
 
   await step("says what is missing, and what is wrong with photos", async () => {
-    const problem = () => page.locator("#teach > .problem").textContent();
     await page.click("#teach [data-learn]");
-    assertEquals(await problem(), "Add photos to at least two classes.");
+    await assertProblem(page, "Add photos to at least two classes.");
     await page.fill(`${card(1)} [name=class]`, "circles");
     await page.fill(`${card(2)} [name=class]`, "circles");
     await page.click("#teach [data-learn]");
-    assertEquals(
-      await problem(),
-      "Two classes are called “circles”: give each its own name.",
-    );
+    await assertProblem(page, "Two classes are called “circles”: give each its own name.");
     await page.fill(`${card(2)} [name=class]`, "squares");
 
     const text = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no photo") };
@@ -61,7 +58,7 @@ testWith(await needsChromium(executable), "the page learns classes", async (t) =
       "circle 1.png is in “circles”, too: a photo can be in one class only.",
     );
     await page.click("#teach [data-learn]");
-    assertEquals(await problem(), "Add photos to at least two classes.");
+    await assertProblem(page, "Add photos to at least two classes.");
   });
 
   await step("keeps a photo when a class with a copy of it is removed meanwhile", async () => {
