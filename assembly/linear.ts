@@ -4,7 +4,7 @@
 // weights come from memory, linear_batch.ts reads each of them once.
 
 import { LinearGeometry } from "./geometry";
-import { activate, inlinedPart, NONE, SILU } from "./inline/activate";
+import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
 import { lanes4, madd, sum4 } from "./inline/lanes";
 import { linearPanels, panelSamples, panelScratchSize } from "./linear_batch";
 import { siluPhase } from "./silu";
@@ -75,10 +75,16 @@ function byRows(
     o += group;
   }
   if (!bias && activation == NONE) return;
+  const whole = ((rows & ~3) as usize) << 2, end = (rows as usize) << 2;
   for (let s = 0; s < n; s++, y += next) {
-    for (let o = 0; o < rows; o++) {
-      const v = load<f32>(y + (o << 2)) + (bias ? load<f32>(bias + (o << 2)) : 0);
-      store<f32>(y + (o << 2), activate(v, activation));
+    let at: usize = 0;
+    for (; at < whole; at += 16) {
+      const v = f32x4.add(v128.load(y + at), bias ? v128.load(bias + at) : f32x4.splat(0));
+      v128.store(y + at, activate4(v, activation));
+    }
+    for (; at < end; at += 4) {
+      const v = load<f32>(y + at) + (bias ? load<f32>(bias + at) : 0);
+      store<f32>(y + at, activate(v, activation));
     }
   }
 }
