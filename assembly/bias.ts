@@ -1,8 +1,41 @@
-// The gradient of a bias, of a convolution or a linear layer.
+// The bias of a linear layer, and the gradient of a bias, of a convolution or a linear layer.
 
 import { ChannelGeometry } from "./geometry";
+import { activate, activate4, NONE } from "./inline/activate";
 import { sum4 } from "./inline/lanes";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
+
+/**
+ * y[i, j] = activation(y[i, j] + bias[j]) for some rows and columns of a matrix, with an activation that is inlined.
+ *
+ * @param step bytes from one row to the next
+ * @param bias `columns` floats, or 0 for none
+ */
+export function addBias(
+  y: usize, step: usize, rows: i32, columns: i32, bias: usize, activation: i32,
+): void {
+  if (!bias && activation == NONE) return;
+  for (let i = 0; i < rows; i++, y += step) {
+    if (activation == NONE) addRow(y, bias, columns, NONE);
+    else addRow(y, bias, columns, activation);
+  }
+}
+
+/** One row. */
+// @ts-ignore: decorator
+@inline
+function addRow(y: usize, bias: usize, columns: i32, activation: i32): void {
+  const whole = ((columns & ~3) as usize) << 2, end = (columns as usize) << 2;
+  let at: usize = 0;
+  for (; at < whole; at += 16) {
+    const v = f32x4.add(v128.load(y + at), bias ? v128.load(bias + at) : f32x4.splat(0));
+    v128.store(y + at, activate4(v, activation));
+  }
+  for (; at < end; at += 4) {
+    const v = load<f32>(y + at) + (bias ? load<f32>(bias + at) : 0);
+    store<f32>(y + at, activate(v, activation));
+  }
+}
 
 /**
  * db[c] += Σ dy over samples and planes.

@@ -3,8 +3,9 @@
 // take four rows at a time, which is fastest while the rows stay in a cache. For a small batch whose
 // weights come from memory, linear_batch.ts reads each of them once.
 
+import { addBias } from "./bias";
 import { LinearGeometry } from "./geometry";
-import { activate, activate4, inlinedPart, NONE, SILU } from "./inline/activate";
+import { inlinedPart, SILU } from "./inline/activate";
 import { lanes4, madd, sum4 } from "./inline/lanes";
 import { linearPanels, panelSamples, panelScratchSize } from "./linear_batch";
 import { siluPhase } from "./silu";
@@ -74,19 +75,7 @@ function byRows(
     w += (group as usize) * row;
     o += group;
   }
-  if (!bias && activation == NONE) return;
-  const whole = ((rows & ~3) as usize) << 2, end = (rows as usize) << 2;
-  for (let s = 0; s < n; s++, y += next) {
-    let at: usize = 0;
-    for (; at < whole; at += 16) {
-      const v = f32x4.add(v128.load(y + at), bias ? v128.load(bias + at) : f32x4.splat(0));
-      v128.store(y + at, activate4(v, activation));
-    }
-    for (; at < end; at += 4) {
-      const v = load<f32>(y + at) + (bias ? load<f32>(bias + at) : 0);
-      store<f32>(y + at, activate(v, activation));
-    }
-  }
+  addBias(y, next, n, rows, bias, activation);
 }
 
 /**

@@ -50,9 +50,12 @@ testOnEveryBackend(
   },
 );
 
-testOnEveryBackend("linearBackward…() work with batches around four", async (backend) => {
+testOnEveryBackend("linearBackward…() work with batches of all sizes", async (backend) => {
   const draw = new Draw(2);
-  for (let n = 1; n <= 13; n++) await check(backend, draw, [n], 37, 19);
+  for (let n = 1; n <= 23; n++) await check(backend, draw, [n], 37, 19);
+  for (const n of [79, 80, 81, 161]) {
+    for (const inF of [1, 9, 129]) await check(backend, draw, [n], inF, 21);
+  }
 });
 
 testOnEveryBackend(
@@ -82,13 +85,15 @@ testOnEveryBackend(
   async (backend) => {
     const draw = new Draw(5);
     for (const bad of [NaN, Infinity, -Infinity]) {
-      const dy = draw.floats([5, 9], 0.5, 1), x = draw.floats([5, 11], 0.5, 1);
-      const w = draw.floats([9, 11], 0.5, 1);
-      for (const { data } of [dy, x, w]) {
-        const old = data[23];
-        data[23] = bad;
-        await compare(backend, dy, x, w, draw);
-        data[23] = old;
+      for (const n of [5, 20]) {
+        const dy = draw.floats([n, 9], 0.5, 1), x = draw.floats([n, 11], 0.5, 1);
+        const w = draw.floats([9, 11], 0.5, 1);
+        for (const { data } of [dy, x, w]) {
+          const old = data[23];
+          data[23] = bad;
+          await compare(backend, dy, x, w, draw);
+          data[23] = old;
+        }
       }
     }
   },

@@ -61,6 +61,16 @@ testOnEveryBackend("linear() is correct around the size of its items", async (ba
   }
 });
 
+testOnEveryBackend("linear() of many samples is a product of matrices", async (backend) => {
+  const draw = new Draw(9);
+  for (const n of [63, 64, 65, 79, 80, 81, 161]) {
+    for (const outF of [1, 7, 9, 20, 129]) {
+      if (!skipsShape(backend)) await check(backend, draw, [n], draw.pick([1, 3, 8, 21]), outF);
+    }
+  }
+  for (const inF of [767, 769, 1537]) await check(backend, draw, [65], inF, 5);
+});
+
 testOnEveryBackend("linear() accepts x of any rank", async (backend) => {
   const draw = new Draw(4);
   for (const lead of [[], [1], [2, 3], [2, 1, 3], [4, 2]]) await check(backend, draw, lead, 10, 6);
@@ -68,14 +78,14 @@ testOnEveryBackend("linear() accepts x of any rank", async (backend) => {
 
 testOnEveryBackend("linear() sums thousands of products", async (backend) => {
   const draw = new Draw(5);
-  for (const n of [1, 2, 8, 25]) await check(backend, draw, [n], 4097, 13);
+  for (const n of [1, 2, 8, 25, 64]) await check(backend, draw, [n], 4097, 13);
 });
 
 testOnEveryBackend(
   "linear() propagates NaN and infinities to the affected outputs, also with relu",
   async (backend) => {
     const draw = new Draw(6);
-    for (const n of [1, 3, 8, 15]) {
+    for (const n of [1, 3, 8, 15, 64]) {
       for (const bad of [NaN, Infinity, -Infinity]) {
         const x = draw.floats([n, 21], 0.5, 1), w = draw.floats([13, 21], 0.5, 1);
         for (const { data } of [x, w]) {
@@ -97,7 +107,7 @@ testOnEveryBackend(
 
 testOnEveryBackend("linear() of zeros is exactly the bias", async (backend) => {
   const bias = new Draw(7).floats([25]);
-  for (const n of [1, 2, 8]) {
+  for (const n of [1, 2, 8, 64]) {
     const x = { shape: [n, 70], data: new Float32Array(n * 70) };
     const y = await run(backend, x, new Draw(8).floats([25, 70]), bias);
     for (let s = 0; s < n; s++) {

@@ -89,24 +89,15 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
     },
 
     linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
-      const [outF, inF] = weight.shape, n = x.size / inF;
-      const block = memory.block(blocks.writeLinear, { n, inF, outF });
-      const scratch = memory.scratch(exports.linearScratchSize(block));
-      exports.linear(
-        memory.out(y),
-        memory.at(x),
-        memory.at(weight),
-        memory.at(bias),
-        scratch,
-        block,
-        activation,
-      );
+      const [outF, inF] = weight.shape;
+      linear(memory, exports, y, x, weight, bias, { n: x.size / inF, inF, outF }, activation);
     },
 
     matmul(y: Tensor, a: Tensor, b: Tensor, g: MatMulGeometry): void {
-      const block = memory.block(blocks.writeMatMul, g);
-      const scratch = memory.scratch(exports.matmulScratchSize(block));
-      exports.matmul(memory.out(y), memory.at(a), memory.at(b), scratch, block);
+      const { m, n, k } = g;
+      if (g.batch > 1 || g.transposeA) multiply(memory, exports, y, a, b, null, g);
+      else if (g.transposeB) linear(memory, exports, y, a, b, null, { n: m, inF: k, outF: n });
+      else linearBackwardInput(memory, exports, y, a, b, { n: m, inF: n, outF: k });
     },
 
     softmax(y: Tensor, x: Tensor, g: AxisGeometry): void {
@@ -183,6 +174,63 @@ export function fusedGeometry(
     activation,
     isExact,
   };
+}
+
+/** y = x · weightᵀ + bias. Many rows repay packing the weights: 49 are as fast both ways. */
+function linear(
+  memory: WasmMemory,
+  exports: Exports,
+  y: Tensor,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  g: blocks.LinearGeometry,
+  activation = 0,
+): void {
+  if (g.n >= 64) {
+    const product = { m: g.n, n: g.outF, k: g.inF, batch: 1, transposeA: false, transposeB: true };
+    multiply(memory, exports, y, x, weight, bias, product, activation);
+    return;
+  }
+  const block = memory.block(blocks.writeLinear, g);
+  const scratch = memory.scratch(exports.linearScratchSize(block));
+  const inputs = [memory.at(x), memory.at(weight), memory.at(bias)] as const;
+  exports.linear(memory.out(y), ...inputs, scratch, block, activation);
+}
+
+/** dx = dy · weight. Here, fewer rows repay packing the weights. */
+export function linearBackwardInput(
+  memory: WasmMemory,
+  exports: Exports,
+  dx: Tensor,
+  dy: Tensor,
+  weight: Tensor,
+  g: blocks.LinearGeometry,
+): void {
+  if (g.n >= 20) {
+    const product = { m: g.n, n: g.inF, k: g.outF, batch: 1, transposeA: false, transposeB: false };
+    multiply(memory, exports, dx, dy, weight, null, product);
+    return;
+  }
+  const block = memory.block(blocks.writeLinear, g);
+  exports.linearBackwardInput(memory.out(dx), memory.at(dy), memory.at(weight), block);
+}
+
+/** y = activation(a · b + bias), for pairs of matrices. */
+function multiply(
+  memory: WasmMemory,
+  exports: Exports,
+  y: Tensor,
+  a: Tensor,
+  b: Tensor,
+  bias: Tensor | null,
+  g: MatMulGeometry,
+  activation = 0,
+): void {
+  const block = memory.block(blocks.writeMatMul, g);
+  const scratch = memory.scratch(exports.matmulScratchSize(block));
+  const inputs = [memory.at(a), memory.at(b), memory.at(bias)] as const;
+  exports.matmul(memory.out(y), ...inputs, scratch, block, activation);
 }
 
 /** The sizes of a convolution's weights, [outC, inC/groups, (kH,) kW]. */

@@ -13,7 +13,7 @@ import type {
 } from "../geometry.ts";
 import type { BatchNormBackwardTensors, TrainingKernels } from "../kernels.ts";
 import { checkIndices } from "../tensor_memory.ts";
-import { channelGeometry, filterGeometry } from "./forward.ts";
+import { channelGeometry, filterGeometry, linearBackwardInput } from "./forward.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
@@ -85,9 +85,8 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
     },
 
     linearBackwardInput(dx: Tensor, dy: Tensor, weight: Tensor): void {
-      const [outF, inF] = weight.shape, n = dy.size / outF;
-      const block = memory.block(blocks.writeLinear, { n, inF, outF });
-      exports.linearBackwardInput(memory.out(dx), memory.at(dy), memory.at(weight), block);
+      const [outF, inF] = weight.shape;
+      linearBackwardInput(memory, exports, dx, dy, weight, { n: dy.size / outF, inF, outF });
     },
 
     linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void {

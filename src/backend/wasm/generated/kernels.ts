@@ -181,7 +181,7 @@ export interface Exports {
   localResponseNormBackward(dx: number, dy: number, x: number, scratch: number, g: number): void;
   logSoftmax(y: number, x: number, g: number): void;
   logSoftmaxBackward(dx: number, dy: number, y: number, g: number): void;
-  matmul(y: number, a: number, b: number, scratch: number, g: number): void;
+  matmul(y: number, a: number, b: number, bias: number, scratch: number, g: number, activation: number): void;
   matmulScratchSize(g: number): number;
   maxIndex(indices: number, n: number): number;
   maxPool2d(y: number, indices: number, x: number, g: number): void;
