@@ -44,7 +44,7 @@ const testsOf: readonly (readonly [file: RegExp, tests: readonly string[]])[] = 
   [/linear_int8/, ["linear_int8"]],
   [/int8|quantize/, ["conv_int8", "linear_int8"]],
   [/linear/, ["linear", "linear_backward"]],
-  [/matmul/, ["matmul"]],
+  [/matmul/, ["matmul", "linear", "linear_backward", "fused"]],
   [/pool|window/, ["pool", "pool_backward", "adaptive_pool"]],
   [/copy/, ["layout"]],
   [/resample/, ["resample"]],
