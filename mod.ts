@@ -4,7 +4,15 @@
  * build on them.
  *
  * Operations are functions on tensors, as in `torch.nn.functional`. Layers hold their parameters,
- * as in `torch.nn`. Tensors have the shape [N, C, H, W], weights [O, I, kH, kW].
+ * as in `torch.nn`. Names are PyTorch's; options are in camelCase.
+ *
+ * Shapes are [N, C, H, W]: samples, channels, rows, columns; or [N, C, L] for signals. Weights of
+ * convolutions are [O, I, kH, kW]: output channels, input channels, rows and columns of the kernel.
+ * oH and oW are sizes of an output. dx is the gradient of the loss with respect to x.
+ *
+ * Operations write to the tensor `out`, or to a new one. Gradients of parameters are added to the
+ * tensor `into`, or to zeros. You own the tensors that a function returns: declare them with `using`,
+ * or call `dispose()`.
  *
  * @example A layer
  * ```ts
@@ -19,7 +27,7 @@
  *
  * @example A photo
  * ```ts
- * import { loadModel, decodeImage } from "./mod.ts";
+ * import { decodeImage, loadModel } from "./mod.ts";
  *
  * using model = await loadModel();
  * const image = await decodeImage(await Deno.readFile("tests/photos/coffee.jpg"));

@@ -21,7 +21,7 @@ export { devices };
 /** Options of {@linkcode createBackend}. All of them are optional. */
 export interface BackendOptions {
   /**
-   * The device to compute on. Default "auto": the GPU if there is one, otherwise Wasm. "webgpu"
+   * The device to compute on. Default: "auto": the GPU if there is one, otherwise Wasm. "webgpu"
    * also accepts software adapters, which compute on the CPU; "auto" never does.
    */
   readonly device?: typeof devices[number];
@@ -31,7 +31,7 @@ export interface BackendOptions {
    */
   readonly onFallback?: (reason: PembrokeError) => void;
   /**
-   * The number of threads of Wasm, the caller's included. Default "auto": one for each processor,
+   * The number of threads of Wasm, the caller's included. Default: "auto": one for each processor,
    * at most 16. Without shared memory (a page that is not cross-origin isolated, an edge runtime)
    * there is one; see `backend.threads`.
    */

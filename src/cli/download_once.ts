@@ -21,7 +21,7 @@ const retryMs = 24 * 60 * 60 * 1000;
 /** Options of {@linkcode downloadOnce}. */
 export interface DownloadOptions {
   readonly quiet: boolean;
-  /** Milliseconds until the first byte. Default 2000. */
+  /** Milliseconds until the first byte. Default: 2000. */
   readonly firstByteMs?: number;
 }
 

@@ -16,18 +16,18 @@ export interface FetchFileOptions {
   readonly digest: FileDigest;
   /** The size of the file in bytes, if known. */
   readonly bytes?: number;
-  /** The largest size to accept if it is unknown. Default 8 GiB. */
+  /** The largest size to accept if it is unknown. Default: 8 GiB. */
   readonly maxBytes?: number;
   /**
    * Cancels the download, which then rejects with the signal's reason. The bytes that have arrived
    * are kept.
    */
   readonly signal?: AbortSignal;
-  /** Milliseconds without a byte before an attempt times out. Default 30 000. */
+  /** Milliseconds without a byte before an attempt times out. Default: 30 000. */
   readonly stallMs?: number;
-  /** The number of retries without progress before the download fails. Default 4. */
+  /** The number of retries without progress before the download fails. Default: 4. */
   readonly retries?: number;
-  /** Milliseconds before the first retry; the wait doubles with each further one. Default 500. */
+  /** Milliseconds before the first retry; the wait doubles with each further one. Default: 500. */
   readonly backoffMs?: number;
   /** Called with the number of bytes so far and, if known, in total. */
   readonly onProgress?: (done: number, total: number | undefined) => void;

@@ -31,7 +31,7 @@ export interface PullOptions extends
     FetchFileOptions,
     "signal" | "stallMs" | "retries" | "backoffMs" | "onProgress" | "onRetry"
   > {
-  /** The precision of the stored weights. Default "f16". */
+  /** The precision of the stored weights. Default: "f16". */
   readonly precision?: StoredPrecision;
   /** Another address of the same file. */
   readonly url?: string;

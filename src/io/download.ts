@@ -12,7 +12,7 @@ interface RequestOptions {
   /** Cancels the request and its body, which then reject with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
-   * Milliseconds without a byte before the request times out. Default 30 000. The speed of the
+   * Milliseconds without a byte before the request times out. Default: 30 000. The speed of the
    * server is measured over the same time.
    */
   readonly stallMs?: number;

@@ -93,7 +93,7 @@ export class LeakyReLU extends ElementwiseActivation {
   /**
    * Creates the layer.
    *
-   * @param negativeSlope The slope below 0.
+   * @param negativeSlope The slope below 0. Default: 0.01.
    * @throws {ArgumentError} When the slope is not finite.
    */
   constructor(readonly negativeSlope = 0.01) {
@@ -157,8 +157,8 @@ export class Hardsigmoid extends ElementwiseActivation {
   /**
    * Creates the layer.
    *
-   * @param alpha The slope.
-   * @param beta The value at 0.
+   * @param alpha The slope. Default: 1/6.
+   * @param beta The value at 0. Default: 0.5.
    * @throws {ArgumentError} When a parameter is not finite.
    */
   constructor(readonly alpha = 1 / 6, readonly beta = 0.5) {
@@ -174,7 +174,7 @@ export class GELU extends ElementwiseActivation {
   /**
    * Creates the layer.
    *
-   * @param approximate "tanh" computes Φ by the hyperbolic tangent.
+   * @param approximate "none", the default, or "tanh", which computes Φ by the hyperbolic tangent.
    * @throws {ArgumentError} When `approximate` is neither.
    */
   constructor(readonly approximate: "none" | "tanh" = "none") {
@@ -192,8 +192,8 @@ export class Softplus extends ElementwiseActivation {
   /**
    * Creates the layer.
    *
-   * @param beta The sharpness of the bend at 0.
-   * @param threshold From here on, the function is linear.
+   * @param beta The sharpness of the bend at 0. Default: 1.
+   * @param threshold From here on, the function is linear. Default: 20.
    * @throws {ArgumentError} When beta is 0, or a parameter is not finite.
    */
   constructor(readonly beta = 1, readonly threshold = 20) {
@@ -209,8 +209,8 @@ export class Hardtanh extends ElementwiseActivation {
   /**
    * Creates the layer.
    *
-   * @param minVal The lower limit.
-   * @param maxVal The upper limit.
+   * @param minVal The lower limit. Default: −1.
+   * @param maxVal The upper limit. Default: 1.
    * @throws {ArgumentError} When maxVal is below minVal, or a limit is NaN.
    */
   constructor(readonly minVal = -1, readonly maxVal = 1) {

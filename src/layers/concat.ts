@@ -37,7 +37,7 @@ export class Concat extends MergeLayer implements Repeatable {
   /**
    * Creates the layer.
    *
-   * @param dim The axis. Negative values count from the last axis. Default 1, the channels.
+   * @param dim The axis. Negative values count from the last axis. Default: 1, the channels.
    * @throws {ArgumentError} When the axis is no integer.
    */
   constructor(readonly dim = 1) {
@@ -102,7 +102,7 @@ export class Slice extends Layer {
    * @param start The first position. Negative values count from the end.
    * @param end The position behind the last one. Negative values count from the end. Default: the
    * end.
-   * @param options `step` is the distance between the positions. Default 1.
+   * @param options `step` is the distance between the positions. Default: 1.
    * @throws {ArgumentError} When an argument is no integer.
    */
   constructor(

@@ -302,6 +302,9 @@ export class Conv2d extends Conv {
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Height and width of the kernel.
+   * @param options `stride`, `padding`, `dilation`, `groups` and `bias`, as in PyTorch; the
+   * `precision` of the weights; `keepPacked: false` saves the memory of a packed copy of them;
+   * `algorithm`, "direct" or "winograd" (default: the faster one).
    * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(

@@ -20,6 +20,8 @@ export class Conv1d extends Conv {
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Length of the kernel.
+   * @param options `stride`, `padding`, `dilation`, `groups` and `bias`, as in PyTorch; the
+   * `precision` of the weights; `keepPacked: false` saves the memory of a packed copy of them.
    * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(

@@ -164,6 +164,8 @@ export class ConvTranspose2d extends ConvTranspose {
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Height and width of the kernel.
+   * @param options `stride`, `padding`, `outputPadding`, `dilation`, `groups` and `bias`, as in
+   * PyTorch.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(
@@ -190,6 +192,8 @@ export class ConvTranspose1d extends ConvTranspose {
    * @param inChannels Channels of the input.
    * @param outChannels Channels of the output.
    * @param kernelSize Length of the kernel.
+   * @param options `stride`, `padding`, `outputPadding`, `dilation`, `groups` and `bias`, as in
+   * PyTorch.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(

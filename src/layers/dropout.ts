@@ -70,7 +70,7 @@ export class Dropout extends RandomDrop {
   /**
    * Creates the layer.
    *
-   * @param p The probability of zeroing an element in training mode.
+   * @param p The probability of zeroing an element in training mode. Default: 0.5.
    * @throws {ArgumentError} When p is not between 0 and 1.
    */
   constructor(p = 0.5) {

@@ -37,8 +37,7 @@ export interface GraphOptions {
 }
 
 /**
- * A network whose layers form a directed acyclic graph. Each node is a layer and the names of the
- * nodes whose outputs it takes.
+ * A directed acyclic graph of layers: each node has a layer, and names those whose outputs it takes.
  *
  * In evaluation mode, a forward pass is planned once per input shape: values that are not needed at
  * the same time share memory. Kernels of convolutions also compute the batch normalisation, the
@@ -77,6 +76,7 @@ export class Graph extends Layer {
    * Creates a network without values: call {@linkcode Layer.init} or load weights.
    *
    * @param nodes The nodes in order: each takes the outputs of nodes before it, or "input".
+   * @param options `output` names the node that computes the output. Default: the last one.
    * @throws {ArgumentError} When names are missing or not unique.
    */
   constructor(nodes: readonly GraphNode[], options: GraphOptions = {}) {

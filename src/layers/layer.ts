@@ -18,7 +18,7 @@ export { checkForward, type ForwardOptions, viewAs } from "./forward.ts";
 
 /** The source of a layer's initial values. */
 export interface InitOptions {
-  /** The seed, as for `torch.manual_seed`. Default 0. */
+  /** The seed, as for `torch.manual_seed`. Default: 0. */
   readonly seed?: number;
   /** A generator to draw from, instead of a new one with the seed. */
   readonly generator?: RandomGenerator;

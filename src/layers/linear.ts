@@ -36,6 +36,7 @@ export class Linear extends Layer implements Repeatable {
    *
    * @param inFeatures Size of the input's last axis.
    * @param outFeatures Size of the output's last axis.
+   * @param options `bias` (default true), and the `precision` of the weights.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(

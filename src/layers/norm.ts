@@ -47,6 +47,7 @@ export class LocalResponseNorm extends Layer implements Repeatable {
    * Creates the layer.
    *
    * @param size Channels in the window, odd.
+   * @param options `alpha` (default 1e-4), `beta` (0.75) and `k` (1).
    * @throws {ArgumentError} When the size is not a positive odd integer.
    */
   constructor(readonly size: number, readonly options: LocalResponseNormOptions = {}) {
@@ -87,11 +88,11 @@ export class LocalResponseNorm extends Layer implements Repeatable {
  * @internal
  */
 export interface BatchNormOptions {
-  /** Added to the variance to avoid division by 0. Default 1e-5. */
+  /** Added to the variance to avoid division by 0. Default: 1e-5. */
   readonly eps?: number;
-  /** Learns a weight and a bias for each channel. Default true. */
+  /** Learns a weight and a bias for each channel. Default: true. */
   readonly affine?: boolean;
-  /** The weight of each batch in the running statistics. Default 0.1. */
+  /** The weight of each batch in the running statistics. Default: 0.1. */
   readonly momentum?: number;
 }
 
@@ -265,6 +266,7 @@ export class BatchNorm1d extends BatchNorm {
    * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param numFeatures Channels of the input.
+   * @param options `eps` (default 1e-5), `momentum` (0.1) and `affine` (true), as in PyTorch.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
@@ -283,6 +285,7 @@ export class BatchNorm2d extends BatchNorm {
    * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param numFeatures Channels of the input.
+   * @param options `eps` (default 1e-5), `momentum` (0.1) and `affine` (true), as in PyTorch.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(numFeatures: number, options: BatchNormOptions = {}) {

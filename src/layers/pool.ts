@@ -101,6 +101,8 @@ export class MaxPool2d extends MaxPool {
    * Creates the layer.
    *
    * @param kernelSize Height and width of the window.
+   * @param options `stride` (default: the kernel size), `padding`, `dilation` and `ceilMode`, as
+   * in PyTorch.
    * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
@@ -120,6 +122,8 @@ export class MaxPool1d extends MaxPool {
    * Creates the layer.
    *
    * @param kernelSize Length of the window.
+   * @param options `stride` (default: the kernel size), `padding`, `dilation` and `ceilMode`, as
+   * in PyTorch.
    * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
@@ -178,6 +182,9 @@ export class AvgPool2d extends AvgPool {
    * Creates the layer.
    *
    * @param kernelSize Height and width of the window.
+   * @param options `stride` (default: the kernel size), `padding`, `dilation` and `ceilMode`, as
+   * in PyTorch; `countIncludePad` counts padding in the divisor (default true); `divisorOverride`
+   * is the divisor of all windows.
    * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(
@@ -197,6 +204,9 @@ export class AvgPool1d extends AvgPool {
    * Creates the layer.
    *
    * @param kernelSize Length of the window.
+   * @param options `stride` (default: the kernel size), `padding`, `dilation` and `ceilMode`, as
+   * in PyTorch; `countIncludePad` counts padding in the divisor (default true); `divisorOverride`
+   * is the divisor of all windows.
    * @throws {ArgumentError} When an option is invalid, or no input could fit the options.
    */
   constructor(

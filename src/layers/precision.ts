@@ -30,7 +30,7 @@ export type Precision = typeof precisions[number];
  * @internal
  */
 export interface BiasOptions {
-  /** Adds a learned bias to the output. Default true. */
+  /** Adds a learned bias to the output. Default: true. */
   readonly bias?: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface BiasOptions {
 export interface PackingOptions {
   /**
    * Keeps a second copy of the weights, packed for the direct kernel. False halves the memory, but
-   * every forward pass packs the weights again. Default true.
+   * every forward pass packs the weights again. Default: true.
    */
   readonly keepPacked?: boolean;
 }

@@ -24,8 +24,8 @@ export class PReLU extends Layer {
   /**
    * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
-   * @param numParameters 1, or the channels of the input for one weight each.
-   * @param init The initial value of the weights.
+   * @param numParameters 1, the default, or the channels of the input for one weight each.
+   * @param init The initial value of the weights. Default: 0.25.
    * @throws {ArgumentError} When an argument is invalid.
    */
   constructor(readonly numParameters = 1, init = 0.25) {

@@ -125,9 +125,9 @@ function emptyStatistics({ backend }: Tensor, { g }: NormalizedRows): RowStatist
  * @internal
  */
 export interface LayerNormOptions {
-  /** Added to the variance. Default 1e-5. */
+  /** Added to the variance. Default: 1e-5. */
   readonly eps?: number;
-  /** Learns a weight and a bias for each position. Default true. */
+  /** Learns a weight and a bias for each position. Default: true. */
   readonly elementwiseAffine?: boolean;
 }
 
@@ -142,6 +142,7 @@ export class LayerNorm extends RowNorm {
    * Creates the layer without values: call {@linkcode Layer.init} or load weights.
    *
    * @param normalizedShape The sizes of the last axes, or the size of the last axis.
+   * @param options `eps` (default 1e-5) and `elementwiseAffine` (true), as in PyTorch.
    * @throws {ArgumentError} When an argument is invalid.
    */
   constructor(normalizedShape: number | readonly number[], options: LayerNormOptions = {}) {
@@ -169,9 +170,9 @@ export class LayerNorm extends RowNorm {
  * @internal
  */
 export interface GroupNormOptions {
-  /** Added to the variance. Default 1e-5. */
+  /** Added to the variance. Default: 1e-5. */
   readonly eps?: number;
-  /** Learns a weight and a bias for each channel. Default true. */
+  /** Learns a weight and a bias for each channel. Default: true. */
   readonly affine?: boolean;
 }
 
@@ -188,6 +189,7 @@ export class GroupNorm extends RowNorm {
    *
    * @param numGroups The number of groups, a divisor of the channels.
    * @param numChannels Channels of the input.
+   * @param options `eps` (default 1e-5) and `affine` (true), as in PyTorch.
    * @throws {ArgumentError} When an argument is invalid.
    */
   constructor(

@@ -65,7 +65,7 @@ export class Softmax extends AxisActivation {
   /**
    * Creates the layer.
    *
-   * @param dim The axis. Negative values count from the last axis.
+   * @param dim The axis. Negative values count from the last axis. Default: −1.
    */
   constructor(dim: number = -1) {
     super("Softmax", dim);
@@ -90,7 +90,7 @@ export class LogSoftmax extends AxisActivation {
   /**
    * Creates the layer.
    *
-   * @param dim The axis. Negative values count from the last axis.
+   * @param dim The axis. Negative values count from the last axis. Default: −1.
    */
   constructor(dim: number = -1) {
     super("LogSoftmax", dim);

@@ -27,6 +27,8 @@ export class Upsample extends ResampleLayer {
   /**
    * Creates the layer.
    *
+   * @param options `size` or `scaleFactor`; `mode`: "nearest" (default), "nearest-exact", "linear"
+   * or "bilinear"; `alignCorners` and `recomputeScaleFactor`, as in PyTorch.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(readonly options: InterpolateOptions) {

@@ -36,9 +36,9 @@ import type { NetworkOptions } from "./network_options.ts";
 
 /** Options of {@linkcode AlexNet}. The defaults are those of torchvision. */
 export interface AlexNetOptions extends NetworkOptions {
-  /** Output channels of the five convolutions. Default 64, 192, 384, 256, 256. */
+  /** Output channels of the five convolutions. Default: 64, 192, 384, 256, 256. */
   readonly channels?: readonly [number, number, number, number, number];
-  /** Features of the two hidden fully connected layers. Default 4096. */
+  /** Features of the two hidden fully connected layers. Default: 4096. */
   readonly hiddenFeatures?: number;
 }
 
@@ -61,14 +61,14 @@ const optionNames = [...networkOptionNames, "channels", "hiddenFeatures"];
  * console.log(best.probability); // about 0.001, like all 1000 classes
  * ```
  *
- * @example Fully connected weights in 8 bits: 59 MB instead of 234 MB
+ * @example Weights in 8 bits: 61 MB instead of 244 MB
  * ```ts
  * import { createBackend } from "../backend/mod.ts";
  * import { AlexNet } from "./alexnet.ts";
  *
  * using backend = await createBackend();
  * using model = new AlexNet({ precision: "int8" }).init(backend);
- * console.log(backend.bytesInUse); // 68 MB
+ * console.log(backend.bytesInUse); // 61 million
  * ```
  */
 export class AlexNet extends Classifier {
@@ -80,6 +80,7 @@ export class AlexNet extends Classifier {
   /**
    * Creates the network without weights: call {@linkcode Layer.init} or load weights.
    *
+   * @param options `channels` and `hiddenFeatures`, and the options of {@linkcode createModel}.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(options: AlexNetOptions = {}) {
@@ -129,6 +130,7 @@ export class AlexNet extends Classifier {
    * Creates an AlexNet and loads its weights from a file. Use {@linkcode loadModel} for other
    * networks.
    *
+   * @param options `weights`, and options of {@linkcode loadModel} and of the constructor.
    * @throws {FileError} When the file cannot be read, or holds the weights of another network.
    * @throws {ArgumentError} When an option is invalid.
    *

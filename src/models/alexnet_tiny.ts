@@ -54,14 +54,14 @@ const side = 64;
 export interface AlexNetTinyOptions extends NetworkOptions {
   /**
    * Adds a batch normalisation after each convolution, which then has no bias. It speeds up
-   * training. {@linkcode foldBatchNorm} removes it afterwards. Default false.
+   * training. {@linkcode foldBatchNorm} removes it afterwards. Default: false.
    */
   readonly batchNorm?: boolean;
 }
 
 /**
  * A small AlexNet for 64×64 images: five convolutions, three max poolings and two fully connected
- * layers, [N, 3, 64, 64] → [N, numClasses] logits. The bundled model is one with 200 classes.
+ * layers, [N, 3, 64, 64] → [N, numClasses] logits. The bundled alexnet-tiny has 200 classes.
  *
  * @example
  * ```ts
@@ -84,6 +84,8 @@ export class AlexNetTiny extends Classifier {
   /**
    * Creates the network without weights: call {@linkcode Layer.init} or load weights.
    *
+   * @param options `batchNorm` adds a batch normalisation after each convolution (default false).
+   * Also the options of {@linkcode createModel}.
    * @throws {ArgumentError} When an option is invalid.
    */
   constructor(options: AlexNetTinyOptions = {}) {

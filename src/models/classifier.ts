@@ -79,6 +79,7 @@ export class Classifier extends Graph {
    *
    * @param layers The layers from [N, 3, crop, crop] to [N, classes] logits: in order, as for
    * {@linkcode Sequential}, or as the nodes of a {@linkcode Graph}.
+   * @param options `preprocessing`; `classes`, their names; `output`, the node of the logits.
    * @throws {ArgumentError} When a layer or an option is invalid.
    */
   constructor(layers: Layers | readonly GraphNode[], options: ClassifierOptions) {
@@ -277,7 +278,7 @@ export class Classifier extends Graph {
    * Classifies an image.
    *
    * @param image The image, or the result of {@linkcode Classifier.preprocess}.
-   * @param options `topK` is the number of classes to return, by default 5. With a `signal` that has
+   * @param options `topK` is the number of classes to return (default 5). With a `signal` that has
    * aborted, it rejects with the reason.
    * @returns The most probable classes, the most probable first.
    * @throws {ArgumentError} When `topK` or the number of values is invalid.

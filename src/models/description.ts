@@ -28,7 +28,7 @@ export interface Description {
   readonly architecture: string;
   readonly classes: readonly ClassName[];
   readonly preprocessing: Preprocessing;
-  /** What logits are divided by before the softmax. Default 1. */
+  /** What logits are divided by before the softmax. Default: 1. */
   readonly temperature?: number;
   /** "linear" if a fully connected layer has replaced the last convolution. */
   readonly head?: "linear";

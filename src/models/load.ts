@@ -53,9 +53,8 @@ export interface LoadOptions {
   /** The backend. Default: a new one, which the model disposes of. */
   readonly backend?: Backend;
   /**
-   * The other files of weights that consist of several, by name: the shards of a
-   * `model.safetensors.index.json`, or the external data of an ONNX model. Default: those in the
-   * folder of the file, if it is on disk.
+   * The other files by name, if the weights are in several: the shards of a safetensors index, or the
+   * external data of an ONNX model. Default: those in the folder of the file, if it is on disk.
    */
   readonly files?: Readonly<Record<string, WeightsInput>>;
   /** Called after each chunk with the number of floats read, and the total. */
@@ -91,14 +90,16 @@ export function checkLoadOptions(
 /**
  * Loads weights into a model from a PyTorch `.pth`, safetensors or ONNX file. The file must have
  * exactly the tensors of the model, in the same shapes. They are copied to the backend in chunks.
- * Only tensors that are stored in another element order, or computed from others, are read whole. Parts of
- * a fused tensor stay in memory, with what lies between them, until the last of them is read.
+ * Only tensors in another element order, computed from others or cut from a fused one are read whole.
  *
+ * @param model A layer or a network, with or without values.
+ * @param backend Where its parameters will be.
+ * @param weights The file: a path, a URL, bytes or a stream, such as `"net.safetensors"`.
+ * @param options `files`, if the weights are in several; `signal`, which cancels; `onProgress`.
  * @throws {FileError} When the file does not match the model: the model keeps its present weights.
  * Or when reading fails: the model is left without weights.
  * @throws {ArgumentError} When an argument is invalid: the model keeps its present weights.
- * @throws {PembrokeError} When other weights are being loaded into the model, or it is disposed of
- * meanwhile.
+ * @throws {PembrokeError} When other weights are being loaded into it, or it is disposed of meanwhile.
  */
 export async function loadWeights(
   model: Layer,

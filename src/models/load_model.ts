@@ -63,7 +63,9 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * loads, but cannot classify: use `forward()` or `outputsOf()`. A single value decides between two
  * classes, whose names are needed if it is no probability, but a logit.
  *
- * @param options `classes`, `preprocessing` and `precision` override those of the file.
+ * @param options The `weights`, and how to load them. The options of {@linkcode createModel}, such as
+ * `classes`, override what the file says. `files`, `signal` and `onProgress` are those of
+ * {@linkcode loadWeights}.
  * @throws {FileError} When the file cannot be read, or its network is not known or not supported.
  * @throws {ArgumentError} When `weights` is not a source of weights or is missing for `model`, there is
  * no such `model`, or an option contradicts the file.

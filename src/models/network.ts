@@ -23,7 +23,7 @@ import type { NetworkInfo, NetworkOptions } from "./network_options.ts";
 export interface NetworkDefinition extends Partial<Omit<NetworkInfo, "create">> {
   /** Adds the layers, from images to logits. */
   readonly build: (builder: NetworkBuilder) => void;
-  /** The default probability of dropout. Default 0: the network has none. */
+  /** The default probability of dropout. Default: 0: the network has none. */
   readonly dropout?: number;
   /** The options of batch normalisation. Default: PyTorch's. */
   readonly norm?: BatchNormOptions;

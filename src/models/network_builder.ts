@@ -33,19 +33,19 @@ export interface BuilderOptions extends NetworkOptions {
   readonly numClasses: number;
   /** The options of batch normalisation. Default: PyTorch's. */
   readonly norm?: BatchNormOptions;
-  /** Multiplies the numbers of channels, for tests. Default 1. */
+  /** Multiplies the numbers of channels, for tests. Default: 1. */
   readonly width?: number;
 }
 
 /** Options of a convolution. */
 export interface ConvOptions {
-  /** Default 1. */
+  /** Default: 1. */
   readonly stride?: number;
   /** Default: half of the kernel, so that a stride of 1 keeps the size. */
   readonly padding?: number;
-  /** Default 1. */
+  /** Default: 1. */
   readonly groups?: number;
-  /** Default false, because batch normalisation follows. */
+  /** Default: false, because batch normalisation follows. */
   readonly bias?: boolean;
 }
 

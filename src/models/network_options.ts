@@ -22,7 +22,7 @@ export interface NetworkOptions extends ClassOptions, PrecisionOptions {
   readonly dropout?: number;
   /**
    * The probability of leaving out the last block for a sample in training mode, where the network
-   * has stochastic depth. For the blocks before it, it falls to 0. Default 0.2, as in torchvision.
+   * has stochastic depth. For the blocks before it, it falls to 0. Default: 0.2, as in torchvision.
    */
   readonly stochasticDepth?: number;
   /**
@@ -32,7 +32,7 @@ export interface NetworkOptions extends ClassOptions, PrecisionOptions {
   readonly algorithm?: AlgorithmOptions["algorithm"];
   /**
    * Keeps a second copy of the convolution weights, packed for the direct kernel. False saves the
-   * memory, but every forward pass packs the weights again. Default true.
+   * memory, but every forward pass packs the weights again. Default: true.
    */
   readonly keepPacked?: PackingOptions["keepPacked"];
 }

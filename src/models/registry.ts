@@ -122,6 +122,8 @@ export function isNetworkName(name: unknown): name is NetworkName {
  *
  * @param name The name in `torchvision.models`, such as "resnet18", or "alexnet-tiny" or
  * "resnet-tiny", which are for images of 64×64.
+ * @param options `numClasses` or `classes`; `preprocessing`; `dropout` and `stochasticDepth` in
+ * training; `precision`, `algorithm` and `keepPacked` of the layers. All have defaults.
  * @throws {ArgumentError} When there is no such network, or an option is invalid.
  *
  * @example

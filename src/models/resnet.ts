@@ -16,9 +16,9 @@ interface ResNetRow {
   readonly blocks: readonly [number, number, number, number];
   /** Two 3×3 convolutions, or a 3×3 one between 1×1 ones. */
   readonly block: "basic" | "bottleneck";
-  /** The groups of the 3×3 convolutions. Default 1. */
+  /** The groups of the 3×3 convolutions. Default: 1. */
   readonly groups?: number;
-  /** The channels of each group in the first layer. Default 64. */
+  /** The channels of each group in the first layer. Default: 64. */
   readonly widthPerGroup?: number;
 }
 

@@ -23,7 +23,7 @@ import { describeRanges } from "./input_ranges.ts";
 export interface SaveModelOptions {
   /**
    * The type of the stored weights. "I8" has a scale for each output, and is loaded with the precision
-   * int8. Biases are always float32. Default "F32".
+   * int8. Biases are always float32. Default: "F32".
    */
   readonly dtype?: TensorToWrite["dtype"];
   /**
@@ -34,7 +34,7 @@ export interface SaveModelOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /**
    * Saves only the last layer, with a SHA-256 of the weights of the others. {@linkcode loadModel}
-   * joins it with these weights, which its option `base` names. Default false.
+   * joins it with these weights, which its option `base` names. Default: false.
    */
   readonly headOnly?: boolean;
 }
@@ -46,6 +46,9 @@ export interface SaveModelOptions {
  *
  * For an {@linkcode OnnxNetwork}, only the last layer can be saved (`headOnly`).
  *
+ * @param model The network. It is not changed.
+ * @param options `dtype`: "F32" (default), "F16", "BF16" or "I8"; `metadata` to add to the file;
+ * `headOnly` saves the last layer only.
  * @returns The bytes of the file.
  * @throws {PembrokeError} When the model is not such a network, has no values, or has weights in
  * fewer than 32 bits: load it with the precision "f32", which keeps the values of a file in 8 bits.

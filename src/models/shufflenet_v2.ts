@@ -19,7 +19,7 @@ import type { NetworkBuilder } from "./network_builder.ts";
 
 /** What distinguishes the networks. */
 interface ShuffleNetRow {
-  /** The units of stages 2 to 4. Default 4, 8, 4. */
+  /** The units of stages 2 to 4. Default: 4, 8, 4. */
   readonly units?: readonly [number, number, number];
   /** The output channels of conv1, of stages 2 to 4, and of conv5. */
   readonly channels: readonly [number, number, number, number, number];

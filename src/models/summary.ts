@@ -63,6 +63,10 @@ export interface ModelSummary {
  * Summarises a network: the output shape, parameters and costs of each layer, and where branches
  * start and end. It needs no weights and no backend.
  *
+ * @param model A network, with or without values.
+ * @param inputShape The shape of its input, such as `model.inputShape(1)`.
+ * @returns `layers`, with the name, type, shape and cost of each; the sums `parameters` and `macs`
+ * (multiply-adds); `lastLayer`.
  * @throws {ArgumentError} When the model is no graph, or does not support the input shape.
  *
  * @example

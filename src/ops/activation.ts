@@ -36,7 +36,7 @@ export function relu6(x: Tensor, options: OutOptions = {}): Tensor {
  * Computes x where x is positive and negativeSlope · x elsewhere.
  *
  * @param x Any shape.
- * @param negativeSlope The slope below 0.
+ * @param negativeSlope The slope below 0. Default: 0.01.
  * @param options `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When the slope is not finite, or `out` has another shape.
@@ -108,8 +108,8 @@ export function hardswish(x: Tensor, options: OutOptions = {}): Tensor {
  * Computes min(max(alpha · x + beta, 0), 1) of every element.
  *
  * @param x Any shape.
- * @param alpha The slope. The default is PyTorch's; that of ONNX is 0.2.
- * @param beta The value at 0.
+ * @param alpha The slope. Default: 1/6, as in PyTorch; that of ONNX is 0.2.
+ * @param beta The value at 0. Default: 0.5.
  * @param options `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When a parameter is not finite, or `out` has another shape.
@@ -128,7 +128,7 @@ export function hardsigmoid(
  * PyTorch.
  *
  * @param x Any shape.
- * @param approximate "tanh" computes x · (1 + tanh(√(2/π) · (x + 0.044715·x³))) / 2.
+ * @param approximate "tanh" computes x · (1 + tanh(√(2/π) · (x + 0.044715·x³))) / 2. Default: "none".
  * @param options `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When `approximate` is neither, or `out` has another shape.
@@ -146,8 +146,8 @@ export function gelu(
  * threshold.
  *
  * @param x Any shape.
- * @param beta The sharpness of the bend at 0.
- * @param threshold From here on, the function is linear.
+ * @param beta The sharpness of the bend at 0. Default: 1.
+ * @param threshold From here on, the function is linear. Default: 20.
  * @param options `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When beta is 0, or a parameter is not finite, or `out` has another
@@ -161,8 +161,8 @@ export function softplus(x: Tensor, beta = 1, threshold = 20, options: OutOption
  * Computes min(max(x, minVal), maxVal) of every element. NaN stays NaN.
  *
  * @param x Any shape.
- * @param minVal The lower limit. It may be −∞.
- * @param maxVal The upper limit. It may be ∞.
+ * @param minVal The lower limit. It may be −∞. Default: −1.
+ * @param maxVal The upper limit. It may be ∞. Default: 1.
  * @param options `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When maxVal is below minVal, or a limit is NaN, or `out` has another

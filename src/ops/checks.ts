@@ -171,7 +171,7 @@ export interface Target {
   readonly shape: Shape;
   /** The caller's tensor. Default: a new one. */
   readonly out?: Tensor;
-  /** The name of `out` in error messages. Default "out". */
+  /** The name of `out` in error messages. Default: "out". */
   readonly parameter?: string;
   /**
    * The tensors, besides x, that the operation reads while it writes. `out` must not overlap them.

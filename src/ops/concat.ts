@@ -25,7 +25,7 @@ import { copyGeometry } from "./copy.ts";
  * place.
  *
  * @param tensors At least one tensor. Their shapes are equal but for the size of the axis.
- * @param dim The axis. Negative values count from the last axis. Default 0.
+ * @param dim The axis. Negative values count from the last axis. Default: 0.
  * @returns A tensor with the sum of the sizes on that axis.
  * @throws {ArgumentError} When the shapes do not fit together, or `dim` is not an axis.
  *
@@ -105,7 +105,7 @@ function checkList(op: string, parameter: string, list: readonly unknown[]): voi
  * @internal
  */
 export interface SliceOptions {
-  /** The distance between the elements to take. Default 1. */
+  /** The distance between the elements to take. Default: 1. */
   readonly step?: number;
 }
 
@@ -158,7 +158,7 @@ function position(value: unknown, size: number): number {
  * @param dim The axis. Negative values count from the last axis.
  * @param start The first position. Negative values count from the end.
  * @param end The position behind the last one. Negative values count from the end. Default: the end.
- * @param options `step` is the distance between the positions. Default 1.
+ * @param options `step` is the distance between the positions. Default: 1.
  * @returns The shape of x, with fewer positions on the axis.
  * @throws {ArgumentError} When `dim` is not an axis, or the slice is empty or outside of it.
  *

@@ -35,6 +35,9 @@ import { type InputRange, QuantizedConv } from "./quantize_conv.ts";
  * @param x [N, C, H, W].
  * @param weight [outC, C/groups, kH, kW]. (Layers pass weights that they have packed.)
  * @param bias [outC], or null.
+ * @param options `stride`, `padding`, `dilation` and `groups`, as in PyTorch; `activation`, such
+ * as "relu"; `residual`, a tensor that is added before it; `algorithm`, "direct" (default) or
+ * "winograd"; `out`.
  * @returns [N, outC, oH, oW].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  *
@@ -66,6 +69,8 @@ export function conv2d(
  * @param x [N, C, L].
  * @param weight [outC, C/groups, K]. (Layers pass weights that they have packed.)
  * @param bias [outC], or null.
+ * @param options `stride`, `padding`, `dilation` and `groups`, as in PyTorch; `activation`, such
+ * as "relu"; `residual`, a tensor that is added before it; `out`.
  * @returns [N, outC, oL].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  *

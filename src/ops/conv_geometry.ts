@@ -32,25 +32,25 @@ export type Padding2d =
 
 /** Options of 2-D convolutions. Pairs are `[height, width]`. */
 export interface Conv2dOptions {
-  /** Distance between windows. Default 1. */
+  /** Distance between windows. Default: 1. */
   readonly stride?: number | readonly [number, number];
-  /** Zeros added around the input. Default 0. */
+  /** Zeros added around the input. Default: 0. */
   readonly padding?: Padding2d;
-  /** Distance between the elements of a window. Default 1. */
+  /** Distance between the elements of a window. Default: 1. */
   readonly dilation?: number | readonly [number, number];
-  /** Number of groups that the channels are split into. Default 1. */
+  /** Number of groups that the channels are split into. Default: 1. */
   readonly groups?: number;
 }
 
 /** Options of 1-D convolutions. */
 export interface Conv1dOptions {
-  /** Distance between windows. Default 1. */
+  /** Distance between windows. Default: 1. */
   readonly stride?: number | readonly [number];
-  /** Zeros added around the input. Default 0. */
+  /** Zeros added around the input. Default: 0. */
   readonly padding?: Padding1d;
-  /** Distance between the elements of a window. Default 1. */
+  /** Distance between the elements of a window. Default: 1. */
   readonly dilation?: number | readonly [number];
-  /** Number of groups that the channels are split into. Default 1. */
+  /** Number of groups that the channels are split into. Default: 1. */
   readonly groups?: number;
 }
 

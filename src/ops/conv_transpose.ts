@@ -33,18 +33,18 @@ import { isDepthwise } from "./prepared_conv.ts";
  * @internal
  */
 export interface ConvTransposeOptions {
-  /** The distance of neighbouring inputs in the output. Default 1. */
+  /** The distance of neighbouring inputs in the output. Default: 1. */
   readonly stride?: number | readonly number[];
   /**
    * Outputs that are cut off at the sides: one number, one for each axis, or those before all axes
-   * and then those after them, such as `[top, left, bottom, right]`. Default 0.
+   * and then those after them, such as `[top, left, bottom, right]`. Default: 0.
    */
   readonly padding?: number | readonly number[];
-  /** Outputs that are added at the end of each axis; less than stride or dilation. Default 0. */
+  /** Outputs that are added at the end of each axis; less than stride or dilation. Default: 0. */
   readonly outputPadding?: number | readonly number[];
-  /** The distance between the elements of the kernel. Default 1. */
+  /** The distance between the elements of the kernel. Default: 1. */
   readonly dilation?: number | readonly number[];
-  /** The number of groups that the channels are split into. Default 1. */
+  /** The number of groups that the channels are split into. Default: 1. */
   readonly groups?: number;
 }
 
@@ -66,6 +66,8 @@ export interface TransposedConvolution {
  * @param x [N, C, H, W].
  * @param weight [C, outC/groups, kH, kW].
  * @param bias [outC], or null.
+ * @param options `stride`, `padding`, `outputPadding`, `dilation` and `groups`, as in PyTorch;
+ * `out`.
  * @returns [N, outC, oH, oW], oH = (H − 1)·stride − padding + dilation·(kH − 1) + outputPadding + 1.
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  *
@@ -96,6 +98,8 @@ export function convTranspose2d(
  * @param x [N, C, L].
  * @param weight [C, outC/groups, K].
  * @param bias [outC], or null.
+ * @param options `stride`, `padding`, `outputPadding`, `dilation` and `groups`, as in PyTorch;
+ * `out`.
  * @returns [N, outC, oL].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  */

@@ -25,7 +25,7 @@ import { checkFilters } from "./prepared_conv.ts";
  * @param weight [outC, inC/groups, kW] or [outC, inC/groups, kH, kW].
  * @param bias [outC], or null.
  * @param tensors The running statistics, weight γ and bias β of the normalisation, [outC] each.
- * @param options `eps` is added to the variance, default 1e-5.
+ * @param options `eps` is added to the variance (default 1e-5).
  * @returns New tensors in the shapes of weight and bias. The caller disposes of them.
  * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
  */

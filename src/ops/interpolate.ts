@@ -22,7 +22,7 @@ export interface InterpolateOptions {
   readonly scaleFactor?: number | readonly number[];
   /**
    * "nearest" takes the value at ⌊position⌋, "nearest-exact" the nearest one. "bilinear" interpolates
-   * in [N, C, H, W], "linear" in [N, C, L]. Default "nearest".
+   * in [N, C, H, W], "linear" in [N, C, L]. Default: "nearest".
    */
   readonly mode?: "nearest" | "nearest-exact" | "linear" | "bilinear";
   /**
@@ -32,7 +32,7 @@ export interface InterpolateOptions {
   readonly alignCorners?: boolean;
   /**
    * Computes positions from the sizes, although `scaleFactor` is given. They differ if a size was
-   * rounded. Default false.
+   * rounded. Default: false.
    */
   readonly recomputeScaleFactor?: boolean;
 }
@@ -41,6 +41,8 @@ export interface InterpolateOptions {
  * Resizes planes, `torch.nn.functional.interpolate`.
  *
  * @param x [N, C, L] or [N, C, H, W].
+ * @param options `size` or `scaleFactor`; `mode`: "nearest" (default), "nearest-exact", "linear"
+ * or "bilinear"; `alignCorners` and `recomputeScaleFactor`, as in PyTorch; `out`.
  * @returns [N, C, oL] or [N, C, oH, oW].
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  *

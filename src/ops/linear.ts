@@ -27,6 +27,7 @@ import { checkQuantized, QuantizedWeight } from "./quantize.ts";
  * @param x […, in], at least one axis.
  * @param weight [out, in]. (Layers also pass weights that they have rounded to 16 or 8 bits.)
  * @param bias [out], or null.
+ * @param options `activation`, such as "relu", is applied to y; `out`.
  * @returns […, out].
  * @throws {ArgumentError} When an option is invalid, or the shapes do not fit together.
  *

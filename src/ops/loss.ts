@@ -28,7 +28,7 @@ export interface LossResult {
  */
 export interface CrossEntropyOptions {
   /**
-   * The share of the target probability spread over all classes (Szegedy et al. 2016). Default 0.
+   * The share of the target probability spread over all classes (Szegedy et al. 2016). Default: 0.
    */
   readonly labelSmoothing?: number;
 }
@@ -40,6 +40,10 @@ export interface CrossEntropyOptions {
  *
  * @param x Logits, [N, C].
  * @param targets N class indices.
+ * @param options `labelSmoothing` is the share of the target probability that is spread over all
+ * classes (default 0).
+ * @returns The `loss`, [1], and its `gradient` with respect to x, [N, C]. The caller disposes of
+ * both.
  * @throws {ArgumentError} When the targets are not N class indices, or `labelSmoothing` is not
  * between 0 and 1.
  *

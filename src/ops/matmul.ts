@@ -24,9 +24,9 @@ import {
  * @internal
  */
 export interface TransposeOptions {
-  /** Whether a is […, k, m]. Default false. */
+  /** Whether a is […, k, m]. Default: false. */
   readonly transposeA?: boolean;
-  /** Whether b is […, n, k]. Default false. */
+  /** Whether b is […, n, k]. Default: false. */
   readonly transposeB?: boolean;
 }
 

@@ -27,11 +27,11 @@ import { checkGradients, checkLocalResponseNorm, checkNormTensors } from "./norm
  * @internal
  */
 export interface LocalResponseNormOptions {
-  /** The factor of the mean square. Default 1e-4. */
+  /** The factor of the mean square. Default: 1e-4. */
   readonly alpha?: number;
-  /** The exponent. Default 0.75. */
+  /** The exponent. Default: 0.75. */
   readonly beta?: number;
-  /** The summand. Default 1. */
+  /** The summand. Default: 1. */
   readonly k?: number;
 }
 
@@ -42,6 +42,7 @@ export interface LocalResponseNormOptions {
  *
  * @param x [N, C, …], at least three axes.
  * @param size The number of channels in the window, odd.
+ * @param options `alpha` (default 1e-4), `beta` (0.75) and `k` (1); `out`.
  * @returns The shape of x.
  * @throws {ArgumentError} When x has fewer than three axes, or an option is invalid.
  *
@@ -112,9 +113,9 @@ function lrnGeometry(
  * statistics (Ioffe & Szegedy 2015).
  *
  * @param x [N, C, …].
- * @param tensors The statistics, weight and bias, [C] each.
- * @param options `eps` is added to the variance, default 1e-5. `activation` is applied to y. `out`
- * may be x.
+ * @param tensors `runningMean` and `runningVar`, and optionally `weight` and `bias`, [C] each.
+ * @param options `eps` is added to the variance (default 1e-5). `activation`, such as "relu", is
+ * applied to y. `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When the shapes do not fit together, or an option is invalid.
  */
@@ -152,7 +153,7 @@ export interface BatchStatistics {
  * Computes the mean and variance of each channel of a batch, for batch normalisation in training.
  *
  * @param x [N, C, …].
- * @returns The statistics, [C] each. The caller disposes of them.
+ * @returns `mean` and the biased `variance`, [C] each. The caller disposes of them.
  * @throws {ArgumentError} When x has fewer than two axes.
  */
 export function batchNormStatistics(x: Tensor): BatchStatistics {
@@ -182,7 +183,7 @@ export interface BatchNormBackwardOptions extends OutOptions {
   readonly dweight?: Tensor | null;
   /** The gradient of the bias to add to, [C]. Null skips it. */
   readonly dbias?: Tensor | null;
-  /** The `eps` of the forward pass. Default 1e-5. */
+  /** The `eps` of the forward pass. Default: 1e-5. */
   readonly eps?: number;
 }
 
@@ -193,7 +194,8 @@ export interface BatchNormBackwardOptions extends OutOptions {
  * @param dy [N, C, …].
  * @param x The input of the forward pass, in the shape of dy.
  * @param statistics The result of {@linkcode batchNormStatistics} for x.
- * @param options `out` may be dy.
+ * @param options `weight` and `eps` of the forward pass; `dweight` and `dbias`, the gradients to
+ * add to. `out` may be dy.
  * @returns dx, in the shape of x.
  * @throws {ArgumentError} When the shapes do not fit together, `eps` is negative, or a gradient shares
  *   the memory of another tensor.

@@ -29,10 +29,10 @@ import { checkResampled, tapsAt } from "./taps.ts";
 export interface PadOptions {
   /**
    * "constant" adds one value. "reflect" mirrors the plane at its edges, without repeating them, and
-   * "replicate" repeats its edges. Default "constant".
+   * "replicate" repeats its edges. Default: "constant".
    */
   readonly mode?: PadMode;
-  /** The value of constant padding. Default 0. */
+  /** The value of constant padding. Default: 0. */
   readonly value?: number;
 }
 
@@ -46,6 +46,8 @@ export type PadMode = "constant" | "reflect" | "replicate";
  * @param x Any shape; [N, C, L] or [N, C, H, W] for modes other than "constant".
  * @param padding A pair for each axis, before and after, the last axis first: `[left, right, top,
  * bottom]` pads the planes of [N, C, H, W].
+ * @param options `mode`: "constant" (default), "reflect" or "replicate"; `value` of constant
+ * padding (default 0); `out`.
  * @returns The shape of x with padded axes.
  * @throws {ArgumentError} When there are more pairs than axes, or nothing of an axis remains.
  *

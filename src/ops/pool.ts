@@ -31,6 +31,8 @@ export {
  * PyTorch.
  *
  * @param x [N, C, H, W].
+ * @param options `kernelSize`; `stride` (default: the kernel size), `padding`, `dilation` and
+ * `ceilMode`, as in PyTorch; `out`.
  * @returns [N, C, oH, oW].
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  *
@@ -54,7 +56,9 @@ export function maxPool2d(x: Tensor, options: Pool2dOptions & OutOptions): Tenso
  * counts.
  *
  * @param x [N, C, H, W].
- * @returns The maxima and their positions, [N, C, oH, oW] each. The caller disposes of both.
+ * @param options Those of {@linkcode maxPool2d}.
+ * @returns `output`, the maxima, and `indices`, their positions in the plane, y·W + x: [N, C, oH,
+ * oW] each. The caller disposes of both.
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
 export function maxPool2dWithIndices(
@@ -68,6 +72,8 @@ export function maxPool2dWithIndices(
  * Computes the maximum of each window along one axis, like {@linkcode maxPool2d}.
  *
  * @param x [N, C, L].
+ * @param options `kernelSize`; `stride` (default: the kernel size), `padding`, `dilation` and
+ * `ceilMode`, as in PyTorch; `out`.
  * @returns [N, C, oL].
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
@@ -80,7 +86,9 @@ export function maxPool1d(x: Tensor, options: Pool1dOptions & OutOptions): Tenso
  * counts.
  *
  * @param x [N, C, L].
- * @returns The maxima and their positions, [N, C, oL] each. The caller disposes of both.
+ * @param options Those of {@linkcode maxPool1d}.
+ * @returns `output`, the maxima, and `indices`, their positions in the input: [N, C, oL] each. The
+ * caller disposes of both.
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
 export function maxPool1dWithIndices(
@@ -94,6 +102,9 @@ export function maxPool1dWithIndices(
  * Computes the mean of each window. As in PyTorch, padding counts as zeros by default.
  *
  * @param x [N, C, H, W].
+ * @param options `kernelSize`; `stride` (default: the kernel size), `padding`, `dilation` and
+ * `ceilMode`, as in PyTorch; `countIncludePad` counts padding in the divisor (default true);
+ * `divisorOverride` is the divisor of all windows; `out`.
  * @returns [N, C, oH, oW].
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  *
@@ -116,6 +127,9 @@ export function avgPool2d(x: Tensor, options: Pool2dOptions & AverageOptions & O
  * Computes the mean of each window along one axis, like {@linkcode avgPool2d}.
  *
  * @param x [N, C, L].
+ * @param options `kernelSize`; `stride` (default: the kernel size), `padding`, `dilation` and
+ * `ceilMode`, as in PyTorch; `countIncludePad` counts padding in the divisor (default true);
+ * `divisorOverride` is the divisor of all windows; `out`.
  * @returns [N, C, oL].
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */

@@ -18,14 +18,14 @@ export interface Pool2dOptions {
   readonly stride?: number | readonly [number, number];
   /**
    * Positions added around the input: one number for all sides, `[height, width]`, or
-   * `[top, left, bottom, right]`. Every window must still overlap the input. Default 0.
+   * `[top, left, bottom, right]`. Every window must still overlap the input. Default: 0.
    */
   readonly padding?: number | readonly [number, number] | readonly [number, number, number, number];
-  /** Distance between the elements of a window. Default 1. */
+  /** Distance between the elements of a window. Default: 1. */
   readonly dilation?: number | readonly [number, number];
   /**
    * Rounds the output size up instead of down, unless the last window would start after the input.
-   * Default false.
+   * Default: false.
    */
   readonly ceilMode?: boolean;
 }
@@ -38,14 +38,14 @@ export interface Pool1dOptions {
   readonly stride?: number | readonly [number];
   /**
    * Positions added at the ends of the input: one number for both, or `[before, after]`. Every
-   * window must still overlap the input. Default 0.
+   * window must still overlap the input. Default: 0.
    */
   readonly padding?: number | readonly [number] | readonly [number, number];
-  /** Distance between the elements of a window. Default 1. */
+  /** Distance between the elements of a window. Default: 1. */
   readonly dilation?: number | readonly [number];
   /**
    * Rounds the output size up instead of down, unless the last window would start after the input.
-   * Default false.
+   * Default: false.
    */
   readonly ceilMode?: boolean;
 }

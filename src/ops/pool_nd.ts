@@ -28,7 +28,7 @@ import { poolGeometry, type PoolOptions } from "./pool_geometry.ts";
  * @internal
  */
 export interface AverageOptions {
-  /** Counts padding in the divisor. Default true. */
+  /** Counts padding in the divisor. Default: true. */
   readonly countIncludePad?: boolean;
   /** The divisor of all windows. Default: the number of elements in the window. */
   readonly divisorOverride?: number;

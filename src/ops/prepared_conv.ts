@@ -42,7 +42,7 @@ export interface AlgorithmOptions {
 
 /** Options of {@linkcode prepareConv}. */
 export interface PrepareOptions {
-  /** Number of groups that the channels are split into. Default 1. */
+  /** Number of groups that the channels are split into. Default: 1. */
   readonly groups?: number;
 }
 

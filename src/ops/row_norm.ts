@@ -33,7 +33,7 @@ export interface RowNormOptions extends OutOptions {
   readonly weight?: Tensor | null;
   /** The offsets. Null means 0. */
   readonly bias?: Tensor | null;
-  /** Added to the variance. Default 1e-5. */
+  /** Added to the variance. Default: 1e-5. */
   readonly eps?: number;
   /**
    * Tensors to write the mean and 1 / √(variance + eps) of each normalised row to, for the gradient.
@@ -62,7 +62,8 @@ export interface RowNormBackwardOptions extends OutOptions {
  *
  * @param x […, ...normalizedShape].
  * @param normalizedShape The sizes of the last axes, which weight and bias have as their shape.
- * @param options `out` may be x.
+ * @param options `weight` and `bias` (default: none); `eps` is added to the variance (default:
+ * 1e-5). `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
  *
@@ -93,7 +94,8 @@ export function layerNorm(
  *
  * @param x [N, C, …].
  * @param numGroups A divisor of C. Weight and bias have the shape [C].
- * @param options `out` may be x.
+ * @param options `weight` and `bias` (default: none); `eps` is added to the variance (default:
+ * 1e-5). `out` may be x.
  * @returns The shape of x.
  * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
  */

@@ -31,6 +31,7 @@ export interface Evaluation {
  *
  * @param model A model from [N, …sampleShape] to scores of the shape [N, classes], before a softmax.
  * @param options `batchSize` is the number of samples in a forward pass. Default: 64.
+ * @param dataset The samples.
  * @returns The mean cross-entropy `loss`, and the shares `accuracy` and `top5` from 0 to 1.
  * @throws {ArgumentError} When `batchSize` is not a positive integer.
  * @throws {PembrokeError} When the model has a single score for a sample.

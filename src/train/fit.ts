@@ -70,6 +70,7 @@ export interface FitResult {
  * @param model A network with weights. It is in evaluation mode afterwards.
  * @param dataset Samples in the shape of the model's input, such as an {@linkcode ImageFolder}, or
  * their features.
+ * @param options All have defaults.
  * @returns The accuracy on held-out samples. Without `validation` these are the parts of the
  * cross-validation, all samples together.
  * @throws {ArgumentError} When an option is invalid, or the samples do not fit the model or the classes.

@@ -72,6 +72,10 @@ export class ImageFolder implements Dataset {
   /**
    * Creates a dataset. It reads no image yet.
    *
+   * @param files The images.
+   * @param options `preprocessing`, usually `model.preprocessing` (default: that of ImageNet);
+   * `transforms`, random changes before it, in training only; `decode`, options of
+   * {@linkcode decodeImage}.
    * @throws {ArgumentError} When there are no images, or one has no name, class or bytes.
    */
   constructor(files: Iterable<ImageFile>, options: ImageFolderOptions = {}) {
@@ -173,6 +177,7 @@ interface FolderEntry {
  * `--allow-read`.
  *
  * @param path The folder.
+ * @param options Those of {@linkcode ImageFolder}.
  * @throws {FileError} When a folder cannot be read, or there are no images.
  * @throws {ArgumentError} When the path is empty, or the runtime has no files.
  *

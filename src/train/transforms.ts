@@ -39,6 +39,8 @@ export interface RandomResizedCropOptions {
  * part fits in ten tries, it is the largest one at the centre with an allowed ratio.
  *
  * @param size The side of the result, in pixels.
+ * @param options `scale`, the least and largest share of the area (default [0.08, 1]), and
+ * `ratio`, the least and largest width / height (default [3/4, 4/3]).
  * @returns The change. It draws random numbers from the generator that it gets.
  * @throws {ArgumentError} When an option is invalid.
  *
@@ -147,6 +149,8 @@ export interface ColorJitterOptions {
  * Changes brightness, contrast and saturation by random factors, `torchvision.transforms.ColorJitter`
  * without hue. Each rounds to bytes, in this order; torchvision shuffles the order.
  *
+ * @param options `brightness`, `contrast` and `saturation`: each factor is from 1 − the option,
+ * but at least 0, to 1 + the option. Default: 0, no change.
  * @throws {ArgumentError} When an option is negative.
  *
  * @example

@@ -24,7 +24,7 @@ import { isWeight, type WeightsFile } from "./tensor_file.ts";
 
 /** Options of {@linkcode convertWeights}. */
 export interface ConvertOptions {
-  /** The file format. Default "safetensors". */
+  /** The file format. Default: "safetensors". */
   readonly format?: OutputFormat;
   /** The precision of the stored weights. */
   readonly precision: StoredPrecision;

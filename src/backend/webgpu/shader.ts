@@ -21,7 +21,7 @@ export interface Operand {
   readonly writes: boolean;
   /** The WGSL type of its elements. */
   readonly type: string;
-  /** Its first byte in the buffer. Default 0. */
+  /** Its first byte in the buffer. Default: 0. */
   readonly offset?: number;
   /** Its size in bytes. */
   readonly size: number;
