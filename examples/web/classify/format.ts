@@ -3,7 +3,7 @@
 import { loadProblem } from "../problems.ts";
 import { CallError } from "./client.ts";
 
-/** A probability in percent, as the command prints it. */
+/** A probability in percent. */
 export function percent(probability: number): string {
   return `${(probability * 100).toFixed(2)} %`;
 }

@@ -49,8 +49,8 @@ const template = `
     <div class="lesson-use" hidden>
       <h3>Keep it</h3>
       <p>
-        The file has the whole network with your classes. The command takes it, and so does this
-        page.
+        The file has the whole network with your classes. Open it on this page, or with the command
+        below.
       </p>
       <form class="buttons">
         <label>File name <input name="file" type="text" required pattern='[^\\\\\\/:*?"<>\\|]+'
