@@ -3,6 +3,10 @@
  * AssemblyScript compiled to SIMD WebAssembly, or WebGPU shaders. Layers, networks and training
  * build on them.
  *
+ * To classify photos, start with {@linkcode loadModel}; to build a network, with {@linkcode Graph}
+ * and {@linkcode createModel}; to train it, with {@linkcode Trainer}; to learn classes from a few
+ * photos, with {@linkcode fit}.
+ *
  * Operations are functions on tensors, as in `torch.nn.functional`. Layers hold their parameters,
  * as in `torch.nn`. Names are PyTorch's; options are in camelCase.
  *
