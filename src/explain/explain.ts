@@ -37,7 +37,8 @@ export interface Explanation extends Prediction, HeatMap {
  *
  * @param model The network, in evaluation mode.
  * @param image The image. Its map covers the part that the network sees: the centre crop.
- * @param options The class, and the method: "grad-cam" (the default) or "saliency".
+ * @param options `class`; `method`: "grad-cam" (default) or "saliency", which adds noise: `samples`
+ * copies (default 16), its standard deviation `noise` (0.15), and its `seed` (0).
  * @returns The class and its map. The map of Grad-CAM is as large as the last map of features, such as
  * 7×7; that of saliency has a value for each pixel that the network sees.
  * @throws {ArgumentError} When there is no such class or method, or an option is invalid.

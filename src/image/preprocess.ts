@@ -17,7 +17,7 @@ import { checkInterpolation, type Interpolation, resizeWindow, shorterSideTo } f
 export interface Preprocessing {
   /** The shorter side after resizing, in pixels. */
   readonly resize: number;
-  /** The antialiasing filter for resizing. Default: bilinear. */
+  /** The antialiasing filter for resizing: "bilinear", the default, or "bicubic". */
   readonly interpolation?: Interpolation;
   /** The side of the centre crop, in pixels; its height, if there is a `cropWidth`. */
   readonly crop: number;
@@ -28,11 +28,11 @@ export interface Preprocessing {
   /** Standard deviations of red, green and blue, on a scale from 0 to 1. */
   readonly std: readonly [number, number, number];
   /**
-   * The order of the planes in the tensor. Default: "rgb". "gray" is a single plane of luma (ITU-R
-   * BT.601, as Pillow's `convert("L")`), with the first mean and standard deviation.
+   * The order of the planes in the tensor: "rgb", the default, or "bgr". "gray" is a single plane of
+   * luma (ITU-R BT.601, as Pillow's `convert("L")`), with the first mean and standard deviation.
    */
   readonly channels?: ChannelOrder;
-  /** Whether the tensor is [C, H, W] or [H, W, C]. Default: "nchw". */
+  /** The axes of the tensor: "nchw", the default, is [C, H, W], and "nhwc" is [H, W, C]. */
   readonly layout?: ChannelLayout;
   /**
    * How fractions of a pixel are rounded. "torchvision", the default, truncates the longer side and

@@ -34,7 +34,10 @@ export type Padding2d =
 export interface Conv2dOptions {
   /** Distance between windows. Default: 1. */
   readonly stride?: number | readonly [number, number];
-  /** Zeros added around the input. Default: 0. */
+  /**
+   * Zeros added around the input: a number, `[height, width]`, `[top, left, bottom, right]`, "same"
+   * (keeps the size) or "valid" (none). Default: 0.
+   */
   readonly padding?: Padding2d;
   /** Distance between the elements of a window. Default: 1. */
   readonly dilation?: number | readonly [number, number];
@@ -46,7 +49,10 @@ export interface Conv2dOptions {
 export interface Conv1dOptions {
   /** Distance between windows. Default: 1. */
   readonly stride?: number | readonly [number];
-  /** Zeros added around the input. Default: 0. */
+  /**
+   * Zeros added around the input: a number, `[before, after]`, "same" (keeps the size) or "valid"
+   * (none). Default: 0.
+   */
   readonly padding?: Padding1d;
   /** Distance between the elements of a window. Default: 1. */
   readonly dilation?: number | readonly [number];
