@@ -12,8 +12,8 @@ import { inlinedPart, SILU } from "./inline/activate";
 import { siluRows } from "./silu";
 import { bytesForThreads, ceilDiv, claim, join, threads, threadScratch } from "./threads";
 
-/** The most rows of y that make an item. */
-const ROWS: i32 = 4 * TALL;
+/** The most rows of y that make an item: each packs the columns of b again. */
+const ROWS: i32 = 12 * TALL;
 /** Columns of b that are packed at a time. */
 const COLUMNS: i32 = 16 * NR;
 

@@ -141,7 +141,7 @@ testOnEveryBackend(
 testOnEveryBackend("linear() fuses activations for one sample, a few and many", async (backend) => {
   const draw = new Draw(7);
   // the last ones are more than a thread's work
-  const few = backend.device === "webgpu" ? [] : [[1, 17], [9, 14], [41, 401], [81, 131]];
+  const few = backend.device === "webgpu" ? [] : [[1, 17], [9, 14], [41, 401], [241, 131]];
   for (const [n, outF] of [[2, 5], [26, 7], [64, 6], ...few]) {
     const x = draw.floats([n, 20], -2, 2), w = draw.floats([outF, 20], -2, 2);
     const bias = draw.floats([outF], -4, 4), plain = reference.linear(x, w, bias);

@@ -53,7 +53,7 @@ testOnEveryBackend(
 testOnEveryBackend("linearBackward…() work with batches of all sizes", async (backend) => {
   const draw = new Draw(2);
   for (let n = 1; n <= 23; n++) await check(backend, draw, [n], 37, 19);
-  for (const n of [79, 80, 81, 161]) {
+  for (const n of [239, 240, 241]) {
     for (const inF of [1, 9, 129]) await check(backend, draw, [n], inF, 21);
   }
 });

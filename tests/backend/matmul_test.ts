@@ -82,9 +82,9 @@ testOnEveryBackend(
   "matmul() is correct around the size of its items and blocks",
   async (backend) => {
     const draw = new Draw(3);
-    // items of 80 rows, blocks of 128 columns and of up to 768 in depth; a GPU takes long sums in parts
+    // items of 240 rows, blocks of 128 columns and of up to 768 in depth; a GPU takes long sums in parts
     const sizes = [
-      ...[[79, 3, 5], [80, 2, 127], [81, 5, 129], [161, 1, 3]],
+      ...[[239, 3, 5], [240, 2, 127], [241, 5, 129], [481, 1, 3]],
       ...[[3, 767, 5], [5, 769, 9], [6, 1537, 3], [2, 16500, 3]],
     ];
     for (const size of sizes) {
@@ -160,7 +160,7 @@ testWithAdapter("matmul() takes batches that do not fit a binding of a GPU", asy
 Deno.test("any number of threads gives the same bits", async () => {
   const draw = new Draw(7), results: Int32Array[][] = [];
   // items are parts of the rows, or of the columns, or of both
-  const sizes: [Shape, Shape][] = [[[3], [203, 70, 45]], [[1], [66, 9, 700]], [[2], [41, 9, 190]]];
+  const sizes: [Shape, Shape][] = [[[3], [503, 70, 45]], [[1], [66, 9, 700]], [[2], [41, 9, 190]]];
   const factors = sizes.map(([lead, size]) => shapesOf(lead, size, {}).map((s) => draw.floats(s)));
   for (const threads of [1, 2, 5]) {
     using backend = threads === 1 ? new WasmBackend() : await WasmBackend.withThreads(threads);
