@@ -52,7 +52,7 @@ for (
 ) {
   testOnEveryBackend(`${name}() works on each axis of each rank`, async (backend) => {
     const draw = new Draw(2);
-    for (const shape of [[1], [7], [3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 1000]]) {
+    for (const shape of [[1], [7], [3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 1000], [130, 131]]) {
       for (let dim = -shape.length; dim < shape.length; dim++) {
         const y = floats(shape, forward(draw.floats(shape, -8, 8), dim).data);
         const dy = draw.floats(shape);

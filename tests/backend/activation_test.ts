@@ -52,7 +52,7 @@ for (
 
   testOnEveryBackend(`${name}() works on each axis of each rank`, async (backend) => {
     const draw = new Draw(3);
-    for (const shape of [[1], [7], [3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 1000]]) {
+    for (const shape of [[1], [7], [3, 4], [2, 5, 3], [2, 3, 4, 5], [1, 1000], [130, 131]]) {
       for (let dim = -shape.length; dim < shape.length; dim++) {
         const x = draw.floats(shape, -8, 8);
         const expected = expect(x, dim);
@@ -69,6 +69,9 @@ for (
       const x = draw.floats([3, n], -20, 20);
       const y = await compute(backend, [x], x.shape, (out, x) => op(x, 1, { out }));
       assertAllClose(y, expect(x, 1).data, tolerance(n));
+      // along the first axis, n positions lie next to each other
+      const columns = await compute(backend, [x], x.shape, (out, x) => op(x, 0, { out }));
+      assertAllClose(columns, expect(x, 0).data, tolerance(3));
     }
   });
 
@@ -97,9 +100,15 @@ for (
         [1, -Infinity, 2],
         [1, Infinity, 2],
       ];
-      const x = floats([rows.length, 3], rows.flat());
-      const y = await compute(backend, [x], x.shape, (out, x) => op(x, 1, { out }));
-      assertAllClose(y, expect(x, 1).data, { abs: 1e-6, rel: 1e-6 });
+      for (const before of [0, 3]) { // in the first vector of a row, or in the last one
+        const longer = rows.map((row) => [...Array(before).fill(-Infinity), ...row]);
+        const x = floats([rows.length, before + 3], longer.flat());
+        const y = await compute(backend, [x], x.shape, (out, x) => op(x, 1, { out }));
+        assertAllClose(y, expect(x, 1).data, { abs: 1e-6, rel: 1e-6 });
+      }
+      const x = floats([3, rows.length], rows[0].flatMap((_, i) => rows.map((row) => row[i])));
+      const y = await compute(backend, [x], x.shape, (out, x) => op(x, 0, { out }));
+      assertAllClose(y, expect(x, 0).data, { abs: 1e-6, rel: 1e-6 });
     },
   );
 }

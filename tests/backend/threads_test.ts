@@ -18,10 +18,14 @@ import {
   conv2dBackwardInput,
   conv2dBackwardWeight,
   crossEntropy,
+  logSoftmax,
+  logSoftmaxBackward,
   maxPool2d,
   maxPool2dWithIndices,
   maxPoolBackward,
   relu,
+  softmax,
+  softmaxBackward,
 } from "../../src/ops/mod.ts";
 import { Tensor } from "../../src/tensor.ts";
 import { AdamW, type Optimizer, SGD } from "../../src/train/mod.ts";
@@ -143,6 +147,24 @@ async function pool(backend: Backend): Promise<Int32Array[]> {
   return (await Promise.all(results)).map(bits);
 }
 
+/** Softmax and its gradient along rows, and along another axis whose positions do not fill a vector. */
+async function normalise(backend: Backend): Promise<Int32Array[]> {
+  const results: Promise<Float32Array>[] = [];
+  using x = upload(backend, new Draw(10).floats([30, 70, 18], -4, 4));
+  for (const dim of [-1, 1]) {
+    for (
+      const [op, backward] of [
+        [softmax, softmaxBackward],
+        [logSoftmax, logSoftmaxBackward],
+      ] as const
+    ) {
+      using y = op(x, dim), dx = backward(x, y, dim);
+      results.push(y.read(), dx.read());
+    }
+  }
+  return (await Promise.all(results)).map(bits);
+}
+
 const workloads: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
   "training with SGD": (backend) =>
     train(backend, (net) => new SGD(net, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 })),
@@ -151,6 +173,7 @@ const workloads: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
   "8-bit weights": multiplyInt8,
   "depthwise convolutions": convolveDepthwise,
   "pooling": pool,
+  "softmax": normalise,
 };
 
 for (const [name, work] of Object.entries(workloads)) {
