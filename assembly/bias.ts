@@ -2,7 +2,9 @@
 
 import { ChannelGeometry } from "./geometry";
 import { activate, activate4, NONE } from "./inline/activate";
-import { sum4 } from "./inline/lanes";
+import { demoted, upper } from "./inline/lanes";
+import { loadUpTo, storeUpTo } from "./inline/part";
+import { rowSum } from "./sums";
 import { ceilDiv, claim, join, rowsPerItem } from "./threads";
 
 /**
@@ -38,25 +40,40 @@ function addRow(y: usize, bias: usize, columns: i32, activation: i32): void {
 }
 
 /**
- * db[c] += Σ dy over samples and planes.
+ * db[c] += Σ dy over samples and planes, in float64.
  * @param dy [n, c, plane]; planes of 1 for a linear layer
  */
 export function biasBackward(db: usize, dy: usize, g: ChannelGeometry): void {
   const n = g.n, c = g.c, plane = g.plane;
-  const channels = rowsPerItem(n * plane), items = ceilDiv(c, channels);
+  const channels = ceilDiv(rowsPerItem(n * plane), 4) * 4, items = ceilDiv(c, channels);
   for (let item = claim(items); item >= 0; item = claim(items)) {
-    const last = min(c, (item + 1) * channels);
-    for (let s = 0; s < n; s++) {
-      for (let i = item * channels; i < last; i++) {
-        let from = dy + (((s * c + i) * plane) << 2);
-        const end = from + ((plane as usize) << 2), to = db + (i << 2);
-        let sum4s = f32x4.splat(0);
-        for (; from + 16 <= end; from += 16) sum4s = f32x4.add(sum4s, v128.load(from));
-        let sum = sum4(sum4s);
-        for (; from < end; from += 4) sum += load<f32>(from);
-        store<f32>(to, load<f32>(to) + sum);
-      }
+    const first = item * channels, last = min(c, first + channels);
+    if (plane == 1) {
+      for (let i = first; i < last; i += 4) addSamples(db + (i << 2), dy + (i << 2), n, c, min(4, last - i));
+      continue;
+    }
+    for (let i = first; i < last; i++) {
+      let sum: f64 = 0;
+      for (let s = 0; s < n; s++) sum += rowSum(dy + (((s * c + i) * plane) << 2), plane);
+      const to = db + (i << 2);
+      store<f32>(to, load<f32>(to) + (sum as f32));
     }
   }
   join(items);
+}
+
+/** Samples that are summed up in float32. The sums of blocks are added in float64. */
+const SAMPLES: i32 = 256;
+
+/** db[c] += Σ dy[s, c] over n samples, for up to four channels. */
+function addSamples(db: usize, dy: usize, n: i32, c: i32, lanes: i32): void {
+  const step = (c as usize) << 2;
+  let low = f64x2.splat(0), high = low;
+  for (; n > 0; n -= SAMPLES) {
+    let sum = f32x4.splat(0);
+    for (let left = min(n, SAMPLES); left > 0; left--, dy += step) sum = f32x4.add(sum, loadUpTo(dy, lanes));
+    low = f64x2.add(low, f64x2.promote_low_f32x4(sum));
+    high = f64x2.add(high, f64x2.promote_low_f32x4(upper(sum)));
+  }
+  storeUpTo(db, f32x4.add(loadUpTo(db, lanes), demoted(low, high)), lanes);
 }

@@ -192,6 +192,8 @@ export class MatMulGeometry {
   transposeA: Flag;
   /** Whether the second one does, [n, k]. */
   transposeB: Flag;
+  /** Whether the products are added to the result. */
+  accumulate: Flag;
 }
 
 /** A tensor seen along one axis. */

@@ -55,7 +55,7 @@ export function matmulScratchSize(g: MatMulGeometry): f64 {
 }
 
 /**
- * @param y [batch, m, n], written
+ * @param y [batch, m, n], written; with accumulate, added to
  * @param a [batch, m, k], or [batch, k, m] with transposeA
  * @param b [batch, k, n], or [batch, n, k] with transposeB
  * @param bias n floats, or 0 for none
@@ -93,7 +93,7 @@ function multiply(
     product.k = depth;
     product.aPanel = (depth * MR) << 2;
     product.bPanel = (depth * NR) << 2;
-    product.flags = l == 0 ? FIRST : 0;
+    product.flags = l == 0 && !g.accumulate ? FIRST : 0;
     if (g.transposeA) packTransposedA(packed, a + ((l * g.m) << 2), g.m, m, depth);
     else packA(packed, product.aPanel, a + (l << 2), k, m, depth);
     for (let j = 0; j < wide; j += COLUMNS) {

@@ -9,7 +9,7 @@
 // integer.
 
 import { LANES } from "./gemm_int8";
-import { upper } from "./inline/lanes";
+import { demoted, upper } from "./inline/lanes";
 import { loadPart, loadUpTo, storePart, storeUpTo } from "./inline/part";
 
 /** 1.5 · 2²³ */
@@ -120,13 +120,6 @@ function chooseFour(
   storeUpTo(zeros + (i << 2), i32x4.trunc_sat_f32x4_s(zeros4), left);
   v128.store(factors + (i << 2), demoted(f64x2.div(top, width0), f64x2.div(top, width1)));
   v128.store(factors + offset + (i << 2), f32x4.add(f32x4.splat(MAGIC), zeros4));
-}
-
-/** Four doubles of two vectors as floats. */
-// @ts-ignore: decorator
-@inline
-function demoted(a: v128, b: v128): v128 {
-  return i32x4.shuffle(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 4, 5);
 }
 
 /**

@@ -50,6 +50,13 @@ export function upper(v: v128): v128 {
   return i32x4.shuffle(v, v, 2, 3, 2, 3);
 }
 
+/** Four doubles of two vectors as floats. */
+// @ts-ignore: decorator
+@inline
+export function demoted(a: v128, b: v128): v128 {
+  return i32x4.shuffle(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 4, 5);
+}
+
 /** max(x, 0) per lane. pmax is one instruction, and keeps a NaN when x is its first operand. */
 // @ts-ignore: decorator
 @inline

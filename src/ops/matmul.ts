@@ -124,7 +124,7 @@ export function matmulGeometry(
   }
   return {
     shape: [...lead, m, n],
-    g: { batch: elements(lead), m, n, k, transposeA, transposeB },
+    g: { batch: elements(lead), m, n, k, transposeA, transposeB, accumulate: false },
   };
 }
 

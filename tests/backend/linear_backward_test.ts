@@ -70,9 +70,20 @@ testOnEveryBackend(
 testOnEveryBackend("linearBackward…() sum thousands of products", async (backend) => {
   const draw = new Draw(3);
   await check(backend, draw, [5], 9, 4097); // dx over outputs
-  await check(backend, draw, [4097], 9, 7); // dw over samples
+  for (const n of [768, 769, 4097]) await check(backend, draw, [n], 9, 7); // dw over samples
   await check(backend, draw, [385], 17, 13);
   await check(backend, draw, [3], 1000, 129);
+});
+
+testOnEveryBackend("linearBackwardWeight() of constants keeps its digits", async (backend) => {
+  const n = 200_000;
+  using dy = backend.upload(new Float32Array(n).fill(0.1), [n, 1]);
+  using x = backend.upload(new Float32Array(3 * n).fill(1), [n, 3]);
+  using dw = linearBackwardWeight(dy, x);
+  const sum = Math.fround(0.1) * n;
+  // 768 products are added at a time, and then 261 blocks; on a GPU, more
+  const rel = backend.device === "webgpu" ? 2 ** -12 : 2 ** -14;
+  assertAllClose(await dw.read(), [sum, sum, sum], { abs: 0, rel });
 });
 
 testOnEveryBackend("linearBackward…() accept x of any rank", async (backend) => {

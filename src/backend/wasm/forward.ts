@@ -95,7 +95,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
 
     matmul(y: Tensor, a: Tensor, b: Tensor, g: MatMulGeometry): void {
       const { m, n, k } = g;
-      if (g.batch > 1 || g.transposeA) multiply(memory, exports, y, a, b, null, g);
+      if (g.batch > 1 || g.transposeA) multiply(memory, exports, y, a, b, g);
       else if (g.transposeB) linear(memory, exports, y, a, b, null, { n: m, inF: k, outF: n });
       else linearBackwardInput(memory, exports, y, a, b, { n: m, inF: n, outF: k });
     },
@@ -188,9 +188,8 @@ function linear(
   activation = 0,
 ): void {
   if (g.n >= 64) {
-    const product = { m: g.n, n: g.outF, k: g.inF, batch: 1, transposeA: false, transposeB: true };
-    multiply(memory, exports, y, x, weight, bias, product, activation);
-    return;
+    const product = { m: g.n, n: g.outF, k: g.inF, transposeB: true };
+    return multiply(memory, exports, y, x, weight, product, bias, activation);
   }
   const block = memory.block(blocks.writeLinear, g);
   const scratch = memory.scratch(exports.linearScratchSize(block));
@@ -208,26 +207,25 @@ export function linearBackwardInput(
   g: blocks.LinearGeometry,
 ): void {
   if (g.n >= 20) {
-    const product = { m: g.n, n: g.inF, k: g.outF, batch: 1, transposeA: false, transposeB: false };
-    multiply(memory, exports, dx, dy, weight, null, product);
-    return;
+    return multiply(memory, exports, dx, dy, weight, { m: g.n, n: g.inF, k: g.outF });
   }
   const block = memory.block(blocks.writeLinear, g);
   exports.linearBackwardInput(memory.out(dx), memory.at(dy), memory.at(weight), block);
 }
 
-/** y = activation(a · b + bias), for pairs of matrices. */
-function multiply(
+/** y = activation(a · b + bias), or y += a · b, for one pair of matrices or more. */
+export function multiply(
   memory: WasmMemory,
   exports: Exports,
   y: Tensor,
   a: Tensor,
   b: Tensor,
-  bias: Tensor | null,
-  g: MatMulGeometry,
+  g: Pick<MatMulGeometry, "m" | "n" | "k"> & Partial<MatMulGeometry>,
+  bias: Tensor | null = null,
   activation = 0,
 ): void {
-  const block = memory.block(blocks.writeMatMul, g);
+  const pair = { batch: 1, transposeA: false, transposeB: false, accumulate: false };
+  const block = memory.block(blocks.writeMatMul, { ...pair, ...g });
   const scratch = memory.scratch(exports.matmulScratchSize(block));
   const inputs = [memory.at(a), memory.at(b), memory.at(bias)] as const;
   exports.matmul(memory.out(y), ...inputs, scratch, block, activation);

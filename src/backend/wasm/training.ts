@@ -13,10 +13,16 @@ import type {
 } from "../geometry.ts";
 import type { BatchNormBackwardTensors, TrainingKernels } from "../kernels.ts";
 import { checkIndices } from "../tensor_memory.ts";
-import { channelGeometry, filterGeometry, linearBackwardInput } from "./forward.ts";
+import { channelGeometry, filterGeometry, linearBackwardInput, multiply } from "./forward.ts";
 import type { Exports } from "./generated/kernels.ts";
 import * as blocks from "./generated/geometry.ts";
 import type { WasmMemory } from "./memory.ts";
+
+/**
+ * The most rows that linearBackwardWeight() takes: it sums all of them up at once. matmul() sums up blocks, which
+ * is faster and more exact for more rows.
+ */
+const MANY_ROWS = 768;
 
 /** The training kernels over a memory, from what the binary exports. */
 export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingKernels {
@@ -91,6 +97,10 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
 
     linearBackwardWeight(dw: Tensor, dy: Tensor, x: Tensor): void {
       const [outF, inF] = dw.shape, n = dy.size / outF;
+      if (n > MANY_ROWS) {
+        const product = { m: outF, n: inF, k: n, transposeA: true, accumulate: true };
+        return multiply(memory, exports, dw, dy, x, product);
+      }
       const block = memory.block(blocks.writeLinear, { n, inF, outF });
       const scratch = memory.scratch(exports.linearBackwardScratchSize(block));
       const addresses = [memory.out(dw), memory.at(dy), memory.at(x)] as const;

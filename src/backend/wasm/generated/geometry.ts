@@ -308,6 +308,8 @@ export interface MatMulGeometry {
   readonly transposeA: boolean;
   /** Whether the second one does, [n, k]. */
   readonly transposeB: boolean;
+  /** Whether the products are added to the result. */
+  readonly accumulate: boolean;
 }
 
 /** Writes a {@linkcode MatMulGeometry}. */
@@ -318,6 +320,7 @@ export function writeMatMul(integers: Integers, _floats: Floats, g: MatMulGeomet
   integers[3] = g.k;
   integers[4] = Number(g.transposeA);
   integers[5] = Number(g.transposeB);
+  integers[6] = Number(g.accumulate);
 }
 
 /** A tensor seen along one axis. */
