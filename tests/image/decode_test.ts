@@ -117,6 +117,14 @@ Deno.test("decodeImage() enlarges a GIF's screen to its first frame", async () =
   await assertRejects(() => decodeImage(file, { maxPixels: 40 * 27 - 1 }), TooLargeError);
 });
 
+Deno.test("decodeImage() decodes a WebP of one colour, which has only 28 bytes", async () => {
+  const image = [0x2f, 2, 0x40, 0, 0, 0xc8, 0xc8, 0x0c]; // 3×2 pixels
+  const file = concat("RIFF", [20, 0, 0, 0], "WEBP", "VP8L", [8, 0, 0, 0], image);
+  const { width, height, data } = await decodeImage(file);
+  assertEquals([width, height], [3, 2]);
+  assertEquals([...data], Array(6).fill([0, 1, 1]).flat());
+});
+
 Deno.test("decodeImage() reads a view into a larger buffer, and does not change it", async () => {
   const file = readImage("orientation-6.jpg");
   const buffer = concat([1, 2, 3], file, [4, 5, 6]);

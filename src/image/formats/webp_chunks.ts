@@ -132,14 +132,10 @@ function uint24(bytes: Uint8Array, at: number): number {
 
 /** Reads the size of the image, or of the canvas of an animation. */
 export function readCanvas(bytes: Uint8Array, file: string): Size {
-  if (bytes.length < 30) throw truncated(file, "WebP");
-  const view = viewOf(bytes);
-  const type = text(bytes, 12, 4);
+  const type = text(bytes, 12, 4), headerBytes = type === "VP8L" ? 25 : 30;
+  if (bytes.length < headerBytes) throw truncated(file, "WebP");
   if (type === "VP8X") { // flags, three zero bytes, then width − 1 and height − 1 in 24 bits each
-    return {
-      width: (view.getUint32(24, true) & 0xffffff) + 1,
-      height: (view.getUint32(26, true) >>> 8) + 1,
-    };
+    return { width: uint24(bytes, 24) + 1, height: uint24(bytes, 27) + 1 };
   }
   const size = imageSize(bytes, { type, start: 20 });
   if (!size) throw damaged(file, "WebP", "its header is invalid");
