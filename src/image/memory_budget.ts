@@ -73,13 +73,17 @@ export class MemoryBudget {
    * Waits for a share of the budget.
    *
    * @param bytes The memory that the image needs, such as the result of `imageMemory()`.
-   * @throws {TooLargeError} When that is more than the whole budget.
+   * @throws {ArgumentError} When `bytes` is negative or NaN.
+   * @throws {TooLargeError} When `bytes` is more than the whole budget.
    */
   async acquire(bytes: number, options: AcquireOptions = {}): Promise<MemoryShare> {
     const { name = "image", signal } = options;
     checkOptions("MemoryBudget", options, ["name", "signal"]);
     checkSignal("MemoryBudget", signal);
-    if (!(bytes <= this.bytes)) {
+    if (!(bytes >= 0)) { // it would enlarge the budget
+      throw new ArgumentError("MemoryBudget", "bytes", bytes, "a number that is not negative");
+    }
+    if (bytes > this.bytes) {
       throw new TooLargeError(
         name,
         `needs ${mebibytes(bytes)} MiB to decode, more than the limit of ` +
@@ -88,9 +92,10 @@ export class MemoryBudget {
     }
     if (this.#queue.size > 0 || bytes > this.available) await this.#wait(bytes, signal);
     else this.#used += bytes;
+    let held = bytes;
     const release = () => {
-      this.#used -= bytes;
-      bytes = 0;
+      this.#used -= held;
+      held = 0;
       this.#startNext();
     };
     return { release, [Symbol.dispose]: release };
