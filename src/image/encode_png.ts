@@ -1,14 +1,13 @@
 /**
- * Writes PNG files.
+ * Writes PNG files (W3C PNG 3).
  *
  * @module
  */
 
 import { crc32 } from "../io/crc32.ts";
+import { pngSignature } from "./formats/png_chunks.ts";
+import { paeth } from "./paeth.ts";
 import { checkPixels, type RgbImage } from "./pixels.ts";
-
-/** What every PNG starts with. */
-const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /** Bytes of a pixel. */
 const channels = 3;
@@ -32,14 +31,9 @@ const pieceBytes = 2 ** 16;
  */
 export async function encodePng(image: RgbImage): Promise<Uint8Array<ArrayBuffer>> {
   checkPixels("encodePng", image, 3);
-  const header = new DataView(new ArrayBuffer(13));
-  header.setUint32(0, image.width);
-  header.setUint32(4, image.height);
-  header.setUint8(8, 8); // bits
-  header.setUint8(9, 2); // RGB; the other bytes are 0: deflate, adaptive filters, not interlaced
   const parts = [
-    Uint8Array.from(signature),
-    ...chunk("IHDR", new Uint8Array(header.buffer)),
+    Uint8Array.from(pngSignature, (letter) => letter.charCodeAt(0)),
+    ...chunk("IHDR", headerOf(image)),
     ...chunk("IDAT", await deflate(filteredRows(image))),
     ...chunk("IEND", new Uint8Array()),
   ];
@@ -50,6 +44,16 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array<ArrayBuffer
     at += part.length;
   }
   return file;
+}
+
+/** The header. Its last three bytes are 0: deflate, adaptive filters, not interlaced. */
+function headerOf({ width, height }: RgbImage): Uint8Array<ArrayBuffer> {
+  const header = new DataView(new ArrayBuffer(13));
+  header.setUint32(0, width);
+  header.setUint32(4, height);
+  header.setUint8(8, 8); // bits of a sample
+  header.setUint8(9, 2); // RGB
+  return new Uint8Array(header.buffer);
 }
 
 /** Without blobs, which Deno frees late, and in small pieces, which do not block a page. */
@@ -71,12 +75,13 @@ function chunk(type: string, data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
 }
 
 function uint32(value: number): Uint8Array<ArrayBuffer> {
-  const bytes = new DataView(new ArrayBuffer(4));
-  bytes.setUint32(0, value);
-  return new Uint8Array(bytes.buffer);
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }
 
-/** The rows, each after the number of its filter: the one with the smallest differences. */
+/**
+ * The rows, each after the number of its filter: the one whose differences have the smallest sum of
+ * magnitudes (what the specification recommends in "Filter selection").
+ */
 function filteredRows({ width, height, data }: RgbImage): Uint8Array<ArrayBuffer> {
   const length = width * channels, out = new Uint8Array(height * (length + 1));
   let above = new Uint8Array(length);
@@ -95,20 +100,14 @@ function filteredRows({ width, height, data }: RgbImage): Uint8Array<ArrayBuffer
   return out;
 }
 
-/** The predictions of PNG's five filters, from the values to the left, above, and above to the left. */
-const filters: readonly ((left: number, up: number, corner: number) => number)[] = [
+/** The predictions of PNG's five filters, by the numbers of the filters. */
+const filters: readonly ((left: number, above: number, aboveLeft: number) => number)[] = [
   () => 0,
   (left) => left,
-  (_, up) => up,
-  (left, up) => left + up >> 1,
+  (_, above) => above,
+  (left, above) => left + above >> 1,
   paeth,
 ];
-
-function paeth(left: number, up: number, corner: number): number {
-  const guess = left + up - corner;
-  const a = Math.abs(guess - left), b = Math.abs(guess - up), c = Math.abs(guess - corner);
-  return a <= b && a <= c ? left : b <= c ? up : corner;
-}
 
 /** Filters a row, and returns the sum of the magnitudes of its differences. */
 function filterRow(
@@ -119,9 +118,9 @@ function filterRow(
 ): number {
   let sum = 0;
   for (let i = 0; i < row.length; i++) {
-    const left = i < channels ? 0 : row[i - channels],
-      corner = i < channels ? 0 : above[i - channels];
-    const difference = row[i] - predict(left, above[i], corner) & 0xff;
+    const left = i < channels ? 0 : row[i - channels];
+    const aboveLeft = i < channels ? 0 : above[i - channels];
+    const difference = row[i] - predict(left, above[i], aboveLeft) & 0xff;
     out[i] = difference;
     sum += difference < 128 ? difference : 256 - difference;
   }

@@ -1,4 +1,11 @@
-/** PNG's row filters: each byte is stored as its difference from a prediction by its neighbours. */
+/**
+ * PNG's row filters (W3C PNG 3, section 9): each byte is stored as its difference from a prediction by
+ * its neighbours.
+ *
+ * @module
+ */
+
+import { paeth } from "../paeth.ts";
 
 /**
  * Undoes the filters in place. It makes no object for a row: an image may have millions of them.
@@ -36,13 +43,4 @@ export function unfilter(rows: Uint8Array<ArrayBuffer>, stride: number, step: nu
     }
   }
   return true;
-}
-
-/** Whichever of left, above and above left is nearest to left + above − above left. */
-function paeth(left: number, above: number, aboveLeft: number): number {
-  const toLeft = Math.abs(above - aboveLeft);
-  const toAbove = Math.abs(left - aboveLeft);
-  const toAboveLeft = Math.abs(left + above - 2 * aboveLeft);
-  if (toLeft <= toAbove && toLeft <= toAboveLeft) return left;
-  return toAbove <= toAboveLeft ? above : aboveLeft;
 }
