@@ -11,48 +11,34 @@
 import { damaged, truncated } from "../formats/bytes.ts";
 import type { DecodeContext } from "../formats/format.ts";
 import { readPngChunks } from "../formats/png_chunks.ts";
-import { inputBytes, passesOf, samplesOf } from "../formats/png_layout.ts";
+import {
+  inputBytes,
+  type Pass,
+  passesOf,
+  type PngFormat,
+  readPngFormat,
+  samplesOf,
+} from "../formats/png_layout.ts";
 import { type Orientation, readOrientation } from "../orient.ts";
 import type { RgbImage } from "../pixels.ts";
 import { Inflater } from "./inflate.ts";
 import { unfilter } from "./png_filter.ts";
 
-/** How the samples of a row become pixels. */
-interface PixelFormat {
-  /** Bits per sample. */
-  readonly bits: number;
-  /** Samples per pixel. */
-  readonly samples: number;
-  readonly palette: Uint8Array | undefined;
-}
-
 /** Decodes a PNG that passed `png.check()`. Drops alpha, and the low bytes of 16-bit samples. */
 export async function decodePng(bytes: Uint8Array, context: DecodeContext): Promise<RgbImage> {
-  const { name, size, signal } = context;
-  const header = { colour: bytes[25], bits: bytes[24], interlaced: bytes[28] === 1 };
+  const { name, size } = context, format = readPngFormat(bytes);
   const { palette, dataBytes, complete } = readParts(bytes, name);
-  const samples = samplesOf(header.colour), { bits } = header;
-  const format = { bits, samples, palette: header.colour === 3 ? palette : undefined };
-  const step = Math.max(1, samples * bits / 8);
   const data = new Uint8Array(size.width * size.height * 3);
+  const writeRow = rowWriter(data, format, palette);
   const inflater = new Inflater(dataParts(bytes, name), inputBytes);
   try {
-    for (const pass of passesOf(size, header)) {
-      const { rowBytes, bandRows } = pass, stride = 1 + rowBytes;
-      const band = new Uint8Array((1 + bandRows) * stride); // the row above the first is all zeros
-      for (let y = 0; y < pass.height;) {
-        const count = Math.min(bandRows, pass.height - y);
-        const rows = band.subarray(0, (1 + count) * stride);
-        await inflateRows(inflater, rows.subarray(stride), { name, complete });
-        signal?.throwIfAborted();
-        if (!unfilter(rows, stride, step)) {
-          throw damaged(name, "PNG", "a row uses an unknown filter");
+    for (const pass of passesOf(size, format)) {
+      const stride = 1 + pass.rowBytes;
+      for await (const { y, rows } of readBands(pass, format, inflater, { ...context, complete })) {
+        for (let row = 1; row * stride < rows.length; row++) {
+          const to = ((pass.y + (y + row - 1) * pass.stepY) * size.width + pass.x) * 3;
+          writeRow(rows, row * stride + 1, pass.width, to, pass.stepX * 3);
         }
-        for (let row = 1; row <= count; row++, y++) {
-          const to = ((pass.y + y * pass.stepY) * size.width + pass.x) * 3;
-          writeRow(rows, row * stride + 1, pass.width, format, data, to, pass.stepX * 3);
-        }
-        if (y < pass.height) band.copyWithin(0, count * stride);
       }
     }
     // A few bytes too many are common, and change no pixel. Nothing needs as many again.
@@ -65,11 +51,47 @@ export async function decodePng(bytes: Uint8Array, context: DecodeContext): Prom
   return { ...size, data };
 }
 
-/** Inflates whole rows. `complete` says whether the file has its last chunk. */
+/** Some rows of a pass. */
+interface Band {
+  /** The number of the first row in the pass. */
+  readonly y: number;
+  /** The row before it, then the rows. Each has the number of its filter before its bytes. */
+  readonly rows: Uint8Array<ArrayBuffer>;
+}
+
+/** What reading rows takes from the file, besides its data. */
+interface RowContext extends Pick<DecodeContext, "name" | "signal"> {
+  /** Whether the file has its last chunk. */
+  readonly complete: boolean;
+}
+
+/** Inflates the rows of a pass, and undoes their filters. A band is valid until the next is read. */
+async function* readBands(
+  { rowBytes, bandRows, height }: Pass,
+  { colour, bits }: PngFormat,
+  inflater: Inflater,
+  context: RowContext,
+): AsyncGenerator<Band> {
+  const stride = 1 + rowBytes, step = Math.max(1, samplesOf(colour) * bits / 8);
+  const band = new Uint8Array((1 + bandRows) * stride); // the row above the first is all zeros
+  for (let y = 0; y < height; y += bandRows) {
+    const count = Math.min(bandRows, height - y);
+    const rows = band.subarray(0, (1 + count) * stride);
+    await inflateRows(inflater, rows.subarray(stride), context);
+    context.signal?.throwIfAborted();
+    if (!unfilter(rows, stride, step)) {
+      throw damaged(context.name, "PNG", "a row uses an unknown filter");
+    }
+    yield { y, rows };
+    band.copyWithin(0, count * stride, (count + 1) * stride);
+  }
+}
+
+/** Inflates whole rows. */
 async function inflateRows(
   inflater: Inflater,
   rows: Uint8Array,
-  { name, complete }: { readonly name: string; readonly complete: boolean },
+  { name, complete }: RowContext,
 ): Promise<void> {
   const isFilled = await inflater.fill(rows).catch(() => {
     if (!complete && inflater.ended) return false;
@@ -120,49 +142,69 @@ function* dataParts(bytes: Uint8Array, name: string): Generator<Uint8Array> {
   }
 }
 
-/** Rows of more bytes are copied as a whole where they can be. Others have too many calls. */
-const fewBytes = 64;
-
-/** Writes the pixels of a row that starts at `from` as RGB, with `stride` bytes from one to the next. */
-function writeRow(
+/**
+ * Writes the pixels of a row as RGB.
+ *
+ * @param rows Holds the row: `width` pixels, from the byte `from` on.
+ * @param to The byte of the image where the first pixel goes; the others follow every `stride` bytes.
+ */
+type WriteRow = (
   rows: Uint8Array,
   from: number,
   width: number,
-  { bits, samples, palette }: PixelFormat,
-  out: Uint8Array,
   to: number,
   stride: number,
-): void {
-  if (bits < 8) {
-    const mask = (1 << bits) - 1;
-    for (let x = 0; x < width; x++, to += stride) {
-      const bit = x * bits;
-      const value = rows[from + (bit >> 3)] >> (8 - bits - (bit & 7)) & mask;
-      if (palette) writePaletteColour(palette, value, out, to);
-      else out[to] = out[to + 1] = out[to + 2] = value * 255 / mask;
-    }
-    return;
-  }
-  if (samples === 3 && bits === 8 && stride === 3 && 3 * width > fewBytes) { // already RGB
-    return out.set(rows.subarray(from, from + 3 * width), to);
-  }
-  const sample = bits / 8; // of a 16-bit sample, only the high byte is used, which comes first
-  const pixel = samples * sample;
-  const [g, b] = samples < 3 ? [0, 0] : [sample, 2 * sample]; // grey repeats its only sample
-  for (let x = 0; x < width; x++, from += pixel, to += stride) {
-    if (palette) {
-      writePaletteColour(palette, rows[from], out, to);
-      continue;
-    }
-    out[to] = rows[from];
-    out[to + 1] = rows[from + g];
-    out[to + 2] = rows[from + b];
-  }
+) => void;
+
+/** Returns what writes rows of a format to an image. */
+function rowWriter(
+  data: Uint8Array,
+  { colour, bits }: PngFormat,
+  palette: Uint8Array | undefined,
+): WriteRow {
+  if (colour === 3) return indexedRows(data, bits, palette!);
+  return bits < 8 ? packedGreyRows(data, bits) : byteRows(data, samplesOf(colour), bits / 8);
 }
 
-/** Writes a colour of the palette. An index past its end gives black, as in libpng. */
-function writePaletteColour(palette: Uint8Array, index: number, out: Uint8Array, to: number): void {
-  out[to] = palette[index * 3];
-  out[to + 1] = palette[index * 3 + 1];
-  out[to + 2] = palette[index * 3 + 2];
+/** Rows of indices into the palette. An index past its end gives black, as in libpng. */
+function indexedRows(data: Uint8Array, bits: number, palette: Uint8Array): WriteRow {
+  const last = (1 << bits) - 1;
+  return (rows, from, width, to, stride) => {
+    for (let x = 0, bit = 0; x < width; x++, bit += bits, to += stride) {
+      const entry = (rows[from + (bit >> 3)] >> (8 - bits - (bit & 7)) & last) * 3;
+      data[to] = palette[entry];
+      data[to + 1] = palette[entry + 1];
+      data[to + 2] = palette[entry + 2];
+    }
+  };
+}
+
+/** Rows of grey levels of less than a byte. */
+function packedGreyRows(data: Uint8Array, bits: number): WriteRow {
+  const white = (1 << bits) - 1;
+  return (rows, from, width, to, stride) => {
+    for (let x = 0, bit = 0; x < width; x++, bit += bits, to += stride) {
+      const level = rows[from + (bit >> 3)] >> (8 - bits - (bit & 7)) & white;
+      data[to] = data[to + 1] = data[to + 2] = level * 255 / white;
+    }
+  };
+}
+
+/** Rows of more bytes are copied as a whole where they can be. Others have too many calls. */
+const fewBytes = 64;
+
+/** Rows of samples of one or two bytes, of which only the first is used: it is the high one. */
+function byteRows(data: Uint8Array, samples: number, sampleBytes: number): WriteRow {
+  const pixelBytes = samples * sampleBytes;
+  const [g, b] = samples < 3 ? [0, 0] : [sampleBytes, 2 * sampleBytes]; // grey repeats its only sample
+  return (rows, from, width, to, stride) => {
+    if (pixelBytes === 3 && stride === 3 && 3 * width > fewBytes) { // already RGB
+      return data.set(rows.subarray(from, from + 3 * width), to);
+    }
+    for (let x = 0; x < width; x++, from += pixelBytes, to += stride) {
+      data[to] = rows[from];
+      data[to + 1] = rows[from + g];
+      data[to + 2] = rows[from + b];
+    }
+  };
 }

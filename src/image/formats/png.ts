@@ -9,7 +9,7 @@ import { readOrientation } from "../orient.ts";
 import { damaged, hasText, truncated, viewOf } from "./bytes.ts";
 import type { Format } from "./format.ts";
 import { type Chunk, pngSignature, readPngChunks } from "./png_chunks.ts";
-import { pngMemory } from "./png_layout.ts";
+import { pngMemory, readPngFormat } from "./png_layout.ts";
 
 /** Bits per sample that each colour type allows. */
 const depths: Readonly<Record<number, readonly number[]>> = {
@@ -39,7 +39,7 @@ export const png: Format = {
     if (!hasText(bytes, 12, "IHDR") || view.getUint32(8) !== 13) {
       throw damaged(file, "PNG", "it does not start with an IHDR chunk");
     }
-    const bits = bytes[24], colour = bytes[25];
+    const { bits, colour } = readPngFormat(bytes);
     if (!depths[colour]?.includes(bits)) {
       throw damaged(file, "PNG", `colour type ${colour} with ${bits} bits per sample is invalid`);
     }
@@ -67,10 +67,7 @@ export const png: Format = {
     };
   },
 
-  memory(bytes, _file, size) {
-    const format = { colour: bytes[25], bits: bytes[24], interlaced: bytes[28] === 1 };
-    return pngMemory(size, format, bytes.length);
-  },
+  memory: (bytes, _file, size) => pngMemory(size, readPngFormat(bytes), bytes.length),
 
   check(bytes, file, warn) {
     const view = viewOf(bytes);
@@ -95,7 +92,9 @@ export const png: Format = {
       last = type;
     }
     if (!data) throw damaged(file, "PNG", "it has no image data");
-    if (!palette && bytes[25] === 3) throw damaged(file, "PNG", "its palette is missing");
+    if (!palette && readPngFormat(bytes).colour === 3) {
+      throw damaged(file, "PNG", "its palette is missing");
+    }
     if (last !== "IEND") warn("the PNG is damaged: it ends without an IEND chunk");
   },
 

@@ -8,10 +8,16 @@ import type { Size } from "./format.ts";
 
 /** The fields of the header that decide how pixels are stored. */
 export interface PngFormat {
+  /** The colour type: 0 is grey, 2 is RGB, 3 has a palette; 4 and 6 are 0 and 2 with alpha. */
   readonly colour: number;
   /** Bits per sample. */
   readonly bits: number;
   readonly interlaced: boolean;
+}
+
+/** Reads these fields. The header must be complete. */
+export function readPngFormat(bytes: Uint8Array): PngFormat {
+  return { bits: bytes[24], colour: bytes[25], interlaced: bytes[28] === 1 };
 }
 
 /** Pixels stored together: the whole image, or one of the seven passes of an interlaced image. */
