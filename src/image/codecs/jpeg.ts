@@ -9,7 +9,7 @@ import { runCodec } from "./jsquash.ts";
 const loadFactory = () => import("npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.js" as string);
 const loadModule = () => import("./jpeg_wasm.js");
 
-/** Loads the codec in advance. */
+/** Loads the codec in advance. It is cached, so that later images find it. */
 export async function loadJpegCodec(): Promise<void> {
   await Promise.all([loadFactory(), loadModule()]);
 }

@@ -10,7 +10,7 @@ import { runCodec } from "./jsquash.ts";
 const loadFactory = () => import("npm:@jsquash/webp@1.5.0/codec/dec/webp_dec.js" as string);
 const loadModule = () => import("./webp_wasm.js");
 
-/** Loads the codec in advance. */
+/** Loads the codec in advance. It is cached, so that later images find it. */
 export async function loadWebpCodec(): Promise<void> {
   await Promise.all([loadFactory(), loadModule()]);
 }

@@ -41,9 +41,13 @@ async function handle(request: DecodeRequest): Promise<void> {
 /** Loads the codec of an image in advance: a download does not count as the image's time. */
 async function loadCodec(bytes: Uint8Array): Promise<void> {
   const { name } = detectFormat(bytes, "image");
-  if (name !== "JPEG" && name !== "WebP") return;
-  const { loadCodecs } = await import("../codecs/load.ts");
-  await loadCodecs(name);
+  if (name === "JPEG") {
+    const { loadJpegCodec } = await import("../codecs/jpeg.ts");
+    await loadJpegCodec();
+  } else if (name === "WebP") {
+    const { loadWebpCodec } = await import("../codecs/webp.ts");
+    await loadWebpCodec();
+  }
 }
 
 // Report crashes as messages: by default the runtime would print a stack trace.
