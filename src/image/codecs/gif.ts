@@ -6,31 +6,25 @@
 
 import { damaged, truncated } from "../formats/bytes.ts";
 import type { DecodeContext } from "../formats/format.ts";
-import { readFirstFrame } from "../formats/gif_frame.ts";
+import { type GifFrame, readFirstFrame } from "../formats/gif_frame.ts";
 import type { RgbImage } from "../pixels.ts";
 
 /** Codes have up to 12 bits. */
 const maxBits = 12, tableSize = 1 << maxBits;
 
-/** Interlaced frames store rows in four passes: the first row, and the distance between rows. */
+/**
+ * Interlaced frames store rows in four passes (GIF 89a, appendix E): the first row, and the distance
+ * between rows.
+ */
 const interlacePasses = [[0, 8], [4, 8], [2, 4], [1, 2]] as const;
 
 /** Decodes a GIF's first frame. Pixels around it have the transparent colour, or the first one. */
 export function decodeGif(bytes: Uint8Array, { name, size }: DecodeContext): RgbImage {
-  const frame = readFirstFrame(bytes, name);
-  const colours = new Uint8Array(256 * 3); // an index past the palette gives black
-  if (frame.palette) colours.set(frame.palette);
-  else for (let i = 0; i < colours.length; i++) colours[i] = i / 3;
+  const frame = readFirstFrame(bytes, name), colours = coloursOf(frame);
   const indices = readIndices(bytes, frame.dataStart, frame.width * frame.height, name);
-
   const data = new Uint8Array(size.width * size.height * 3);
   if (frame.width !== size.width || frame.height !== size.height) {
-    const background = (frame.transparent ?? 0) * 3;
-    for (let i = 0; i < data.length; i += 3) {
-      data[i] = colours[background];
-      data[i + 1] = colours[background + 1];
-      data[i + 2] = colours[background + 2];
-    }
+    fill(data, colours.subarray((frame.transparent ?? 0) * 3));
   }
   let from = 0;
   for (const [first, step] of frame.interlaced ? interlacePasses : [[0, 1]]) {
@@ -47,55 +41,113 @@ export function decodeGif(bytes: Uint8Array, { name, size }: DecodeContext): Rgb
   return { ...size, data };
 }
 
-/** Decompresses `length` colour indices (LZW with codes of growing length; GIF 89a, appendix F). */
-function readIndices(bytes: Uint8Array, at: number, length: number, name: string): Uint8Array {
-  const rootBits = bytes[at++];
-  if (rootBits >= maxBits) {
-    throw damaged(name, "GIF", `its codes start with ${rootBits} bits`);
-  }
-  const clear = 1 << rootBits, end = clear + 1;
-  // Each code stands for the indices of another code, its prefix, and one more index.
-  const prefix = new Uint16Array(tableSize), suffix = new Uint8Array(tableSize);
-  const first = new Uint8Array(tableSize), lengths = new Uint16Array(tableSize).fill(1);
-  for (let code = 0; code < clear; code++) suffix[code] = first[code] = code;
+/** The colours of all 256 indices. Those past the end of the palette are black. */
+function coloursOf({ palette }: GifFrame): Uint8Array {
+  const colours = new Uint8Array(256 * 3);
+  if (!palette) return colours.map((_, i) => i / 3); // grey levels
+  colours.set(palette);
+  return colours;
+}
 
+/** Gives all pixels the same colour. */
+function fill(data: Uint8Array, [red, green, blue]: Uint8Array): void {
+  for (let i = 0; i < data.length; i += 3) {
+    data[i] = red;
+    data[i + 1] = green;
+    data[i + 2] = blue;
+  }
+}
+
+/** Decompresses `length` colour indices: LZW with codes of growing length (GIF 89a, appendix F). */
+function readIndices(bytes: Uint8Array, at: number, length: number, name: string): Uint8Array {
+  const rootBits = bytes[at];
+  if (rootBits >= maxBits) throw damaged(name, "GIF", `its codes start with ${rootBits} bits`);
+  const codes = new CodeReader(bytes, at + 1, name), table = new CodeTable(rootBits);
   const indices = new Uint8Array(length);
-  const codes = new CodeReader(bytes, at, name);
-  let next = end + 1, codeBits = rootBits + 1, last = -1; // no last code after a clear code
-  let filled = 0;
-  while (filled < length) {
-    const code = codes.read(codeBits);
-    if (code === clear) {
-      next = end + 1;
-      codeBits = rootBits + 1;
-      last = -1;
+  for (let filled = 0; filled < length;) {
+    const code = codes.read(table.codeBits);
+    if (code === table.clearCode) {
+      table.clear();
       continue;
     }
-    if (code === end) throw damaged(name, "GIF", "its image data ends too early");
-    if (code > (last < 0 ? clear : next)) {
-      throw damaged(name, "GIF", "its image data cannot be decompressed");
-    }
-    if (last >= 0 && next < tableSize) {
-      prefix[next] = last;
-      first[next] = first[last];
-      // The new code may be the one just read.
-      suffix[next] = code === next ? first[last] : first[code];
-      lengths[next] = lengths[last] + 1;
-      next++;
-      if (next === 1 << codeBits && codeBits < maxBits) codeBits++;
-    }
-    // The indices of a code come out last first.
-    let to = filled + lengths[code] - 1, link = code;
-    filled = to + 1;
-    for (; to > length - 1; to--) link = prefix[link];
-    for (; link >= clear; to--) {
-      indices[to] = suffix[link];
-      link = prefix[link];
-    }
-    indices[to] = link;
-    last = code;
+    if (code === table.endCode) throw damaged(name, "GIF", "its image data ends too early");
+    if (!table.has(code)) throw damaged(name, "GIF", "its image data cannot be decompressed");
+    table.add(code);
+    filled = table.write(code, indices, filled);
   }
   return indices;
+}
+
+/** The codes of LZW. Each stands for the indices of another code, its prefix, and one more index. */
+class CodeTable {
+  readonly clearCode: number;
+  readonly endCode: number;
+  /** Bits of the next code that is read. */
+  codeBits = 0;
+  readonly #rootBits: number;
+  readonly #prefix = new Uint16Array(tableSize);
+  /** The last and the first index of each code, and their number. */
+  readonly #suffix = new Uint8Array(tableSize);
+  readonly #first = new Uint8Array(tableSize);
+  readonly #length = new Uint16Array(tableSize).fill(1);
+  /** The number of the code to add next. */
+  #next = 0;
+  /** The code that was read last; −1 after the table was cleared. */
+  #last = -1;
+
+  /** @param rootBits Bits of an index. */
+  constructor(rootBits: number) {
+    this.#rootBits = rootBits;
+    this.clearCode = 1 << rootBits;
+    this.endCode = this.clearCode + 1;
+    for (let code = 0; code < this.clearCode; code++) {
+      this.#suffix[code] = this.#first[code] = code;
+    }
+    this.clear();
+  }
+
+  /** Forgets all codes but those of single indices. */
+  clear(): void {
+    this.#next = this.endCode + 1;
+    this.codeBits = this.#rootBits + 1;
+    this.#last = -1;
+  }
+
+  /** Whether a code has indices. The next one has: it may be read just before it is added. */
+  has(code: number): boolean {
+    return code <= (this.#last < 0 ? this.clearCode : this.#next);
+  }
+
+  /** Adds a code: the indices of the last code, and the first index of the one that was just read. */
+  add(code: number): void {
+    const next = this.#next, last = this.#last;
+    if (last >= 0 && next < tableSize) {
+      this.#prefix[next] = last;
+      this.#first[next] = this.#first[last];
+      this.#suffix[next] = this.#first[code === next ? last : code];
+      this.#length[next] = this.#length[last] + 1;
+      this.#next++;
+      if (this.#next === 1 << this.codeBits && this.codeBits < maxBits) this.codeBits++;
+    }
+    this.#last = code;
+  }
+
+  /**
+   * Writes the indices of a code, those that fit. They come out last first.
+   *
+   * @returns Where those of the next code begin.
+   */
+  write(code: number, indices: Uint8Array, from: number): number {
+    const prefix = this.#prefix, suffix = this.#suffix, end = from + this.#length[code];
+    let to = end - 1;
+    for (; to >= indices.length; to--) code = prefix[code];
+    for (; code >= this.clearCode; to--) {
+      indices[to] = suffix[code];
+      code = prefix[code];
+    }
+    indices[to] = code;
+    return end;
+  }
 }
 
 /** Reads codes of some bits each from the blocks of a frame: a byte with their length, and their bytes. */
