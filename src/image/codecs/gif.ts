@@ -5,9 +5,21 @@
  */
 
 import { damaged, truncated } from "../formats/bytes.ts";
-import type { DecodeContext } from "../formats/format.ts";
-import { type GifFrame, readFirstFrame } from "../formats/gif_frame.ts";
+import type { DecodeContext, Size } from "../formats/format.ts";
 import type { RgbImage } from "../pixels.ts";
+
+/** The first frame: where it lies on the screen, and how it is stored. */
+export interface GifFrame extends Size {
+  readonly x: number;
+  readonly y: number;
+  readonly interlaced: boolean;
+  /** RGB colours, or undefined if the frame has none and its values are grey levels. */
+  readonly palette: Uint8Array | undefined;
+  /** The index of the transparent colour, if there is one. */
+  readonly transparent: number | undefined;
+  /** Offset of the minimum LZW code size, after which the data blocks follow. */
+  readonly dataStart: number;
+}
 
 /** Codes have up to 12 bits. */
 const maxBits = 12, tableSize = 1 << maxBits;
@@ -19,8 +31,12 @@ const maxBits = 12, tableSize = 1 << maxBits;
 const interlacePasses = [[0, 8], [4, 8], [2, 4], [1, 2]] as const;
 
 /** Decodes a GIF's first frame. Pixels around it have the transparent colour, or the first one. */
-export function decodeGif(bytes: Uint8Array, { name, size }: DecodeContext): RgbImage {
-  const frame = readFirstFrame(bytes, name), colours = coloursOf(frame);
+export function decodeGif(
+  bytes: Uint8Array,
+  frame: GifFrame,
+  { name, size }: DecodeContext,
+): RgbImage {
+  const colours = coloursOf(frame);
   const indices = readIndices(bytes, frame.dataStart, frame.width * frame.height, name);
   const data = new Uint8Array(size.width * size.height * 3);
   if (frame.width !== size.width || frame.height !== size.height) {
