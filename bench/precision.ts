@@ -12,6 +12,7 @@
 import { createBackend } from "../src/backend/mod.ts";
 import { decodeImage } from "../src/image/mod.ts";
 import type { RgbImage } from "../src/image/pixels.ts";
+import { crop } from "../src/image/resize.ts";
 import { writeFile } from "../src/io/write_file.ts";
 import { bundledNetwork, bundledWeights } from "../src/models/bundled.ts";
 import { AlexNet, type Classifier, loadModel, saveModel } from "../src/models/mod.ts";
@@ -154,22 +155,18 @@ async function randomCrops(): Promise<RgbImage[]> {
     const photo = await decodeImage(
       await Deno.readFile(new URL(`../tests/photos/${name}`, import.meta.url)),
     );
-    for (let i = 0; i < crops; i++) images.push(crop(photo, generator));
+    for (let i = 0; i < crops; i++) images.push(randomCrop(photo, generator));
   }
   return images;
 }
 
-function crop({ width, height, data }: RgbImage, generator: RandomGenerator): RgbImage {
+function randomCrop(photo: RgbImage, generator: RandomGenerator): RgbImage {
   const draws = new Float32Array(3);
   generator.uniform(draws, 0, 1);
-  const side = Math.floor((0.3 + 0.7 * draws[0]) * Math.min(width, height));
-  const left = Math.floor(draws[1] * (width - side)), top = Math.floor(draws[2] * (height - side));
-  const pixels = new Uint8Array(side * side * 3);
-  for (let row = 0; row < side; row++) {
-    const from = ((top + row) * width + left) * 3;
-    pixels.set(data.subarray(from, from + side * 3), row * side * 3);
-  }
-  return { width: side, height: side, data: pixels };
+  const [scale, x, y] = draws;
+  const side = Math.floor((0.3 + 0.7 * scale) * Math.min(photo.width, photo.height));
+  const left = Math.floor(x * (photo.width - side)), top = Math.floor(y * (photo.height - side));
+  return crop(photo, { left, top, width: side, height: side });
 }
 
 /** Writes a file with AlexNet's initial weights in PyTorch. */

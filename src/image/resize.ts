@@ -39,8 +39,8 @@ export const interpolations = Object.keys(filters) as readonly Interpolation[];
 const precisionBits = 22;
 const roundingHalf = 1 << (precisionBits - 1);
 
-/** A rectangle of the resized image. Only its pixels are computed. */
-interface Window {
+/** A rectangle of an image, in whole pixels. */
+export interface Window {
   readonly left: number;
   readonly top: number;
   readonly width: number;
@@ -127,7 +127,7 @@ export function checkInterpolation(op: string, interpolation: Interpolation): vo
   }
 }
 
-/** Resizes to `width × height`, but computes only the pixels inside `window` and returns those. */
+/** Resizes to `width × height`, but computes and returns only the pixels inside a window of the result. */
 export function resizeWindow(
   image: RgbImage,
   width: number,
@@ -136,8 +136,8 @@ export function resizeWindow(
   interpolation: Interpolation = "bilinear",
 ): RgbImage {
   if (image.width === width && image.height === height) return crop(image, window);
-  const across = taps(image.width, width, window.left, window.width, interpolation);
-  const down = taps(image.height, height, window.top, window.height, interpolation);
+  const across = tapsOf(image.width, width, window.left, window.width, interpolation);
+  const down = tapsOf(image.height, height, window.top, window.height, interpolation);
   // The source rows that the window needs. First and last source rows increase with the row.
   const last = window.height - 1;
   const from = down.first[0], to = down.first[last] + down.count[last];
@@ -148,7 +148,7 @@ export function resizeWindow(
 }
 
 /** Copies the pixels inside a window. */
-function crop(image: RgbImage, { left, top, width, height }: Window): RgbImage {
+export function crop(image: RgbImage, { left, top, width, height }: Window): RgbImage {
   const data = new Uint8ClampedArray(width * height * 3), length = width * 3;
   for (let y = 0; y < height; y++) {
     const from = ((top + y) * image.width + left) * 3;
@@ -167,20 +167,16 @@ interface Taps {
 }
 
 /** The taps of pixels `start` to `start + length` on an axis resized from `size` to `newSize`. */
-function taps(
+function tapsOf(
   size: number,
   newSize: number,
   start: number,
   length: number,
   interpolation: Interpolation,
 ): Taps {
+  if (size === newSize) return ownTaps(start, length);
   const first = new Int32Array(length), count = new Int32Array(length);
-  if (size === newSize) { // Pillow skips this pass: the only tap of each pixel is itself
-    for (let i = 0; i < length; i++) first[i] = start + i;
-    return { first, count: count.fill(1), weights: count.map(() => 2 * roundingHalf), stride: 1 };
-  }
-  const scale = size / newSize;
-  const filter = filters[interpolation];
+  const scale = size / newSize, filter = filters[interpolation];
   const stretch = Math.max(scale, 1); // never narrower than the original filter
   const support = filter.support * stretch;
   const stride = Math.ceil(support) * 2 + 1;
@@ -206,6 +202,16 @@ function taps(
     count[i] = end - begin;
   }
   return { first, count, weights, stride };
+}
+
+/** The taps on an axis that keeps its size, which Pillow does not filter: each pixel is its only one. */
+function ownTaps(start: number, length: number): Taps {
+  return {
+    first: Int32Array.from({ length }, (_, i) => start + i),
+    count: new Int32Array(length).fill(1),
+    weights: new Int32Array(length).fill(1 << precisionBits),
+    stride: 1,
+  };
 }
 
 /** The horizontal pass over source rows `from` to `to`. */

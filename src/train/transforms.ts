@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, lumaAt, type RgbImage } from "../image/pixels.ts";
-import { resizeWindow } from "../image/resize.ts";
+import { crop, resize, type Window } from "../image/resize.ts";
 import { checkFraction, checkInteger, checkNonNegative, checkOptions } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
 
@@ -67,9 +67,7 @@ export function randomResizedCrop(
   checkRange(op, "ratio", ratio);
   return (image, generator) => {
     checkPixels(op, image, 3);
-    const { left, top, width, height } = randomPart(image, scale, ratio, generator);
-    const part = resizeWindow(image, image.width, image.height, { left, top, width, height });
-    return resizeWindow(part, size, size, { left: 0, top: 0, width: size, height: size });
+    return resize(crop(image, randomPart(image, scale, ratio, generator)), size, size);
   };
 }
 
@@ -79,7 +77,7 @@ function randomPart(
   scale: readonly [number, number],
   ratio: readonly [number, number],
   generator: RandomGenerator,
-) {
+): Window {
   for (let i = 0; i < 10; i++) {
     const area = image.width * image.height * between(generator, ...scale);
     const shape = Math.exp(between(generator, Math.log(ratio[0]), Math.log(ratio[1])));
