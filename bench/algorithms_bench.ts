@@ -42,12 +42,10 @@ export const algorithms: Suite = {
     for (const batch of options.batches ?? [1, 8]) {
       const measurements: Measurement[] = [];
       for (const g of shapesOf(options.networks ?? NETWORKS, batch)) {
-        const entries = () => entriesOf(backend, g), label = `batch ${batch}, ${nameOf(g)}`;
-        let results = await measure(label, rounds, entries(), [], skipped);
-        if (results.some(isWrong)) {
-          results = await measure(label, CONFIRMATION * rounds, entries(), [], skipped);
-        }
-        measurements.push(...results);
+        const label = `batch ${batch}, ${nameOf(g)}`;
+        const run = (rounds: number) => measure(entriesOf(backend, g), { label, rounds, skipped });
+        const results = await run(rounds);
+        measurements.push(...results.some(isWrong) ? await run(CONFIRMATION * rounds) : results);
       }
       yield measurements;
     }

@@ -6,12 +6,11 @@
 
 import type { Chromium } from "./browser/chromium.ts";
 import type { PageProgram } from "./browser/page.ts";
+import { measureForward } from "./lib/forward.ts";
 import { type Program, withPrograms } from "./lib/programs.ts";
-import type { Measurement } from "./lib/results.ts";
-import { entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
+import { SEED, type Suite } from "./lib/suite.ts";
 import { createNetwork, type Network } from "./peers/network.ts";
 import type { NetworkPeer } from "./peers/peer.ts";
-import { randomImages } from "./peers/random.ts";
 
 /** The networks that run without `--networks`. */
 const NETWORKS = [
@@ -55,23 +54,22 @@ export const chromium: Suite = {
       return skipped.add("all programs in Chromium", error);
     }
     await using chromium = browser;
-    const gauges = machine.gauges("arithmetic");
     for (const name of options.networks ?? NETWORKS) {
       const network = await createNetwork(name, SEED);
-      yield await withPrograms(PROGRAMS, { chromium, network }, context, async (peers) => {
-        const measurements: Measurement[] = [];
-        for (const batch of options.batches ?? [1]) {
-          const images = randomImages(batch, SEED, network.image);
-          const flops = 2 * network.forwardMacs * batch;
-          const section = `Networks in Chromium ${chromium.version}, batch ${batch}`;
-          const task = { section, name, flops }, label = `Chromium, ${name}, batch ${batch}`;
-          const work = (peer: NetworkPeer) => peer.forward(images, batch);
-          const entries = await entriesFor(task, peers, work, skipped, label);
-          const rounds = roundsFor(batch, options);
-          measurements.push(...await measure(label, rounds, entries, gauges, skipped));
-        }
-        return measurements;
-      });
+      yield await withPrograms(
+        PROGRAMS,
+        { chromium, network },
+        context,
+        (peers) =>
+          measureForward(network, peers, context, {
+            batches: [1],
+            taskOf: (batch) => ({
+              section: `Networks in Chromium ${chromium.version}, batch ${batch}`,
+              name,
+            }),
+            gauges: machine.gauges("arithmetic"),
+          }),
+      );
     }
   },
 };

@@ -6,7 +6,15 @@
 
 import { type Program, withPrograms } from "./lib/programs.ts";
 import type { Measurement } from "./lib/results.ts";
-import { entriesFor, type Entry, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
+import {
+  type Context,
+  entriesFor,
+  type Entry,
+  measure,
+  roundsFor,
+  SEED,
+  type Suite,
+} from "./lib/suite.ts";
 import { convolutionMacs, CONVOLUTIONS } from "./peers/architecture.ts";
 import type { ConvPeer, Pass } from "./peers/peer.ts";
 import { randomConvolution } from "./peers/random.ts";
@@ -69,35 +77,43 @@ const LAYERS = CONVOLUTIONS.map((convolution, i) => ({ ...convolution, name: `co
 export const conv: Suite = {
   programs: [...new Set(PROGRAMS.map(({ name }) => name))],
   run(context) {
-    const { options, machine, skipped } = context;
     return withPrograms(PROGRAMS, undefined, context, async (peers) => {
       const measurements: Measurement[] = [];
-      for (const batch of options.batches ?? [8]) {
-        for (const convolution of LAYERS) {
-          const { name } = convolution;
-          const running = peers.filter(({ name: program, slow }) => {
-            if (!slow || options.allPeers || name === FOR_SLOW) return true;
-            skipped.add(`${program}, all but ${FOR_SLOW}`, "takes minutes; see --all-peers");
-            return false;
-          });
-          const problem = randomConvolution(convolution, batch, SEED);
-          const entries: Entry[] = [];
-          for (const pass of PASSES) {
-            const task = {
-              section: `Convolutions, batch ${batch}`,
-              name: `${name} ${pass}`,
-              flops: 2 * convolutionMacs(convolution) * batch,
-            };
-            const work = (peer: ConvPeer) => peer.convolve(pass, problem);
-            entries.push(...await entriesFor(task, running, work, skipped, pass));
-          }
-          // Run each program's passes one after another, so that their ratio is reliable under noise.
-          const byPeer = running.flatMap((peer) => entries.filter((entry) => entry.peer === peer));
-          const rounds = roundsFor(batch, options), gauges = machine.gauges("arithmetic");
-          measurements.push(...await measure(name, rounds, byPeer, gauges, skipped));
+      for (const batch of context.options.batches ?? [8]) {
+        for (const layer of LAYERS) {
+          measurements.push(...await measureLayer(layer, batch, peers, context));
         }
       }
       return measurements;
     });
   },
 };
+
+/** Times all passes of a convolution. */
+async function measureLayer(
+  layer: typeof LAYERS[number],
+  batch: number,
+  peers: readonly ConvPeer[],
+  { options, machine, skipped }: Context,
+): Promise<Measurement[]> {
+  const { name: label } = layer, problem = randomConvolution(layer, batch, SEED);
+  const running = peers.filter(({ name, slow }) => {
+    if (!slow || options.allPeers || label === FOR_SLOW) return true;
+    skipped.add(`${name}, all but ${FOR_SLOW}`, "takes minutes; see --all-peers");
+    return false;
+  });
+  const entries: Entry[] = [];
+  for (const pass of PASSES) {
+    const task = {
+      section: `Convolutions, batch ${batch}`,
+      name: `${label} ${pass}`,
+      flops: 2 * convolutionMacs(layer) * batch,
+    };
+    const work = (peer: ConvPeer) => peer.convolve(pass, problem);
+    entries.push(...await entriesFor(task, running, work, skipped, pass));
+  }
+  // Run each program's passes one after another, so that their ratio is reliable under noise.
+  const byPeer = running.flatMap((peer) => entries.filter((entry) => entry.peer === peer));
+  const rounds = roundsFor(batch, options), gauges = machine.gauges("arithmetic");
+  return await measure(byPeer, { label, rounds, gauges, skipped });
+}

@@ -53,7 +53,8 @@ export const startUp: Suite = {
         const task = { section, name, process: true };
         return entriesFor(task, [PROGRAM], () => firstLine(args), skipped);
       }));
-      return await measure("start-up", options.rounds ?? ROUNDS, entries.flat(), [], skipped);
+      const rounds = options.rounds ?? ROUNDS;
+      return await measure(entries.flat(), { label: "start-up", rounds, skipped });
     } finally {
       await Promise.all([file, program].map((path) => Deno.remove(path)));
     }

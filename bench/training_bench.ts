@@ -66,7 +66,8 @@ async function measureNetwork(
     const work = (peer: TrainingPeer) => peer.steps(images, targets, SGD);
     const entries = await entriesFor(task, peers, work, skipped);
     const rounds = roundsFor(batch, options), gauges = machine.gauges("arithmetic");
-    measurements.push(...await measure(`training ${name}`, rounds, entries, gauges, skipped));
+    const label = `training ${name}`;
+    measurements.push(...await measure(entries, { label, rounds, gauges, skipped }));
   }
   return measurements;
 }

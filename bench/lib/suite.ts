@@ -8,7 +8,7 @@ import { relativeError } from "./agreement.ts";
 import type { SkippedPrograms } from "./skipped.ts";
 import type { Options } from "./options.ts";
 import { progress } from "./progress.ts";
-import { type Measurement, OURS, type Result, type Task } from "./results.ts";
+import { type GaugeResult, type Measurement, OURS, type Result, type Task } from "./results.ts";
 import { interleave } from "./rounds.ts";
 import { summarise } from "./stats.ts";
 import type { Gauge, Machine } from "../machine/machine.ts";
@@ -77,21 +77,39 @@ export async function entriesFor<P extends Peer>(
   return entries;
 }
 
+/** How to measure. */
+export interface MeasureOptions {
+  /** What is measured, for the line of progress. */
+  readonly label: string;
+  /** Timed rounds. */
+  readonly rounds: number;
+  /** Measurements of the machine, timed in the same rounds. Default: none. */
+  readonly gauges?: readonly Gauge[];
+  /** Gets the programs that fail. */
+  readonly skipped: SkippedPrograms;
+}
+
 /**
  * Compares the outputs, then times the entries that agree, in turns with the machine's gauges. The
  * reference is the first entry of a task that runs. Entries that fail, whenever that is, have no
  * result. All work is disposed at the end.
  */
 export async function measure(
-  label: string,
-  rounds: number,
   entries: readonly Entry[],
-  gauges: readonly Gauge[],
-  skipped: SkippedPrograms,
+  options: MeasureOptions,
 ): Promise<Measurement[]> {
   try {
-    const errors = await compare(label, entries, skipped);
-    return await time(label, rounds, entries, errors, gauges, skipped);
+    const errors = await compare(entries, options);
+    const valid = [...errors].filter(([{ peer }, error]) => error <= toleranceOf(peer));
+    const { times, failed, machine } = await time(valid.map(([entry]) => entry), options);
+    const tasks = new Set(entries.map(({ task }) => task));
+    return Array.from(tasks, (task) => {
+      const own = [...errors].filter(([entry]) => entry.task === task);
+      const results = own.flatMap(([entry, error], i) =>
+        failed.has(entry) ? [] : [resultOf(entry.peer, error, times.get(entry), i === 0)]
+      );
+      return { task, rounds: options.rounds, results, machine };
+    });
   } finally {
     for (const { work } of entries) work.dispose?.();
   }
@@ -99,9 +117,8 @@ export async function measure(
 
 /** The errors of all entries that run. The first of each task is the reference. */
 async function compare(
-  label: string,
   entries: readonly Entry[],
-  skipped: SkippedPrograms,
+  { label, skipped }: MeasureOptions,
 ): Promise<Map<Entry, number>> {
   const references = new Map<Task, Float32Array>();
   const errors = new Map<Entry, number>();
@@ -121,36 +138,27 @@ async function compare(
   return errors;
 }
 
-/** Times the entries whose errors are within their tolerance, and returns the results of all tasks. */
+/** What {@linkcode time} measured. */
+interface Times {
+  /** The milliseconds of each round. */
+  readonly times: ReadonlyMap<Entry, readonly number[]>;
+  /** The entries that failed in one of the rounds. */
+  readonly failed: ReadonlySet<Entry>;
+  readonly machine: readonly GaugeResult[];
+}
+
+/** Times entries in turns with the machine's gauges. */
 async function time(
-  label: string,
-  rounds: number,
   entries: readonly Entry[],
-  errors: ReadonlyMap<Entry, number>,
-  gauges: readonly Gauge[],
-  skipped: SkippedPrograms,
-): Promise<Measurement[]> {
-  const valid = [...errors].filter(([{ peer: { tolerance = TOLERANCE } }, error]) =>
-    error <= tolerance
-  ).map(([entry]) => entry);
+  { label, rounds, gauges = [], skipped }: MeasureOptions,
+): Promise<Times> {
   const failed = new Set<Entry>();
-  const run = async (entry: Entry) => {
-    if (failed.has(entry)) return NaN;
-    try {
-      return await entry.work.run();
-    } catch (error) {
-      if (entry.peer.name === OURS) throw error;
-      failed.add(entry); // the others go on
-      skipped.add(`${entry.peer.name} ${entry.task.name}`, error);
-      return NaN;
-    }
-  };
   const turns = [
-    ...valid.map((entry) => ({
+    ...entries.map((entry) => ({
       name: `${entry.peer.name} ${entry.task.name}`,
       once: entry.peer.slow,
       rest: entry.peer.threads > 1 ? REST_MS : 0,
-      run: () => run(entry),
+      run: () => runOnce(entry, failed, skipped),
     })),
     ...gauges.map((gauge) => ({ name: gauge.what, run: () => gauge.run() })),
   ];
@@ -159,30 +167,45 @@ async function time(
     rounds,
     progress: (turn) => progress(`${label}, ${turn}`),
   });
-  const timed = new Map(valid.map((entry, i) => [entry, timings[i]]));
-  const machine = gauges.map(({ what, threads, amount }, i) => ({
-    what,
-    threads,
-    amount,
-    ms: summarise(timings[valid.length + i]),
-  }));
+  return {
+    times: new Map(entries.map((entry, i) => [entry, timings[i]])),
+    failed,
+    machine: gauges.map(({ what, threads, amount }, i) => {
+      return { what, threads, amount, ms: summarise(timings[entries.length + i]) };
+    }),
+  };
+}
 
-  const tasks = [...new Set(entries.map(({ task }) => task))];
-  return tasks.map((task) => {
-    const own = [...errors.keys()].filter((entry) => entry.task === task);
-    const results = own.flatMap((entry, i) =>
-      failed.has(entry) ? [] : [resultOf(entry.peer, errors.get(entry)!, timed.get(entry), i === 0)]
-    );
-    return { task, rounds, results, machine };
-  });
+/** Runs an entry, unless it has failed before. Our own failures end the benchmark. */
+async function runOnce(
+  entry: Entry,
+  failed: Set<Entry>,
+  skipped: SkippedPrograms,
+): Promise<number> {
+  const { peer, task, work } = entry;
+  if (failed.has(entry)) return NaN;
+  try {
+    return await work.run();
+  } catch (error) {
+    if (peer.name === OURS) throw error;
+    failed.add(entry); // the others go on
+    skipped.add(`${peer.name} ${task.name}`, error);
+    return NaN;
+  }
+}
+
+/** The error up to which the outputs of a program count as correct. */
+function toleranceOf({ tolerance = TOLERANCE }: Peer): number {
+  return tolerance;
 }
 
 function resultOf(
-  { name, variant, version, threads, slow, tolerance = TOLERANCE }: Peer,
+  peer: Peer,
   error: number,
   timings: readonly number[] | undefined,
   reference: boolean,
 ): Result {
+  const { name, variant, version, threads, slow } = peer;
   return {
     program: name,
     variant,
@@ -190,7 +213,7 @@ function resultOf(
     threads,
     reference,
     error: Number.isFinite(error) ? error : null,
-    tolerance,
+    tolerance: toleranceOf(peer),
     once: slow,
     ms: timings ? summarise(timings) : null,
   };

@@ -138,12 +138,13 @@ Deno.test("measure() leaves out a program that fails while it is timed", async (
       runs-- > 0 ? Promise.resolve(300) : Promise.reject(new Error("lost\nits GPU"));
     return { peer, task, work: { run, output } };
   };
-  const entries = () => [entry("pembroke", 9), entry("other", 4)];
-  const [{ results }] = await measure("x", 3, entries(), [], skipped);
+  const entries = [entry("pembroke", 9), entry("other", 4)];
+  const options = { label: "x", rounds: 3, skipped };
+  const [{ results }] = await measure(entries, options);
   assertEquals(results.map(({ program, reference, ms }) => [program, reference, ms?.median]), [
     ["pembroke", true, 300],
   ]);
   assertEquals(skipped.entries, [{ name: "other t", reason: "lost" }]);
   const failing = [entry("pembroke", 4), entry("other", 9)];
-  await assertRejects(() => measure("x", 3, failing, [], skipped), Error, "lost");
+  await assertRejects(() => measure(failing, options), Error, "lost");
 });
