@@ -1,3 +1,9 @@
+/**
+ * The command line of the benchmark.
+ *
+ * @module
+ */
+
 import { parseArgs } from "node:util";
 import type { NetworkName } from "../../mod.ts";
 import { isNetworkName, networkNames } from "../../src/models/registry.ts";
@@ -45,9 +51,12 @@ Suites (default: all but algorithms):
 
 Options:
   --threads 1,2      numbers of threads to run with; some programs have only one (default: 1,2)
-  --batch 1,8        batch sizes (default: 1,8 for networks and alexnet, 1 for webgpu, otherwise 8)
-  --networks a,b     networks for networks (default: 10), training (3) and webgpu (3)
-  --rounds N         timed rounds (default: 15 for one image, at least 5 for larger batches)
+  --batch 1,8        batch sizes (default: 1,8 for networks, alexnet and algorithms, 1 for chromium and
+                     webgpu, 8 for training and conv)
+  --networks a,b     networks for networks and algorithms (default: 10), chromium (5), training (3) and
+                     webgpu (3)
+  --rounds N         timed rounds (default: 15 for one image, at least 5 for larger batches; 9 for
+                     algorithms, 7 for start-up)
   --only NAME,NAME   run only these programs
   --all-peers        run jax-js on all five convolutions, which takes minutes
   --json             print JSON instead of a table

@@ -1,3 +1,9 @@
+/**
+ * Training steps as work to time, and how their results are compared.
+ *
+ * @module
+ */
+
 import type { Work } from "./peer.ts";
 
 /**
