@@ -6,7 +6,7 @@
 
 import { measureForward } from "./lib/forward.ts";
 import { withPrograms } from "./lib/programs.ts";
-import { SEED, type Suite } from "./lib/suite.ts";
+import { seed, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
 import {
   onnxruntimeNode,
@@ -18,14 +18,14 @@ import {
 } from "./peers/programs.ts";
 
 /** The first program that runs is the reference for the outputs. */
-const PROGRAMS = [pembroke, pembrokeInt8, onnxruntimeWeb, tfjsWasm, pytorch, onnxruntimeNode];
+const programs = [pembroke, pembrokeInt8, onnxruntimeWeb, tfjsWasm, pytorch, onnxruntimeNode];
 
 export const alexnet: Suite = {
-  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  programs: [...new Set(programs.map(({ name }) => name))],
   async run(context) {
-    const { machine } = context, network = await createNetwork("alexnet", SEED);
+    const { machine } = context, network = await createNetwork("alexnet", seed);
     return await withPrograms(
-      PROGRAMS,
+      programs,
       network,
       context,
       (peers) =>

@@ -17,35 +17,35 @@ import denoJson from "../deno.json" with { type: "json" };
 import type { Conv2dGeometry } from "../src/backend/geometry.ts";
 import { kernelsOf } from "../src/backend/interface.ts";
 import { isDepthwise, supportsWinograd } from "../src/ops/prepared_conv.ts";
-import { type Measurement, OURS, type Task } from "./lib/results.ts";
-import { type Entry, measure, SEED, type Suite } from "./lib/suite.ts";
-import { NETWORKS } from "./networks_bench.ts";
+import { type Measurement, ourName, type Task } from "./lib/results.ts";
+import { type Entry, measure, seed, type Suite } from "./lib/suite.ts";
+import { defaultNetworks } from "./networks_bench.ts";
 import { operationsOf } from "./peers/operations.ts";
 import type { Work } from "./peers/peer.ts";
 import { product, uniform } from "./peers/random.ts";
 
 /** How much longer the chosen algorithm may take than another. */
-const MARGIN = 1.1;
+const margin = 1.1;
 /** Times below this are not compared, in milliseconds. */
-const MIN_MS = 0.05;
+const minMs = 0.05;
 /** A timed run repeats a convolution until it takes about this long, in milliseconds. */
-const RUN_MS = 2;
+const runMs = 2;
 /** A wrong choice must be confirmed in this many times as many rounds. */
-const CONFIRMATION = 3;
+const confirmation = 3;
 
 export const algorithms: Suite = {
-  programs: [OURS],
+  programs: [ourName],
   onRequest: true,
   async *run({ options, skipped }) {
     using backend = await createBackend({ device: "wasm", threads: 1 });
     const rounds = options.rounds ?? 9;
     for (const batch of options.batches ?? [1, 8]) {
       const measurements: Measurement[] = [];
-      for (const g of shapesOf(options.networks ?? NETWORKS, batch)) {
+      for (const g of shapesOf(options.networks ?? defaultNetworks, batch)) {
         const label = `batch ${batch}, ${nameOf(g)}`;
         const run = (rounds: number) => measure(entriesOf(backend, g), { label, rounds, skipped });
         const results = await run(rounds);
-        measurements.push(...results.some(isWrong) ? await run(CONFIRMATION * rounds) : results);
+        measurements.push(...results.some(isWrong) ? await run(confirmation * rounds) : results);
       }
       yield measurements;
     }
@@ -64,9 +64,9 @@ export const algorithms: Suite = {
  */
 function isWrong({ results: [chosen, ...others] }: Measurement): boolean {
   const ms = chosen.ms;
-  return ms !== null && ms.median >= MIN_MS &&
+  return ms !== null && ms.median >= minMs &&
     others.some((other) =>
-      other.ms !== null && ms.median > MARGIN * other.ms.median && ms.min > MARGIN * other.ms.min
+      other.ms !== null && ms.median > margin * other.ms.median && ms.min > margin * other.ms.min
     );
 }
 
@@ -104,14 +104,18 @@ function entriesOf(backend: Backend, g: Conv2dGeometry): Entry[] {
   const chosen = chosenFor(g);
   const others = algorithmsOf(g).filter((algorithm) => algorithm !== chosen);
   return [
-    { task, peer: { ...PEER, name: OURS, variant: chosen }, work: workOf(backend, g, chosen) },
+    {
+      task,
+      peer: { ...ownPeer, name: ourName, variant: chosen },
+      work: workOf(backend, g, chosen),
+    },
     ...others.map((name) => {
-      return { task, peer: { ...PEER, name }, work: workOf(backend, g, name) };
+      return { task, peer: { ...ownPeer, name }, work: workOf(backend, g, name) };
     }),
   ];
 }
 
-const PEER = { version: denoJson.version, threads: 1, dispose() {} };
+const ownPeer = { version: denoJson.version, threads: 1, dispose() {} };
 
 /** The algorithm that the layer chooses. */
 function chosenFor(g: Conv2dGeometry): string {
@@ -121,7 +125,7 @@ function chosenFor(g: Conv2dGeometry): string {
 /** A convolution by an algorithm. */
 function workOf(backend: Backend, g: Conv2dGeometry, algorithm: string): Work {
   const shape = [g.n, g.inC, g.h, g.w];
-  const x = backend.upload(uniform(product(shape), 2, SEED), shape);
+  const x = backend.upload(uniform(product(shape), 2, seed), shape);
   const { compute, dispose } = isDepthwise(weightShape(g), g.groups) && algorithm === "direct"
     ? directDepthwise(backend, g, x)
     : layer(backend, g, x, algorithm);
@@ -136,7 +140,7 @@ function workOf(backend: Backend, g: Conv2dGeometry, algorithm: string): Work {
     run() {
       if (times === 0) {
         run(1); // prepares the weights
-        times = Math.ceil(RUN_MS / run(1));
+        times = Math.ceil(runMs / run(1));
       }
       return Promise.resolve(run(times) / times);
     },
@@ -158,7 +162,7 @@ interface Computation {
 /** A layer with an algorithm. */
 function layer(backend: Backend, g: Conv2dGeometry, x: Tensor, algorithm: string): Computation {
   const layer = layerOf(g, algorithm === "winograd" ? "winograd" : "direct");
-  layer.init(backend, { seed: SEED }).eval();
+  layer.init(backend, { seed }).eval();
   return { compute: (out) => layer.forward(x, { out }), dispose: () => layer.dispose() };
 }
 
@@ -175,7 +179,7 @@ function layerOf(g: Conv2dGeometry, algorithm?: "direct" | "winograd"): Conv2d {
 
 /** A depthwise convolution by the kernel for all others, which no layer uses for it. */
 function directDepthwise(backend: Backend, g: Conv2dGeometry, x: Tensor): Computation {
-  const kernels = kernelsOf(backend), depthwise = layerOf(g).init(backend, { seed: SEED });
+  const kernels = kernelsOf(backend), depthwise = layerOf(g).init(backend, { seed });
   const packed = kernels.packConv2d(depthwise.parameters.weight.tensor!, g.groups);
   depthwise.dispose();
   const epilogue = { residual: null, activation: 0 };

@@ -8,12 +8,12 @@ import type { Chromium } from "./browser/chromium.ts";
 import type { PageProgram } from "./browser/page.ts";
 import { measureForward } from "./lib/forward.ts";
 import { type Program, withPrograms } from "./lib/programs.ts";
-import { SEED, type Suite } from "./lib/suite.ts";
+import { seed, type Suite } from "./lib/suite.ts";
 import { createNetwork, type Network } from "./peers/network.ts";
 import type { NetworkPeer } from "./peers/peer.ts";
 
 /** The networks that run without `--networks`. */
-const NETWORKS = [
+const defaultNetworks = [
   "squeezenet1_1",
   "mobilenet_v2",
   "efficientnet_b0",
@@ -28,7 +28,7 @@ interface Input {
 }
 
 /** The first program that runs is the reference for the outputs. */
-const PROGRAMS = [
+const programs = [
   inPage("pembroke"),
   inPage("pembroke", "pembroke, int8"),
   inPage("onnxruntime-web"),
@@ -38,12 +38,12 @@ const PROGRAMS = [
 
 function inPage(name: PageProgram, program = name): Program<NetworkPeer, Input> {
   const create: Program<NetworkPeer, Input>["create"] = ({ chromium, network }, options) =>
-    chromium.open(program, network, SEED, options);
+    chromium.open(program, network, seed, options);
   return { name, create };
 }
 
 export const chromium: Suite = {
-  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  programs: [...new Set(programs.map(({ name }) => name))],
   async *run(context) {
     const { options, machine, skipped } = context;
     let browser: Chromium;
@@ -54,10 +54,10 @@ export const chromium: Suite = {
       return skipped.add("all programs in Chromium", error);
     }
     await using chromium = browser;
-    for (const name of options.networks ?? NETWORKS) {
-      const network = await createNetwork(name, SEED);
+    for (const name of options.networks ?? defaultNetworks) {
+      const network = await createNetwork(name, seed);
       yield await withPrograms(
-        PROGRAMS,
+        programs,
         { chromium, network },
         context,
         (peers) =>

@@ -12,15 +12,15 @@ import {
   type Entry,
   measure,
   roundsFor,
-  SEED,
+  seed,
   type Suite,
 } from "./lib/suite.ts";
-import { convolutionMacs, CONVOLUTIONS } from "./peers/architecture.ts";
+import { convolutionMacs, convolutions } from "./peers/architecture.ts";
 import type { ConvPeer, Pass } from "./peers/peer.ts";
 import { randomConvolution } from "./peers/random.ts";
 
 /** The first program that runs is the reference for the outputs. */
-const PROGRAMS: readonly Program<ConvPeer, void>[] = [{
+const programs: readonly Program<ConvPeer, void>[] = [{
   name: "pembroke",
   async create(_, options) {
     const { createConv } = await import("./peers/pembroke.ts");
@@ -67,20 +67,20 @@ const PROGRAMS: readonly Program<ConvPeer, void>[] = [{
   },
 }];
 
-const PASSES: readonly Pass[] = ["forward", "dx", "dw"];
+const passes: readonly Pass[] = ["forward", "dx", "dw"];
 
 /** The only convolution that slow programs run without --all-peers. */
-const FOR_SLOW = "conv3";
+const layerForSlow = "conv3";
 
-const LAYERS = CONVOLUTIONS.map((convolution, i) => ({ ...convolution, name: `conv${i + 1}` }));
+const layers = convolutions.map((convolution, i) => ({ ...convolution, name: `conv${i + 1}` }));
 
 export const conv: Suite = {
-  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  programs: [...new Set(programs.map(({ name }) => name))],
   run(context) {
-    return withPrograms(PROGRAMS, undefined, context, async (peers) => {
+    return withPrograms(programs, undefined, context, async (peers) => {
       const measurements: Measurement[] = [];
       for (const batch of context.options.batches ?? [8]) {
-        for (const layer of LAYERS) {
+        for (const layer of layers) {
           measurements.push(...await measureLayer(layer, batch, peers, context));
         }
       }
@@ -91,19 +91,19 @@ export const conv: Suite = {
 
 /** Times all passes of a convolution. */
 async function measureLayer(
-  layer: typeof LAYERS[number],
+  layer: typeof layers[number],
   batch: number,
   peers: readonly ConvPeer[],
   { options, machine, skipped }: Context,
 ): Promise<Measurement[]> {
-  const { name: label } = layer, problem = randomConvolution(layer, batch, SEED);
+  const { name: label } = layer, problem = randomConvolution(layer, batch, seed);
   const running = peers.filter(({ name, slow }) => {
-    if (!slow || options.allPeers || label === FOR_SLOW) return true;
-    skipped.add(`${name}, all but ${FOR_SLOW}`, "takes minutes; see --all-peers");
+    if (!slow || options.allPeers || label === layerForSlow) return true;
+    skipped.add(`${name}, all but ${layerForSlow}`, "takes minutes; see --all-peers");
     return false;
   });
   const entries: Entry[] = [];
-  for (const pass of PASSES) {
+  for (const pass of passes) {
     const task = {
       section: `Convolutions, batch ${batch}`,
       name: `${label} ${pass}`,

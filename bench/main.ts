@@ -8,7 +8,7 @@
 
 import { cpus } from "node:os";
 import { firstLine, SkippedPrograms } from "./lib/skipped.ts";
-import { type Arguments, parseOptions, readArguments, USAGE } from "./lib/options.ts";
+import { type Arguments, parseOptions, readArguments, usage } from "./lib/options.ts";
 import { report } from "./lib/report.ts";
 import { type Measurement, readRun, type Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
@@ -20,7 +20,7 @@ async function main(args: string[]): Promise<number> {
   try {
     const { help, from } = parseOptions(args).values;
     if (help) {
-      console.log(USAGE);
+      console.log(usage);
       return 0;
     }
     if (from !== undefined) return await printSaved(from);

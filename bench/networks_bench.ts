@@ -7,7 +7,7 @@
 import type { NetworkName } from "../mod.ts";
 import { measureForward } from "./lib/forward.ts";
 import { withPrograms } from "./lib/programs.ts";
-import { SEED, type Suite } from "./lib/suite.ts";
+import { seed, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
 import {
   onnxruntimeNode,
@@ -18,7 +18,7 @@ import {
 } from "./peers/programs.ts";
 
 /** The networks that run without `--networks`, from small to large. */
-export const NETWORKS: readonly NetworkName[] = [
+export const defaultNetworks: readonly NetworkName[] = [
   "squeezenet1_1",
   "mobilenet_v2",
   "mobilenet_v3_small",
@@ -32,20 +32,21 @@ export const NETWORKS: readonly NetworkName[] = [
 ];
 
 /** The first program that runs is the reference for the outputs. */
-const PROGRAMS = [pembroke, pembrokeInt8, onnxruntimeWeb, tfjsWasm, onnxruntimeNode];
+const programs = [pembroke, pembrokeInt8, onnxruntimeWeb, tfjsWasm, onnxruntimeNode];
 
 /** Why a program does not take part. */
-const JAX_JS = "its convolutions reach 0.3 to 0.6 GFLOP/s, so a network takes seconds; see conv";
+const whyNoJaxJs =
+  "its convolutions reach 0.3 to 0.6 GFLOP/s, so a network takes seconds; see conv";
 
 export const networks: Suite = {
-  programs: [...new Set(PROGRAMS.map(({ name }) => name))],
+  programs: [...new Set(programs.map(({ name }) => name))],
   async *run(context) {
     const { options, machine, skipped } = context;
-    if (!options.only) skipped.add("jax-js on networks", JAX_JS);
-    for (const name of options.networks ?? NETWORKS) {
-      const network = await createNetwork(name, SEED);
+    if (!options.only) skipped.add("jax-js on networks", whyNoJaxJs);
+    for (const name of options.networks ?? defaultNetworks) {
+      const network = await createNetwork(name, seed);
       yield await withPrograms(
-        PROGRAMS,
+        programs,
         network,
         context,
         (peers) =>

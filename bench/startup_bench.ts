@@ -9,13 +9,13 @@ import { fileURLToPath } from "node:url";
 import denoJson from "../deno.json" with { type: "json" };
 import { writeSafetensors } from "../mod.ts";
 import { bundledNetwork } from "../src/models/bundled.ts";
-import { entriesFor, measure, SEED, type Suite } from "./lib/suite.ts";
+import { entriesFor, measure, seed, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
 import type { Peer, Work } from "./peers/peer.ts";
 
-const ROUNDS = 7;
+const defaultRounds = 7;
 
-const PROGRAM: Peer = {
+const pembroke: Peer = {
   name: "pembroke",
   version: denoJson.version,
   threads: 1, // not meaningful for a whole process
@@ -23,18 +23,18 @@ const PROGRAM: Peer = {
 };
 
 /** Arguments that classify a photo of the tests. */
-const CLASSIFY = [
+const classify = [
   "-A",
   fileURLToPath(new URL("../cli.ts", import.meta.url)),
   fileURLToPath(new URL("../tests/photos/rocket.jpg", import.meta.url)),
   "--jsonl",
 ];
-const BUNDLED = ["-m", bundledNetwork];
+const bundled = ["-m", bundledNetwork];
 /** Lets Deno load modules when they are imported, instead of all that might be. */
-const LAZY = "--unstable-lazy-dynamic-imports";
+const lazyImports = "--unstable-lazy-dynamic-imports";
 
 export const startUp: Suite = {
-  programs: [PROGRAM.name],
+  programs: [pembroke.name],
   async run({ options, skipped }) {
     const file = await Deno.makeTempFile({ suffix: ".safetensors" });
     const program = await Deno.makeTempFile({ suffix: ".ts" });
@@ -43,17 +43,20 @@ export const startUp: Suite = {
       await Deno.writeTextFile(program, "console.log(1);\n");
       const section = "Start-up, from `deno run` to the first result";
       const tasks = [
-        { name: "the bundled model", args: ["run", ...CLASSIFY, ...BUNDLED] },
-        { name: "the bundled model, lazy imports", args: ["run", LAZY, ...CLASSIFY, ...BUNDLED] },
-        { name: "random weights", args: ["run", ...CLASSIFY, "--random", "--seed", "1"] },
-        { name: "weights from a file", args: ["run", ...CLASSIFY, "--weights", file] },
+        { name: "the bundled model", args: ["run", ...classify, ...bundled] },
+        {
+          name: "the bundled model, lazy imports",
+          args: ["run", lazyImports, ...classify, ...bundled],
+        },
+        { name: "random weights", args: ["run", ...classify, "--random", "--seed", "1"] },
+        { name: "weights from a file", args: ["run", ...classify, "--weights", file] },
         { name: "a program of one line", args: ["run", "-A", program] },
       ];
       const entries = await Promise.all(tasks.map(({ name, args }) => {
         const task = { section, name, process: true };
-        return entriesFor(task, [PROGRAM], () => firstLine(args), skipped);
+        return entriesFor(task, [pembroke], () => firstLine(args), skipped);
       }));
-      const rounds = options.rounds ?? ROUNDS;
+      const rounds = options.rounds ?? defaultRounds;
       return await measure(entries.flat(), { label: "start-up", rounds, skipped });
     } finally {
       await Promise.all([file, program].map((path) => Deno.remove(path)));
@@ -62,7 +65,7 @@ export const startUp: Suite = {
 };
 
 async function writeWeights(file: string): Promise<void> {
-  const { parameters } = await createNetwork("alexnet", SEED);
+  const { parameters } = await createNetwork("alexnet", seed);
   const bytes = writeSafetensors(
     [...parameters].map(([name, { shape, values }]) => {
       return { name, dtype: "F32", shape, data: values };

@@ -7,22 +7,22 @@
 
 import { type Program, withPrograms } from "./lib/programs.ts";
 import type { Measurement, Task } from "./lib/results.ts";
-import { type Context, entriesFor, measure, roundsFor, SEED, type Suite } from "./lib/suite.ts";
+import { type Context, entriesFor, measure, roundsFor, seed, type Suite } from "./lib/suite.ts";
 import { createNetwork, type Network } from "./peers/network.ts";
 import type { TrainingPeer } from "./peers/peer.ts";
 import { randomImages } from "./peers/random.ts";
 
 /** The networks that run without `--networks`. */
-const NETWORKS = ["alexnet", "resnet18", "mobilenet_v2"] as const;
+const defaultNetworks = ["alexnet", "resnet18", "mobilenet_v2"] as const;
 
 /** The settings in the AlexNet paper. */
-const SGD = { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 };
+const sgdOptions = { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 };
 
 /** ImageNet's. */
-const CLASSES = 1000;
+const classes = 1000;
 
 /** The first program that runs is the reference for the losses. */
-const PROGRAMS: readonly Program<TrainingPeer, Network>[] = [{
+const programs: readonly Program<TrainingPeer, Network>[] = [{
   name: "pembroke",
   async create(network, options) {
     const { createTraining } = await import("./peers/pembroke.ts");
@@ -37,11 +37,11 @@ const PROGRAMS: readonly Program<TrainingPeer, Network>[] = [{
 }];
 
 export const training: Suite = {
-  programs: PROGRAMS.map(({ name }) => name),
+  programs: programs.map(({ name }) => name),
   async *run(context) {
-    for (const name of context.options.networks ?? NETWORKS) {
-      const network = await createNetwork(name, SEED);
-      yield await withPrograms(PROGRAMS, network, context, (peers) => {
+    for (const name of context.options.networks ?? defaultNetworks) {
+      const network = await createNetwork(name, seed);
+      yield await withPrograms(programs, network, context, (peers) => {
         return measureNetwork(network, peers, context);
       });
     }
@@ -55,15 +55,15 @@ async function measureNetwork(
 ): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   for (const batch of options.batches ?? [8]) {
-    const images = randomImages(batch, SEED, image);
-    const targets = Array.from({ length: batch }, (_, i) => (i * 127) % CLASSES);
+    const images = randomImages(batch, seed, image);
+    const targets = Array.from({ length: batch }, (_, i) => (i * 127) % classes);
     const task: Task = {
       section: `Training step, batch ${batch}`,
       name,
       flops: 2 * trainingMacs * batch,
       network: { name, pass: "training step", batch },
     };
-    const work = (peer: TrainingPeer) => peer.steps(images, targets, SGD);
+    const work = (peer: TrainingPeer) => peer.steps(images, targets, sgdOptions);
     const entries = await entriesFor(task, peers, work, skipped);
     const rounds = roundsFor(batch, options), gauges = machine.gauges("arithmetic");
     const label = `training ${name}`;

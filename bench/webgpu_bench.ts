@@ -8,7 +8,7 @@
 import { measureForward } from "./lib/forward.ts";
 import { withPrograms } from "./lib/programs.ts";
 import type { Measurement } from "./lib/results.ts";
-import { type Context, measure, SEED, type Suite } from "./lib/suite.ts";
+import { type Context, measure, seed, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
 import {
   onnxruntimeWebgpu,
@@ -19,21 +19,21 @@ import {
 } from "./peers/programs.ts";
 
 /** The first program, on the Wasm kernels, is the reference for the outputs. */
-const PROGRAMS = [{ ...pembroke, once: true }, pembrokeWebgpu, tfjsWebgpu, onnxruntimeWebgpu];
+const programs = [{ ...pembroke, once: true }, pembrokeWebgpu, tfjsWebgpu, onnxruntimeWebgpu];
 
 /** The networks that run without `--networks`. */
-const NETWORKS = ["squeezenet1_1", "mobilenet_v2", "alexnet"] as const;
+const defaultNetworks = ["squeezenet1_1", "mobilenet_v2", "alexnet"] as const;
 
 export const webgpu: Suite = {
-  programs: PROGRAMS.map(({ name }) => name),
+  programs: programs.map(({ name }) => name),
   async *run(context) {
-    const { options: { networks = NETWORKS, only } } = context;
+    const { options: { networks = defaultNetworks, only } } = context;
     for (const name of networks) {
-      const network = await createNetwork(name, SEED);
+      const network = await createNetwork(name, seed);
       // f16 is for networks whose fully connected weights are most of their bytes
-      const programs = name === "alexnet" ? [...PROGRAMS, pembrokeWebgpuHalf] : PROGRAMS;
+      const all = name === "alexnet" ? [...programs, pembrokeWebgpuHalf] : programs;
       yield await withPrograms(
-        programs,
+        all,
         network,
         context,
         (peers) =>

@@ -14,7 +14,7 @@ import type { NetworkPeer, PeerOptions, Values } from "../peers/peer.ts";
 import type { PageFunctions, PageProgram } from "./page.ts";
 
 /** The folders of packages, by their path on the server. */
-const FOLDERS: Readonly<Record<string, string>> = {
+const folders: Readonly<Record<string, string>> = {
   "/onnxruntime/": import.meta.resolve(
     "npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.wasm",
   ),
@@ -26,10 +26,10 @@ const FOLDERS: Readonly<Record<string, string>> = {
   "/litert-utils/": import.meta.resolve("npm:@litertjs/wasm-utils@2.5.3/package.json"),
 };
 
-const EMPTY = "data:text/javascript,export default {}";
+const emptyModule = "data:text/javascript,export default {}";
 
 /** Modules and files of packages. The adapters import them by the same names as in Deno. */
-const IMPORTS = {
+const imports = {
   "npm:onnxruntime-web@1.30.0": "/onnxruntime/ort.wasm.min.mjs",
   "npm:@tensorflow/tfjs-core@4.22.0": "/tfjs/tf-core.fesm.min.js",
   "@tensorflow/tfjs-core": "/tfjs/tf-core.fesm.min.js",
@@ -40,21 +40,21 @@ const IMPORTS = {
   "npm:@litertjs/core@2.5.3/wasm/": "/litert/wasm/",
   "@litertjs/wasm-utils": "/litert-utils/dist/index.js",
   // tfjs-backend-wasm imports these everywhere, and uses them in Node only.
-  ...Object.fromEntries(["fs", "path", "perf_hooks", "os"].map((name) => [name, EMPTY])),
+  ...Object.fromEntries(["fs", "path", "perf_hooks", "os"].map((name) => [name, emptyModule])),
 };
 
-const HTML = `<!doctype html>
+const html = `<!doctype html>
 <link rel="icon" href="data:,">
-<script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>
+<script type="importmap">${JSON.stringify({ imports })}</script>
 <script type="module" src="/page.js"></script>
 `;
 
-const ISOLATION = {
+const isolation = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
 };
 
-const TYPES: Readonly<Record<string, string>> = {
+const contentTypes: Readonly<Record<string, string>> = {
   js: "text/javascript",
   mjs: "text/javascript",
   wasm: "application/wasm",
@@ -132,15 +132,15 @@ export class Chromium implements AsyncDisposable {
 
   async #respond(path: string): Promise<Response> {
     const respond = (body: BodyInit, type: string) =>
-      new Response(body, { headers: { "content-type": type, ...ISOLATION } });
-    if (path === "/") return respond(HTML, "text/html");
+      new Response(body, { headers: { "content-type": type, ...isolation } });
+    if (path === "/") return respond(html, "text/html");
     if (path === "/page.js") return respond(this.#script as BodyInit, "text/javascript");
     if (path === "/images") return respond(this.#images, "application/octet-stream");
-    const folder = Object.keys(FOLDERS).find((prefix) => path.startsWith(prefix));
-    const file = folder && new URL(path.slice(folder.length), FOLDERS[folder]);
+    const folder = Object.keys(folders).find((prefix) => path.startsWith(prefix));
+    const file = folder && new URL(path.slice(folder.length), folders[folder]);
     const bytes = file && await Deno.readFile(file).catch(() => undefined);
     if (!bytes) return new Response("no such file", { status: 404 });
-    return respond(bytes, TYPES[path.split(".").at(-1)!] ?? "application/octet-stream");
+    return respond(bytes, contentTypes[path.split(".").at(-1)!] ?? "application/octet-stream");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

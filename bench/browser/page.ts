@@ -13,7 +13,7 @@ import * as pembroke from "../peers/pembroke.ts";
 import type { NetworkPeer, Peer, PeerOptions, Values, Work } from "../peers/peer.ts";
 import * as tfjs from "../peers/tfjs.ts";
 
-const PROGRAMS = {
+const programs = {
   "pembroke": pembroke.createNetworkPeer,
   "pembroke, int8": pembroke.createInt8Peer,
   "onnxruntime-web": async (network: Network, options: PeerOptions) =>
@@ -24,7 +24,7 @@ const PROGRAMS = {
 };
 
 /** The name of a program that a page can run. */
-export type PageProgram = keyof typeof PROGRAMS;
+export type PageProgram = keyof typeof programs;
 
 let peer: NetworkPeer, work: Work | undefined;
 
@@ -37,7 +37,7 @@ const functions = {
     seed: number,
     options: PeerOptions,
   ): Promise<Omit<Peer, "dispose">> {
-    peer = await PROGRAMS[program](await createNetwork(network, seed), options);
+    peer = await programs[program](await createNetwork(network, seed), options);
     return peer;
   },
   /** Prepares a forward pass of the images that the server has. */

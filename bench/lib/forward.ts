@@ -14,7 +14,7 @@ import {
   measure,
   type MeasureOptions,
   roundsFor,
-  SEED,
+  seed,
 } from "./suite.ts";
 
 /** What a suite measures of each network. */
@@ -34,7 +34,7 @@ export async function measureForward(
 ): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   for (const batch of options.batches ?? batches) {
-    const images = randomImages(batch, SEED, network.image);
+    const images = randomImages(batch, seed, network.image);
     const task = { ...taskOf(batch), flops: 2 * network.forwardMacs * batch };
     const label = `${task.section}, ${task.name}`, rounds = roundsFor(batch, options);
     const work = (peer: NetworkPeer) => peer.forward(images, batch);

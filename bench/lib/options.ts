@@ -33,7 +33,7 @@ export interface Arguments extends Options {
   readonly save: string | undefined;
 }
 
-export const USAGE = `\
+export const usage = `\
 Usage: deno task bench [suite ...] [options]
 
 Times this library and its peers in turns, after checking that their outputs agree. Also measures the

@@ -9,7 +9,7 @@ import {
   best,
   type Measurement,
   type NetworkTask,
-  OURS,
+  ourName,
   type Result,
   type Run,
 } from "./results.ts";
@@ -22,7 +22,7 @@ interface Look {
   readonly shape: Shape;
 }
 
-const LOOKS: Readonly<Record<string, Look>> = {
+const looks: Readonly<Record<string, Look>> = {
   "onnxruntime-web": { label: "onnxruntime-web", colour: "orange", shape: "circle" },
   "tfjs-wasm": { label: "tfjs-wasm", colour: "purple", shape: "square" },
   "onnxruntime-node": { label: "native onnxruntime", colour: "gray", shape: "triangle" },
@@ -213,13 +213,13 @@ function footnotes(
 /** The programs other than ours, in their order in the results. Slow ones are left out. */
 function peersOf(measured: readonly Pick<Measurement, "results">[]): string[] {
   const results = measured.flatMap(({ results }) => results);
-  const shown = results.filter(({ program, once }) => program !== OURS && !once);
+  const shown = results.filter(({ program, once }) => program !== ourName && !once);
   return [...new Set(shown.map(({ program }) => program))];
 }
 
 /** Our result with exactly this many threads. */
 function oursOf(results: readonly Result[], threads: number): Result | undefined {
-  return results.find((r) => r.program === OURS && !r.variant && r.threads === threads);
+  return results.find((r) => r.program === ourName && !r.variant && r.threads === threads);
 }
 
 function taskOf({ task }: Measurement): NetworkTask {
@@ -227,7 +227,7 @@ function taskOf({ task }: Measurement): NetworkTask {
 }
 
 function lookOf(program: string): Look {
-  return LOOKS[program] ?? { label: program, colour: "gray", shape: "circle" };
+  return looks[program] ?? { label: program, colour: "gray", shape: "circle" };
 }
 
 function columnX(index: number, { width }: Scale): number {

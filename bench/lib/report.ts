@@ -8,21 +8,21 @@ import {
   best,
   machineRate,
   type Measurement,
-  OURS,
+  ourName,
   rate,
   type Result,
   type Run,
 } from "./results.ts";
 import { type Column, type Row, table } from "./table.ts";
-import { WEIGHT_BYTES } from "../peers/architecture.ts";
+import { weightBytes } from "../peers/architecture.ts";
 
 /** Shown instead of a missing number. */
-const NONE = "–";
-const WRONG = "wrong";
+const none = "–";
+const wrongText = "wrong";
 /** If threads get a smaller share of their cores than this, the machine was busy. */
-const MIN_CORE_SHARE = 0.85;
+const minCoreShare = 0.85;
 /** The width of the notes, in characters. */
-const WIDTH = 110;
+const noteWidth = 110;
 
 /** Returns a description of the machine, the table of all results, and notes. */
 export function report(run: Run): string {
@@ -30,13 +30,13 @@ export function report(run: Run): string {
   const others = columnsOf(run);
   const columns: Column[] = [
     { title: "milliseconds, median", align: "left" },
-    ...[OURS, "speed-up", "GFLOP/s", "of peak", ...others.map((name) => name.replace("-", "\n"))]
+    ...[ourName, "speed-up", "GFLOP/s", "of peak", ...others.map((name) => name.replace("-", "\n"))]
       .map((title): Column => ({ title, align: "right" })),
   ];
   const rows: Row[] = [];
   const sections = Map.groupBy(measured, ({ task }) => task.section);
   for (const [section, tasks] of sections) {
-    const ours = tasks.flatMap(({ results }) => results).filter((r) => r.program === OURS);
+    const ours = tasks.flatMap(({ results }) => results).filter((r) => r.program === ourName);
     const ran = (count: number) => ours.length === 0 || ours.some((r) => r.threads === count);
     const counts = tasks[0].task.process ? [undefined] : threads.filter(ran);
     for (const count of counts) {
@@ -61,7 +61,7 @@ function taskRows(
   others: readonly string[],
 ): Row[] {
   const { task, results, machine } = measured;
-  const ours = results.filter(({ program }) => program === OURS);
+  const ours = results.filter(({ program }) => program === ourName);
   const shown = ours.filter((result) => threads === undefined || result.threads === threads);
   return (shown.length > 0 ? shown : [undefined]).map((result) => {
     const ms = result?.ms?.median;
@@ -72,7 +72,7 @@ function taskRows(
     const gflops = task.flops && ms && task.flops / ms / 1e6;
     return [
       `  ${[task.name, result?.variant].filter(Boolean).join(", ")}`,
-      result ? msText(result) : NONE,
+      result ? msText(result) : none,
       single?.ms && ms && single !== result ? times(single.ms.median / ms) : "",
       gflops ? gflops.toFixed(1) : "",
       gflops && peak ? percent(gflops / rate(peak)) : "",
@@ -89,8 +89,8 @@ function machineRows(run: Run, threads: number, others: readonly string[]): Row[
   const rows: Row[] = [];
   if (gflops) rows.push(["  the micro-kernel", "", "", gflops.toFixed(1), percent(1), ...rest]);
   if (gbs) {
-    const label = `  ${megabytes(WEIGHT_BYTES)} MB at ${gbs.toFixed(1)} GB/s`;
-    rows.push([label, fixed(WEIGHT_BYTES / gbs / 1e6), "", "", "", ...rest]);
+    const label = `  ${megabytes(weightBytes)} MB at ${gbs.toFixed(1)} GB/s`;
+    rows.push([label, fixed(weightBytes / gbs / 1e6), "", "", "", ...rest]);
   }
   return rows.length > 0 ? ["", `The machine, ${threadsText(threads)}`, ...rows] : [];
 }
@@ -125,13 +125,13 @@ function notes(run: Run): string[] {
     ...reasons.entries().map(([reason, left]) =>
       `Skipped: ${left.map(({ name }) => name).join(", ")}: ${reason}`
     ),
-  ].map((note) => wrap(note, WIDTH));
+  ].map((note) => wrap(note, noteWidth));
 }
 
 /** A note on the row of the memory's speed, if it was measured. */
 function streaming(run: Run): string[] {
   if (run.threads.every((count) => !machineRate(run, "streaming", count))) return [];
-  const size = megabytes(WEIGHT_BYTES);
+  const size = megabytes(weightBytes);
   return [`${size} MB: reading AlexNet's weights from memory once, as each forward pass does.`];
 }
 
@@ -140,7 +140,7 @@ function busy(run: Run): string[] {
   const one = machineRate(run, "arithmetic", 1) ?? NaN;
   return run.threads.flatMap((count) => {
     const gain = (machineRate(run, "arithmetic", count) ?? NaN) / one;
-    if (!(gain < MIN_CORE_SHARE * count)) return [];
+    if (!(gain < minCoreShare * count)) return [];
     return `The machine was busy: with ${threadsText(count)}, the micro-kernel was only ` +
       `${gain.toFixed(2)} times as fast as with one.`;
   });
@@ -170,7 +170,7 @@ function errors(run: Run): string[] {
 /** Programs that were timed once, which have no column. */
 function slow({ measured }: Run): string[] {
   return measured.flatMap(({ task, results }) => {
-    const ours = results.find(({ program, ms }) => program === OURS && ms)?.ms?.median;
+    const ours = results.find(({ program, ms }) => program === ourName && ms)?.ms?.median;
     return results.filter(({ once }) => once).map((result) =>
       `${result.program}, timed once: ${task.name} ${peerText(result, ours).trim()}`
     );
@@ -180,7 +180,7 @@ function slow({ measured }: Run): string[] {
 /** The programs that have a column: all except ours and slow ones, in their order in the results. */
 function columnsOf({ measured }: Run): string[] {
   const results = measured.flatMap(({ results }) => results).filter(({ once }) => !once);
-  return [...new Set(results.map(({ program }) => program))].filter((name) => name !== OURS);
+  return [...new Set(results.map(({ program }) => program))].filter((name) => name !== ourName);
 }
 
 function namesOf(results: readonly Result[]): string {
@@ -203,13 +203,13 @@ function wrap(text: string, width: number): string {
 }
 
 function peerText(result: Result | undefined, ours: number | undefined): string {
-  if (!result) return NONE;
+  if (!result) return none;
   const ratio = result.ms && ours ? times(result.ms.median / ours) : "";
   return `${msText(result).padStart(5)} ${ratio.padStart(5)}`;
 }
 
 function msText({ ms }: Result): string {
-  return ms ? fixed(ms.median) : WRONG;
+  return ms ? fixed(ms.median) : wrongText;
 }
 
 function megabytes(bytes: number): string {

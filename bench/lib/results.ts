@@ -7,7 +7,7 @@
 import type { Summary } from "./stats.ts";
 
 /** The program that the others are compared with. */
-export const OURS = "pembroke";
+export const ourName = "pembroke";
 
 /** A whole run. */
 export interface Run {

@@ -29,7 +29,7 @@ export interface RoundsOptions {
  * A shorter run is repeated, and the second one is timed: the other programs have taken the caches
  * meanwhile, and the threads sleep.
  */
-const SHORT_MS = 200;
+const shortMs = 200;
 
 /**
  * Runs A, B, C, A, B, C, … so that other load on the machine slows all of them equally. On a noisy
@@ -47,7 +47,7 @@ export async function interleave(
       if (contender.once && round !== 0) continue;
       progress?.(`${label}: ${contender.name}`);
       let ms = await contender.run();
-      if (ms < SHORT_MS && !contender.once) ms = await contender.run();
+      if (ms < shortMs && !contender.once) ms = await contender.run();
       if (round >= 0) timings[i].push(ms);
       if (contender.rest) spin(contender.rest);
     }

@@ -8,23 +8,23 @@ import { relativeError } from "./agreement.ts";
 import type { SkippedPrograms } from "./skipped.ts";
 import type { Options } from "./options.ts";
 import { progress } from "./progress.ts";
-import { type GaugeResult, type Measurement, OURS, type Result, type Task } from "./results.ts";
+import { type GaugeResult, type Measurement, ourName, type Result, type Task } from "./results.ts";
 import { interleave } from "./rounds.ts";
 import { summarise } from "./stats.ts";
 import type { Gauge, Machine } from "../machine/machine.ts";
 import type { Peer, Work } from "../peers/peer.ts";
 
 /** Allowed relative error. Winograd has larger rounding errors than direct sums. */
-const TOLERANCE = 1e-3;
+const defaultTolerance = 1e-3;
 
 /** Untimed rounds at the start. */
-const WARM_UP = 2;
+const warmUpRounds = 2;
 
 /** Milliseconds to wait after programs with threads: ONNX Runtime's spin for about 50 before they sleep. */
-const REST_MS = 100;
+const restMs = 100;
 
 /** The seed of all random numbers. */
-export const SEED = 2012;
+export const seed = 2012;
 
 /** A part of the benchmark. */
 export interface Suite {
@@ -157,13 +157,13 @@ async function time(
     ...entries.map((entry) => ({
       name: `${entry.peer.name} ${entry.task.name}`,
       once: entry.peer.slow,
-      rest: entry.peer.threads > 1 ? REST_MS : 0,
+      rest: entry.peer.threads > 1 ? restMs : 0,
       run: () => runOnce(entry, failed, skipped),
     })),
     ...gauges.map((gauge) => ({ name: gauge.what, run: () => gauge.run() })),
   ];
   const timings = await interleave(turns, {
-    warmUp: WARM_UP,
+    warmUp: warmUpRounds,
     rounds,
     progress: (turn) => progress(`${label}, ${turn}`),
   });
@@ -187,7 +187,7 @@ async function runOnce(
   try {
     return await work.run();
   } catch (error) {
-    if (peer.name === OURS) throw error;
+    if (peer.name === ourName) throw error;
     failed.add(entry); // the others go on
     skipped.add(`${peer.name} ${task.name}`, error);
     return NaN;
@@ -195,7 +195,7 @@ async function runOnce(
 }
 
 /** The error up to which the outputs of a program count as correct. */
-function toleranceOf({ tolerance = TOLERANCE }: Peer): number {
+function toleranceOf({ tolerance = defaultTolerance }: Peer): number {
   return tolerance;
 }
 

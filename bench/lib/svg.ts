@@ -22,7 +22,7 @@ interface Palette {
 /** A colour of marks. */
 export type Colour = "blue" | "orange" | "purple" | "gray";
 
-const LIGHT: Palette = {
+const light: Palette = {
   paper: "#ffffff",
   line: "#d1d9e0",
   ink: "#1f2328",
@@ -33,7 +33,7 @@ const LIGHT: Palette = {
   gray: "#6e7781",
 };
 
-const DARK: Palette = {
+const dark: Palette = {
   paper: "#0d1117",
   line: "#3d444d",
   ink: "#f0f6fc",
@@ -44,7 +44,7 @@ const DARK: Palette = {
   gray: "#9198a1",
 };
 
-const FONT = `text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+const fontRules = `text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .small { font-size: 12px; }
 .bold { font-weight: 600; }
 .title { font-size: 18px; font-weight: 600; }
@@ -75,8 +75,8 @@ export function svgDocument(
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" ` +
     `height="${height}" role="img" aria-label="${escape(title)}">`,
-    `<style>\n${FONT}\n${rules(LIGHT)}`,
-    `@media (prefers-color-scheme: dark) {\n${rules(DARK)}\n}\n</style>`,
+    `<style>\n${fontRules}\n${rules(light)}`,
+    `@media (prefers-color-scheme: dark) {\n${rules(dark)}\n}\n</style>`,
     `<rect class="paper" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="8"/>`,
     ...elements,
     "</svg>\n",

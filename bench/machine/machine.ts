@@ -20,13 +20,13 @@ export interface Gauge {
 }
 
 /** Tiles per run, which take about 10 ms. */
-const TILES = 12_000;
+const tilesPerRun = 12_000;
 /** Bytes that each thread reads per run. */
-const BYTES = 2 ** 28;
+const bytesPerRun = 2 ** 28;
 /** Each run is the fastest of this many, to find the peak in spite of other load. */
-const TRIES = 3;
+const tries = 3;
 /** After this time the engine has compiled its fastest code. */
-const WARM_UP_MS = 500;
+const warmUpMs = 500;
 
 /** Worker threads, each with its own kernels and memory. They sleep between measurements. */
 export class Machine implements Disposable {
@@ -46,24 +46,24 @@ export class Machine implements Disposable {
     const operations = instantiate(module).kernels.operations();
     const workers = Array.from({ length: Math.max(...threads) }, () => {
       const worker = new Worker(new URL("worker.ts", import.meta.url), { type: "module" });
-      worker.postMessage({ module, bytes: BYTES } satisfies Start);
+      worker.postMessage({ module, bytes: bytesPerRun } satisfies Start);
       return worker;
     });
     const machine = new Machine(workers, operations, threads);
-    for (let ms = 0; ms < WARM_UP_MS;) ms += await machine.#run("arithmetic", workers.length);
+    for (let ms = 0; ms < warmUpMs;) ms += await machine.#run("arithmetic", workers.length);
     return machine;
   }
 
   /** Returns a gauge for each number of threads. */
   gauges(what: Gauge["what"]): Gauge[] {
-    const amount = what === "arithmetic" ? TILES * this.#operations : BYTES;
+    const amount = what === "arithmetic" ? tilesPerRun * this.#operations : bytesPerRun;
     return this.#threads.map((threads) => ({
       what,
       threads,
       amount: threads * amount,
       run: async () => {
         let fastest = Infinity;
-        for (let i = 0; i < TRIES; i++) fastest = Math.min(fastest, await this.#run(what, threads));
+        for (let i = 0; i < tries; i++) fastest = Math.min(fastest, await this.#run(what, threads));
         return fastest;
       },
     }));
@@ -80,7 +80,7 @@ export class Machine implements Disposable {
         worker.onmessage = ({ data }) => resolve(data);
         worker.onerror = ({ message }) =>
           reject(new Error(`a benchmark thread failed: ${message}`));
-        worker.postMessage({ what, tiles: TILES } satisfies TimingRequest);
+        worker.postMessage({ what, tiles: tilesPerRun } satisfies TimingRequest);
       })
     );
     return Math.max(...await Promise.all(times));

@@ -22,7 +22,7 @@ declare const self: {
   postMessage(ms: number): void;
 };
 
-const PAGE = 65536;
+const pageBytes = 65536;
 
 self.onmessage = ({ data: { module, bytes } }: MessageEvent<Start>) => {
   const { memory, kernels } = instantiate(module);
@@ -30,7 +30,7 @@ self.onmessage = ({ data: { module, bytes } }: MessageEvent<Start>) => {
   let from = 0;
   self.onmessage = ({ data: { what, tiles } }: MessageEvent<TimingRequest>) => {
     if (what === "streaming" && from === 0) { // allocate on first use
-      from = memory.grow(Math.ceil(bytes / PAGE)) * PAGE;
+      from = memory.grow(Math.ceil(bytes / pageBytes)) * pageBytes;
       kernels.touch(from, bytes);
     }
     const start = performance.now();

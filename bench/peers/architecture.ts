@@ -29,7 +29,7 @@ export interface FullyConnected {
 }
 
 /** The five convolutions for images of 224×224. */
-export const CONVOLUTIONS: readonly SizedConvolution[] = [
+export const convolutions: readonly SizedConvolution[] = [
   sized("features.0", [3, 64], { kernel: 11, stride: 4, padding: 2 }, 224),
   sized("features.3", [64, 192], { kernel: 5, stride: 1, padding: 2 }, 27),
   sized("features.6", [192, 384], { kernel: 3, stride: 1, padding: 1 }, 13),
@@ -38,14 +38,14 @@ export const CONVOLUTIONS: readonly SizedConvolution[] = [
 ];
 
 /** The three fully connected layers. */
-export const FULLY_CONNECTED: readonly FullyConnected[] = [
+export const fullyConnected: readonly FullyConnected[] = [
   { name: "classifier.1", inFeatures: 9216, outFeatures: 4096 },
   { name: "classifier.4", inFeatures: 4096, outFeatures: 4096 },
   { name: "classifier.6", inFeatures: 4096, outFeatures: 1000 },
 ];
 
 /** The size of all parameters in float32, in bytes. */
-export const WEIGHT_BYTES = 4 * 61_100_840;
+export const weightBytes = 4 * 61_100_840;
 
 /** Multiply-accumulates of a convolution of one image. */
 export function convolutionMacs({ layer, outSize }: SizedConvolution): number {

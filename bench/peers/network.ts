@@ -6,7 +6,7 @@
 
 import { createBackend, createModel, type NetworkName } from "../../mod.ts";
 import { randomiseNorms } from "./norms.ts";
-import { INPUT, type Operation, operationsOf } from "./operations.ts";
+import { inputName, type Operation, operationsOf } from "./operations.ts";
 import type { Values } from "./peer.ts";
 import { product } from "./random.ts";
 
@@ -59,7 +59,7 @@ export async function createNetwork(name: NetworkName, seed: number): Promise<Ne
 /** Multiply-accumulates of the convolutions of the image. */
 function firstMacs(operations: readonly Operation[]): number {
   return operations.reduce((sum, operation) => {
-    if (operation.op !== "conv" || operation.inputs[0] !== INPUT) return sum;
+    if (operation.op !== "conv" || operation.inputs[0] !== inputName) return sum;
     const { shape, g } = operation;
     return sum + product(shape) * g.kh * g.kw * g.inC / g.groups;
   }, 0);

@@ -16,7 +16,7 @@ import {
   type Window,
   windowAttributes,
 } from "./onnx_model.ts";
-import { type ActivationName, INPUT, type Operation } from "./operations.ts";
+import { type ActivationName, inputName, type Operation } from "./operations.ts";
 import type { Pieces } from "./protobuf.ts";
 
 /** A part of a model. */
@@ -44,7 +44,7 @@ function write({ name, operations, parameters, image }: Network): Uint8Array<Arr
       ...[...parameters].map(([name, weight]) => ({ name, ...weight })),
       ...parts.flatMap(({ constants = [] }) => constants),
     ],
-    input: { name: INPUT, shape: image },
+    input: { name: inputName, shape: image },
     output: { name: last.output, shape: last.shape.slice(1) },
   });
 }

@@ -9,10 +9,10 @@ import { BatchNorm } from "../../src/layers/mod.ts";
 import { randomImages, uniform } from "./random.ts";
 
 /** The number of images for the statistics. */
-const BATCH = 2;
+const batch = 2;
 
 /** How far values deviate from those of a plain normalisation. */
-const DEVIATION = 0.2;
+const deviation = 0.2;
 
 /**
  * Gives batch normalisations the statistics of random images, and random deviations from them. So
@@ -22,7 +22,7 @@ export async function randomiseNorms(model: Classifier, seed: number): Promise<v
   const norms = model.leaves().map(([, layer]) => layer).filter((l) => l instanceof BatchNorm);
   if (norms.length === 0) return;
   let nextSeed = seed;
-  const deviations = (size: number) => uniform(size, DEVIATION, nextSeed++);
+  const deviations = (size: number) => uniform(size, deviation, nextSeed++);
   for (const { parameters: { weight, bias, running_mean, running_var }, numFeatures } of norms) {
     weight.write(deviations(numFeatures).map((d) => 1 + d));
     bias.write(deviations(numFeatures));
@@ -43,9 +43,9 @@ export async function randomiseNorms(model: Classifier, seed: number): Promise<v
 
 /** Runs one batch in training mode, which updates the running statistics. */
 function measureStatistics(model: Classifier, seed: number): void {
-  const shape = model.inputShape(BATCH);
+  const shape = model.inputShape(batch);
   model.train();
-  using x = model.backend.upload(randomImages(BATCH, seed, shape.slice(1)), shape);
+  using x = model.backend.upload(randomImages(batch, seed, shape.slice(1)), shape);
   using _y = model.forward(x);
   model.eval();
 }

@@ -5,11 +5,11 @@
  */
 
 import type { ConvProblem } from "./peer.ts";
-import { INPUT } from "./operations.ts";
+import { inputName } from "./operations.ts";
 import { bytes, float, integer, join, message, type Pieces, text } from "./protobuf.ts";
 
 /** The name of the output of {@linkcode convModel}. */
-export const OUTPUT = "output";
+export const outputName = "output";
 
 /** A graph of operations on tensors of any batch size. */
 export interface OnnxGraph {
@@ -64,10 +64,10 @@ export function convModel({ layer, xShape, weightShape, yShape, weight }: ConvPr
   });
   return onnxModel({
     name: "convolution",
-    nodes: [{ op: "Conv", inputs: [INPUT, "weight"], output: OUTPUT, attributes }],
+    nodes: [{ op: "Conv", inputs: [inputName, "weight"], output: outputName, attributes }],
     constants: [{ name: "weight", shape: weightShape, values: weight }],
-    input: { name: INPUT, shape: xShape.slice(1) },
-    output: { name: OUTPUT, shape: yShape.slice(1) },
+    input: { name: inputName, shape: xShape.slice(1) },
+    output: { name: outputName, shape: yShape.slice(1) },
   });
 }
 
@@ -101,25 +101,25 @@ function graph({ name, nodes, constants, input, output }: OnnxGraph): Pieces {
 }
 
 /** onnx.proto's TensorProto.DataType */
-const FLOAT = 1, INT64 = 7;
+const floatType = 1, int64Type = 7;
 
 /** TensorProto. Its raw_data is little-endian, like every machine that Deno runs on. */
 function tensor({ name, shape, values }: Constant): Pieces {
   return [
     ...shape.flatMap((size) => integer(1, size)), // dims
-    ...integer(2, values instanceof Float32Array ? FLOAT : INT64),
+    ...integer(2, values instanceof Float32Array ? floatType : int64Type),
     ...text(8, name),
     ...bytes(9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)), // raw_data
   ];
 }
 
-/** ValueInfoProto of a float tensor of any batch: name, type.tensor_type { FLOAT, shape }. */
+/** ValueInfoProto of a float tensor of any batch: name, type.tensor_type { float, shape }. */
 function valueInfo({ name, shape }: Value): Pieces {
   const dimensions = [
     ...message(1, text(2, "batch")), // dim_param: any size
     ...shape.flatMap((size) => message(1, integer(1, size))),
   ];
-  const tensor = [...integer(1, FLOAT), ...message(2, dimensions)];
+  const tensor = [...integer(1, floatType), ...message(2, dimensions)];
   return [...text(1, name), ...message(2, message(1, tensor))];
 }
 
@@ -144,7 +144,7 @@ export function attribute(name: string, value: number): Pieces {
   return message(5, [...text(1, name), ...integer(3, value), ...integer(20, 2)]);
 }
 
-/** AttributeProto of type FLOAT. */
+/** AttributeProto of type float. */
 export function floatAttribute(name: string, value: number): Pieces {
   return message(5, [...text(1, name), ...float(2, value), ...integer(20, 1)]);
 }

@@ -11,11 +11,11 @@
 
 import type { Network } from "./network.ts";
 import { networkModel } from "./network_model.ts";
-import { convModel, OUTPUT } from "./onnx_model.ts";
-import { INPUT } from "./operations.ts";
+import { convModel, outputName } from "./onnx_model.ts";
+import { inputName } from "./operations.ts";
 import type { ConvPeer, NetworkPeer, PeerOptions, Values, Work } from "./peer.ts";
 
-const VERSION = "1.30.0";
+const version = "1.30.0";
 
 /** The part of the API that is used here. It is the same in all builds. */
 interface Session {
@@ -83,7 +83,7 @@ export async function createNetworkPeer(
   const output = network.operations.at(-1)!.output;
   return {
     name: runtime.name,
-    version: VERSION,
+    version,
     threads: runtime.threads,
     forward: (x, batch) => work(runtime, session, output, x, [batch, ...network.image]),
     dispose: () => session.release(),
@@ -95,13 +95,13 @@ export function createConv(runtime: Runtime): ConvPeer {
   const sessions: Session[] = [];
   return {
     name: runtime.name,
-    version: VERSION,
+    version,
     threads: runtime.threads,
     async convolve(pass, problem) {
       if (pass !== "forward") throw new Error("it computes no gradients");
       const session = await runtime.open(convModel(problem));
       sessions.push(session);
-      return work(runtime, session, OUTPUT, problem.x, problem.xShape);
+      return work(runtime, session, outputName, problem.x, problem.xShape);
     },
     async dispose() {
       for (const session of sessions) await session.release();
@@ -120,7 +120,7 @@ function work(
   return {
     async run() {
       const start = performance.now();
-      const outputs = await session.run({ [INPUT]: runtime.tensor(x, shape) });
+      const outputs = await session.run({ [inputName]: runtime.tensor(x, shape) });
       data = outputs[output].data as Float32Array;
       return performance.now() - start;
     },

@@ -23,7 +23,7 @@ import { convGeometry } from "../../src/ops/conv_geometry.ts";
 import { poolGeometry } from "../../src/ops/pool_geometry.ts";
 
 /** The name of a network's input. */
-export const INPUT = "input";
+export const inputName = "input";
 
 /** The shape of a value for one image: [1, C, H, W] or [1, features]. */
 export type Shape = readonly number[];
@@ -67,17 +67,17 @@ export type Computation =
 export type Operation = Computation & {
   /** The name of its output. */
   readonly output: string;
-  /** The names of its inputs: outputs of earlier operations, or {@linkcode INPUT}. */
+  /** The names of its inputs: outputs of earlier operations, or {@linkcode inputName}. */
   readonly inputs: readonly string[];
   /** The shape of its output. */
   readonly shape: Shape;
 };
 
 /** Layers that do nothing in inference. */
-const NOTHING = ["Dropout", "StochasticDepth", "Identity"];
+const doNothing = ["Dropout", "StochasticDepth", "Identity"];
 
 /** Activations without parameters, by the type of their layer. */
-const ACTIVATIONS: Readonly<Record<string, ActivationName>> = {
+const activations: Readonly<Record<string, ActivationName>> = {
   ReLU: "relu",
   ReLU6: "relu6",
   Hardswish: "hardswish",
@@ -86,7 +86,7 @@ const ACTIVATIONS: Readonly<Record<string, ActivationName>> = {
 };
 
 /** Other layers without parameters, by their type. */
-const PLAIN = { Add: "add", Mul: "mul", Flatten: "flatten" } as const;
+const plainLayers = { Add: "add", Mul: "mul", Flatten: "flatten" } as const;
 
 /** Returns the operations of a network for images of this shape. The last one computes its output. */
 export function operationsOf(graph: Graph, image: Shape): Operation[] {
@@ -94,7 +94,7 @@ export function operationsOf(graph: Graph, image: Shape): Operation[] {
   const names: string[] = [], operations: Operation[] = [];
   const shapeOf = (index: number) => index < 0 ? image : shapes[index];
   for (const [i, { name, layer, inputs }] of nodes.entries()) {
-    const from = inputs.map((index) => index < 0 ? INPUT : names[index]);
+    const from = inputs.map((index) => index < 0 ? inputName : names[index]);
     const x = shapeOf(inputs[0]), shape = shapes[i];
     if (doesNothing(layer, x, shape)) {
       names.push(from[0]);
@@ -107,7 +107,7 @@ export function operationsOf(graph: Graph, image: Shape): Operation[] {
 }
 
 function doesNothing(layer: Layer, x: Shape, y: Shape): boolean {
-  return NOTHING.includes(layer.type) ||
+  return doNothing.includes(layer.type) ||
     (layer instanceof AdaptiveAvgPool2d && x[2] === y[2] && x[3] === y[3]);
 }
 
@@ -118,8 +118,8 @@ function computation(layer: Layer, name: string, x: Shape, y: Shape): Computatio
     weight: `${name}.weight`,
     ...(layer.parameters.bias && { bias: `${name}.bias` }),
   };
-  if (type in ACTIVATIONS) return { op: "activation", name: ACTIVATIONS[type] };
-  if (type in PLAIN) return { op: PLAIN[type as keyof typeof PLAIN] };
+  if (type in activations) return { op: "activation", name: activations[type] };
+  if (type in plainLayers) return { op: plainLayers[type as keyof typeof plainLayers] };
   if (layer instanceof Hardsigmoid) {
     return { op: "hardsigmoid", alpha: layer.alpha, beta: layer.beta };
   }

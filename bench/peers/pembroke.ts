@@ -22,7 +22,7 @@ import {
 import { prepareConv } from "../../src/ops/prepared_conv.ts";
 import type { Network } from "./network.ts";
 import type { ConvPeer, NetworkPeer, Peer, PeerOptions, TrainingPeer } from "./peer.ts";
-import { TRAINING_TOLERANCE, trainingWork } from "./steps.ts";
+import { trainingTolerance, trainingWork } from "./steps.ts";
 
 /** A network in float32. */
 export function createNetworkPeer(network: Network, options: PeerOptions): Promise<NetworkPeer> {
@@ -151,7 +151,7 @@ export async function createTraining(
   const model = createModel(network.name, { dropout: 0, stochasticDepth: 0 }).train();
   return {
     ...peer,
-    tolerance: TRAINING_TOLERANCE,
+    tolerance: trainingTolerance,
     steps(values, targets, options) {
       write(model, backend, network);
       const optimizer = new SGD(model, options);

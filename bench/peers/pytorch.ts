@@ -14,7 +14,7 @@ import type {
   TrainingPeer,
 } from "./peer.ts";
 import { PyTorch } from "./pytorch_process.ts";
-import { TRAINING_TOLERANCE, trainingWork } from "./steps.ts";
+import { trainingTolerance, trainingWork } from "./steps.ts";
 
 export async function createNetworkPeer(
   network: Network,
@@ -62,7 +62,7 @@ export async function createTraining(
   const { torch, peer } = await start(options);
   return {
     ...peer,
-    tolerance: TRAINING_TOLERANCE,
+    tolerance: trainingTolerance,
     async steps(x, targets, { lr, momentum, weightDecay }) {
       await load(torch, network);
       await torch.tensor("x", [targets.length, ...network.image], x);

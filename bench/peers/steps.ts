@@ -10,14 +10,14 @@ import type { Work } from "./peer.ts";
  * AlexNet's first step lowers the loss by only 0.004 of 6.9. This factor makes that count in
  * comparisons.
  */
-const DROP_FACTOR = 1000;
+const dropFactor = 1000;
 
 /**
  * The allowed error of {@linkcode trainingWork}. With batch normalisation, a rounding error that
  * switches a ReLU changes many gradients: for MobileNetV2, the drops of the loss in float32 differ
  * from those in float64 by 0.2 %.
  */
-export const TRAINING_TOLERANCE = 0.01;
+export const trainingTolerance = 0.01;
 
 /** One training step. */
 export interface Step {
@@ -42,7 +42,7 @@ export function trainingWork(step: () => Promise<Step>, dispose?: () => void): W
     async output() {
       await run();
       const [first, second] = losses;
-      return Float32Array.of(first, DROP_FACTOR * (first - second));
+      return Float32Array.of(first, dropFactor * (first - second));
     },
     dispose,
   };

@@ -13,7 +13,7 @@ import type { ConvPeer, NetworkPeer, Peer, PeerOptions } from "./peer.ts";
 import { prepareNetwork } from "./tfjs_network.ts";
 
 /** WebGPU's default limit for a buffer binding, in bytes. It computes zeros if a tensor is larger. */
-const MAX_BINDING_BYTES = 2 ** 27;
+const maxBindingBytes = 2 ** 27;
 
 export async function createNetworkPeer(
   network: Network,
@@ -21,7 +21,7 @@ export async function createNetworkPeer(
   { threads }: PeerOptions = { threads: 1 },
 ): Promise<NetworkPeer> {
   const { tf, peer } = await start(device, threads);
-  const compute = prepareNetwork(tf, network, device === "webgpu" ? MAX_BINDING_BYTES : Infinity);
+  const compute = prepareNetwork(tf, network, device === "webgpu" ? maxBindingBytes : Infinity);
   return {
     ...peer,
     forward(x, batch) {
@@ -44,7 +44,7 @@ export async function createNetworkPeer(
 }
 
 /** TensorFlow's name for the gradient of a convolution's weights. */
-const FILTER_GRADIENT = "Conv2DBackpropFilter";
+const filterGradient = "Conv2DBackpropFilter";
 
 export async function createConv(): Promise<ConvPeer> {
   const { tf, peer } = await start("wasm");
@@ -80,14 +80,14 @@ export async function createConv(): Promise<ConvPeer> {
           return () => tf.conv2dTranspose(dy, weight, nhwc, strides, padding, "floor");
         },
         dw() {
-          if (!tf.getKernel(FILTER_GRADIENT, "wasm")) {
-            throw new Error(`its wasm backend has no kernel ${FILTER_GRADIENT}`);
+          if (!tf.getKernel(filterGradient, "wasm")) {
+            throw new Error(`its wasm backend has no kernel ${filterGradient}`);
           }
           const x = image(), dy = outputGradient();
           operands.push(x, dy);
           const attributes = { strides, pad: padding, dataFormat: "NHWC", filterShape: hwio };
           return () =>
-            tf.engine().runKernel<Tensor>(FILTER_GRADIENT, { x, dy }, {
+            tf.engine().runKernel<Tensor>(filterGradient, { x, dy }, {
               ...attributes,
               dimRoundingMode: "floor",
             });

@@ -10,7 +10,7 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "npm:@tensorflow/tfjs-
 import { affine, fold, type FoldedOperation } from "./folding.ts";
 import { reverseAxes } from "./layout.ts";
 import type { Network } from "./network.ts";
-import { type ActivationName, INPUT, type Operation } from "./operations.ts";
+import { type ActivationName, inputName, type Operation } from "./operations.ts";
 import type { Values } from "./peer.ts";
 
 type TF = typeof TensorFlow;
@@ -28,9 +28,9 @@ interface Step {
 }
 
 /** The activations that its fused operations compute. */
-const FUSED = ["relu", "relu6"] as const;
+const fused = ["relu", "relu6"] as const;
 
-type Folded = FoldedOperation<typeof FUSED[number]>;
+type Folded = FoldedOperation<typeof fused[number]>;
 
 /**
  * Uploads the weights of a network, and returns its forward pass: [N, H, W, C] to logits. It disposes
@@ -43,7 +43,7 @@ export function prepareNetwork(
   network: Network,
   maxBytes: number,
 ): (x: Tensor4D) => Tensor {
-  const folded = fold(network, FUSED), last = folded.at(-1)!.output;
+  const folded = fold(network, fused), last = folded.at(-1)!.output;
   const lastUse = new Map(
     folded.flatMap(({ operation }, i) =>
       operation.inputs.map((input): [string, number] => [input, i])
@@ -56,7 +56,7 @@ export function prepareNetwork(
     unused: [...lastUse].filter(([, use]) => use === i).map(([name]) => name),
   }));
   return (x) => {
-    const values = new Map<string, Tensor>([[INPUT, x]]);
+    const values = new Map<string, Tensor>([[inputName, x]]);
     for (const { inputs, output, compute, unused } of steps) {
       values.set(output, tf.tidy(() => compute(inputs.map((name) => values.get(name)!))));
       for (const name of unused) values.get(name)!.dispose();

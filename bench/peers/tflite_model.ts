@@ -19,21 +19,21 @@ import {
 import { affine, fold, type FoldedOperation } from "./folding.ts";
 import { reverseAxes, swapInner } from "./layout.ts";
 import type { Network } from "./network.ts";
-import { type ActivationName, INPUT, type Operation, type Shape } from "./operations.ts";
+import { type ActivationName, inputName, type Operation, type Shape } from "./operations.ts";
 import type { Values } from "./peer.ts";
 import { product } from "./random.ts";
 
 /** Padding */
-const SAME = 0, VALID = 1;
+const samePadding = 0, validPadding = 1;
 /** TensorType */
-const FLOAT32 = 0, INT32 = 2;
+const float32 = 0, int32 = 2;
 /** ActivationFunctionType */
-const FUSED = { relu: 1, relu6: 3 };
+const fusedCodes = { relu: 1, relu6: 3 };
 
-type Folded = FoldedOperation<keyof typeof FUSED>;
+type Folded = FoldedOperation<keyof typeof fusedCodes>;
 
 /** BuiltinOperator, and the options' place in BuiltinOptions. 0: an operator without options. */
-const OPERATORS = {
+const operators = {
   ADD: [0, 11],
   AVERAGE_POOL_2D: [1, 5],
   CONCATENATION: [2, 10],
@@ -54,9 +54,9 @@ const OPERATORS = {
   HARD_SWISH: [117, 0],
 } as const;
 
-type Operator = keyof typeof OPERATORS;
+type Operator = keyof typeof operators;
 
-const NAMES = Object.keys(OPERATORS) as Operator[];
+const operatorNames = Object.keys(operators) as Operator[];
 
 /** A model with the input [batch, H, W, 3] and the output [batch, classes]. */
 export function tfliteModel(network: Network, batch: number): Uint8Array<ArrayBuffer> {
@@ -76,31 +76,31 @@ class GraphWriter {
   readonly #values = new Map<string, number>();
   /** The names of values that are not negative. */
   readonly #positive = new Set<string>();
-  #last = INPUT;
+  #last = inputName;
 
   constructor(network: Network, batch: number) {
     this.#network = network;
     this.#batch = batch;
-    this.#values.set(INPUT, this.#tensor(this.#shape([1, ...network.image])));
+    this.#values.set(inputName, this.#tensor(this.#shape([1, ...network.image])));
   }
 
   /** Adds an operation and those that it computes too. */
   add(folded: Folded): void {
     const { operation, output } = folded;
     this.#values.set(output, this.#compute(folded));
-    if (folded.activation || operation.op === "activation" && operation.name in FUSED) {
+    if (folded.activation || operation.op === "activation" && operation.name in fusedCodes) {
       this.#positive.add(output);
     }
     this.#last = output;
   }
 
   model(): Uint8Array<ArrayBuffer> {
-    const codes = NAMES.map((name) =>
-      table([OPERATORS[name][0], undefined, 1, OPERATORS[name][0]])
+    const codes = operatorNames.map((name) =>
+      table([operators[name][0], undefined, 1, operators[name][0]])
     );
     const subgraph = table([
       tables(this.#tensors),
-      integers([this.#values.get(INPUT)!]),
+      integers([this.#values.get(inputName)!]),
       integers([this.#values.get(this.#last)!]),
       tables(this.#operators),
     ]);
@@ -111,7 +111,8 @@ class GraphWriter {
   /** Returns the tensor of the result. */
   #compute({ operation, weight, bias, activation }: Folded): number {
     const inputs = operation.inputs.map((name) => this.#values.get(name)!), [x] = inputs;
-    const shape = this.#shape(operation.shape), fused = activation ? FUSED[activation] : 0;
+    const shape = this.#shape(operation.shape),
+      fused = activation ? fusedCodes[activation] : 0;
     switch (operation.op) {
       case "conv":
         return this.#conv(operation, weight!.values, bias, fused);
@@ -131,7 +132,9 @@ class GraphWriter {
         // min(max(alpha x + beta, 0), 1) = relu6(6 alpha x + 6 beta) / 6
         const { alpha, beta } = operation;
         if (Math.abs(6 * alpha - 1) > 1e-6) throw new Error("only the usual hardsigmoid");
-        const moved = this.#run("ADD", [x, this.#scalar(6 * beta)], shape, [FUSED.relu6]);
+        const moved = this.#run("ADD", [x, this.#scalar(6 * beta)], shape, [
+          fusedCodes.relu6,
+        ]);
         return this.#run("MUL", [moved, this.#scalar(1 / 6)], shape, [0]);
       }
       case "maxPool":
@@ -203,20 +206,20 @@ class GraphWriter {
     fill: number,
   ): { x: number; padding: number } {
     const x = this.#values.get(input)!;
-    if (top + left + bottom + right === 0) return { x, padding: VALID };
+    if (top + left + bottom + right === 0) return { x, padding: validPadding };
     const isSame = (size: number, out: number, span: number, stride: number, before: number) =>
       out === Math.ceil(size / stride) &&
       before === Math.max(0, (out - 1) * stride + span - size) >> 1;
     const spanH = g.dilationH * (kh - 1) + 1, spanW = g.dilationW * (kw - 1) + 1;
     if (isSame(h, oh, spanH, strideH, top) && isSame(w, ow, spanW, strideW, left)) {
-      return { x, padding: SAME };
+      return { x, padding: samePadding };
     }
     const sides = this.#integers([0, 0, top, bottom, left, right, 0, 0], [4, 2]);
     const shape = [batch, h + top + bottom, w + left + right, channels];
     const padded = fill === 0
       ? this.#run("PAD", [x, sides], shape, [])
       : this.#run("PADV2", [x, sides, this.#scalar(fill)], shape, []);
-    return { x: padded, padding: VALID };
+    return { x: padded, padding: validPadding };
   }
 
   #activation(name: ActivationName, x: number, shape: Shape): number {
@@ -253,9 +256,9 @@ class GraphWriter {
 
   /** Adds an operator, and returns the tensor of its result. */
   #run(name: Operator, inputs: readonly number[], shape: Shape, options: Fields): number {
-    const y = this.#tensor(shape), [, kind] = OPERATORS[name];
+    const y = this.#tensor(shape), [, kind] = operators[name];
     const own = kind > 0 ? [kind, table(options)] : [];
-    const fields = [NAMES.indexOf(name), integers(inputs), integers([y]), ...own];
+    const fields = [operatorNames.indexOf(name), integers(inputs), integers([y]), ...own];
     this.#operators.push(table(fields));
     return y;
   }
@@ -270,15 +273,15 @@ class GraphWriter {
 
   #floats(values: Values, shape: Shape): number {
     if (values.length !== product(shape)) throw new Error(`${values.length} values for ${shape}`);
-    return this.#tensor(shape, FLOAT32, blob(values));
+    return this.#tensor(shape, float32, blob(values));
   }
 
   #integers(values: readonly number[], shape = [values.length]): number {
-    return this.#tensor(shape, INT32, blob(Int32Array.from(values)));
+    return this.#tensor(shape, int32, blob(Int32Array.from(values)));
   }
 
   /** A constant, or without values the result of an operator. */
-  #tensor(shape: Shape, type = FLOAT32, values?: Node): number {
+  #tensor(shape: Shape, type = float32, values?: Node): number {
     if (values) this.#buffers.push(table([values]));
     const buffer = values ? this.#buffers.length - 1 : 0, index = this.#tensors.length;
     this.#tensors.push(table([integers(shape), type, buffer, text(`t${index}`)]));

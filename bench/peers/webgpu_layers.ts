@@ -7,7 +7,7 @@
 import denoJson from "../../deno.json" with { type: "json" };
 import { type Backend, conv2d, createBackend, linear, type Tensor } from "../../mod.ts";
 import { prepareConv } from "../../src/ops/prepared_conv.ts";
-import { CONVOLUTIONS, FULLY_CONNECTED } from "./architecture.ts";
+import { convolutions, fullyConnected } from "./architecture.ts";
 import type { Peer, Work } from "./peer.ts";
 
 /** A layer, and the cost of a forward pass of one image. */
@@ -21,7 +21,7 @@ export interface LayerWork {
 }
 
 /** Passes that are timed together, because Deno polls the GPU only every 10 ms. */
-const PASSES = 16;
+const passesPerRun = 16;
 
 /** Starts a backend, and prepares its layers. */
 export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] }> {
@@ -39,7 +39,7 @@ export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] 
     return tensor;
   };
   const layers: LayerWork[] = [];
-  for (const { name, layer, size, outSize } of CONVOLUTIONS) {
+  for (const { name, layer, size, outSize } of convolutions) {
     const { inChannels, outChannels, kernel, stride, padding } = layer;
     const x = values(1, inChannels, size, size), bias = values(outChannels);
     const weight = values(outChannels, inChannels, kernel, kernel), y = outChannels * outSize ** 2;
@@ -54,7 +54,7 @@ export async function createLayers(): Promise<{ peer: Peer; layers: LayerWork[] 
       ),
     });
   }
-  for (const { name, inFeatures, outFeatures } of FULLY_CONNECTED) {
+  for (const { name, inFeatures, outFeatures } of fullyConnected) {
     const x = values(1, inFeatures), weight = values(outFeatures, inFeatures);
     layers.push({
       name,
@@ -76,12 +76,12 @@ function repeated(backend: Backend, pass: () => Tensor): Work {
       const before = performance.now();
       await one.read();
       const start = performance.now(), waiting = start - before;
-      for (let i = 0; i < PASSES; i++) {
+      for (let i = 0; i < passesPerRun; i++) {
         y?.dispose();
         y = pass();
       }
       await y!.view([1]).read();
-      return Math.max(0, performance.now() - start - waiting) / PASSES;
+      return Math.max(0, performance.now() - start - waiting) / passesPerRun;
     },
     output: () => y!.read(),
     dispose: () => y?.dispose(),
