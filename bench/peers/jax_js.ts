@@ -7,6 +7,7 @@
 
 import type { Array as JaxArray } from "npm:@jax-js/jax@0.1.25";
 import type { ConvPeer, PeerOptions } from "./peer.ts";
+import { resultWork } from "./result_work.ts";
 
 export async function createConv({ threads }: PeerOptions): Promise<ConvPeer> {
   const jax = await start(threads);
@@ -18,11 +19,9 @@ export async function createConv({ threads }: PeerOptions): Promise<ConvPeer> {
     convolve(pass, { layer: { stride, padding }, xShape, weightShape, yShape, ...values }) {
       const array = (values: Float32Array<ArrayBuffer>, shape: readonly number[]) =>
         jax.numpy.array(values).reshape([...shape]);
+      const strides = [stride, stride], sides: [number, number] = [padding, padding];
       const conv = (x: JaxArray, weight: JaxArray) =>
-        jax.lax.convGeneralDilated(x, weight, [stride, stride], [[padding, padding], [
-          padding,
-          padding,
-        ]]);
+        jax.lax.convGeneralDilated(x, weight, strides, [sides, sides]);
       const gradient = (f: (of: JaxArray) => JaxArray, at: JaxArray, dy: JaxArray) => {
         const [y, pullBack] = jax.vjp(f, [at]);
         y.dispose(); // never computed, because jit() drops unused results
@@ -35,24 +34,13 @@ export async function createConv({ threads }: PeerOptions): Promise<ConvPeer> {
         dw: (x: JaxArray, weight: JaxArray, dy: JaxArray) =>
           gradient((weight) => conv(x, weight), weight, dy),
       };
-      const compute = jax.jit(passes[pass] as (...operands: JaxArray[]) => JaxArray);
+      const jitted = jax.jit(passes[pass] as (...operands: JaxArray[]) => JaxArray);
       const operands = [array(values.x, xShape), array(values.weight, weightShape)];
       if (pass !== "forward") operands.push(array(values.dy, yShape));
-      let result: JaxArray | undefined;
-      return {
-        async run() {
-          result?.dispose();
-          const start = performance.now();
-          // A function consumes its arguments; ref keeps them alive for the next run.
-          result = await jax.blockUntilReady(compute(...operands.map((operand) => operand.ref)));
-          return performance.now() - start;
-        },
-        output: async () => await result!.ref.data() as Float32Array,
-        dispose() {
-          for (const operand of operands) operand.dispose();
-          result?.dispose();
-        },
-      };
+      // A function consumes its arguments; ref keeps them alive for the next run.
+      const compute = () => jax.blockUntilReady(jitted(...operands.map((operand) => operand.ref)));
+      const read = async (result: JaxArray) => await result.ref.data() as Float32Array;
+      return resultWork({ operands, compute }, read);
     },
     dispose() {},
   };

@@ -12,6 +12,7 @@ import {
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
+  type Conv2dOptions,
   createBackend,
   createModel,
   crossEntropy,
@@ -19,9 +20,18 @@ import {
   SGD,
   type Tensor,
 } from "../../mod.ts";
-import { prepareConv } from "../../src/ops/prepared_conv.ts";
+import { type AlgorithmOptions, prepareConv } from "../../src/ops/prepared_conv.ts";
 import type { Network } from "./network.ts";
-import type { ConvPeer, NetworkPeer, Peer, PeerOptions, TrainingPeer } from "./peer.ts";
+import type {
+  ConvPeer,
+  ConvProblem,
+  NetworkPeer,
+  Pass,
+  Peer,
+  PeerOptions,
+  TrainingPeer,
+} from "./peer.ts";
+import { type Computation, resultWork } from "./result_work.ts";
 import { trainingTolerance, trainingWork } from "./steps.ts";
 
 /** A network in float32. */
@@ -96,52 +106,44 @@ async function convPeer(options: PeerOptions, variant?: "direct"): Promise<ConvP
   return {
     ...peer,
     variant,
-    convolve(pass, { layer, xShape, weightShape, yShape, ...values }) {
-      const { stride, padding, inChannels, outChannels, kernel } = layer;
+    convolve(pass, problem) {
+      const { stride, padding, inChannels, outChannels, kernel } = problem.layer;
       const { algorithm } = new Conv2d(inChannels, outChannels, kernel, { stride });
       if (variant && (algorithm === variant || pass !== "forward")) return undefined;
       const options = { stride, padding, algorithm: variant ?? algorithm };
-      const operands: Tensor[] = [];
-      const operand = (values: Float32Array, shape: readonly number[]) => {
-        const tensor = backend.upload(values, shape);
-        operands.push(tensor);
-        return tensor;
-      };
-      const passes = {
-        forward() {
-          const x = operand(values.x, xShape), weight = operand(values.weight, weightShape);
-          if (options.algorithm === "winograd") return () => conv2d(x, weight, null, options);
-          const prepared = prepareConv(weight);
-          operands.push(prepared.packed);
-          return () => conv2d(x, prepared, null, options);
-        },
-        dx() {
-          const dy = operand(values.dy, yShape), weight = operand(values.weight, weightShape);
-          return () => conv2dBackwardInput(dy, weight, xShape, options);
-        },
-        dw() {
-          const dy = operand(values.dy, yShape), x = operand(values.x, xShape);
-          return () => conv2dBackwardWeight(dy, x, weightShape, options);
-        },
-      };
-      const compute = passes[pass]();
-      let result: Tensor | undefined;
-      return {
-        run() {
-          result?.dispose();
-          const start = performance.now();
-          result = compute();
-          return Promise.resolve(performance.now() - start);
-        },
-        output: () => result!.read(),
-        dispose() {
-          for (const tensor of operands) tensor.dispose();
-          result?.dispose();
-        },
-      };
+      return resultWork(passes[pass](backend, problem, options), (result) => result.read());
     },
   };
 }
+
+/** Uploads the operands of a pass. */
+type PreparePass = (
+  backend: Backend,
+  problem: ConvProblem,
+  options: Conv2dOptions & AlgorithmOptions,
+) => Computation<Tensor>;
+
+const passes: Readonly<Record<Pass, PreparePass>> = {
+  forward(backend, problem, options) {
+    const x = backend.upload(problem.x, problem.xShape);
+    const weight = backend.upload(problem.weight, problem.weightShape);
+    if (options.algorithm === "winograd") {
+      return { operands: [x, weight], compute: () => conv2d(x, weight, null, options) };
+    }
+    const prepared = prepareConv(weight), operands = [x, weight, prepared.packed];
+    return { operands, compute: () => conv2d(x, prepared, null, options) };
+  },
+  dx(backend, { dy: gradient, yShape, weight: filter, weightShape, xShape }, options) {
+    const dy = backend.upload(gradient, yShape), weight = backend.upload(filter, weightShape);
+    const compute = () => conv2dBackwardInput(dy, weight, xShape, options);
+    return { operands: [dy, weight], compute };
+  },
+  dw(backend, { dy: gradient, yShape, x: input, xShape, weightShape }, options) {
+    const dy = backend.upload(gradient, yShape), x = backend.upload(input, xShape);
+    const compute = () => conv2dBackwardWeight(dy, x, weightShape, options);
+    return { operands: [dy, x], compute };
+  },
+};
 
 export async function createTraining(
   network: Network,

@@ -9,7 +9,16 @@ import { fileURLToPath } from "node:url";
 import type { Tensor, Tensor4D } from "npm:@tensorflow/tfjs-core@4.22.0";
 import { reverseAxes, swapInner } from "./layout.ts";
 import type { Network } from "./network.ts";
-import type { ConvPeer, NetworkPeer, Peer, PeerOptions } from "./peer.ts";
+import type {
+  ConvPeer,
+  ConvProblem,
+  NetworkPeer,
+  Pass,
+  Peer,
+  PeerOptions,
+  Values,
+} from "./peer.ts";
+import { type Computation, resultWork } from "./result_work.ts";
 import { prepareNetwork } from "./tfjs_network.ts";
 
 /** WebGPU's default limit for a buffer binding, in bytes. It computes zeros if a tensor is larger. */
@@ -43,78 +52,92 @@ export async function createNetworkPeer(
   };
 }
 
-/** TensorFlow's name for the gradient of a convolution's weights. */
-const filterGradient = "Conv2DBackpropFilter";
-
 export async function createConv(): Promise<ConvPeer> {
   const { tf, peer } = await start("wasm");
   return {
     ...peer,
-    convolve(pass, { layer, xShape, weightShape, yShape, ...values }) {
-      const { stride, padding } = layer;
-      const [batch, inChannels, height, width] = xShape;
-      const [outChannels, , kernel] = weightShape;
-      const [, , outHeight, outWidth] = yShape;
-      const strides: [number, number] = [stride, stride];
-      const nhwc: [number, number, number, number] = [batch, height, width, inChannels];
-      const hwio: [number, number, number, number] = [kernel, kernel, inChannels, outChannels];
-      const image = () => tf.tensor4d(swapInner(values.x, batch, inChannels, height * width), nhwc);
-      const filter = () =>
-        tf.tensor4d(reverseAxes(values.weight, outChannels, inChannels, kernel ** 2), hwio);
-      const outputGradient = () =>
-        tf.tensor4d(
-          swapInner(values.dy, batch, outChannels, outHeight * outWidth),
-          [batch, outHeight, outWidth, outChannels],
-        );
-
-      const operands: Tensor4D[] = [];
-      const passes = {
-        forward() {
-          const x = image(), weight = filter();
-          operands.push(x, weight);
-          return () => tf.conv2d(x, weight, strides, padding, "NHWC", 1, "floor");
-        },
-        dx() {
-          const dy = outputGradient(), weight = filter();
-          operands.push(dy, weight);
-          return () => tf.conv2dTranspose(dy, weight, nhwc, strides, padding, "floor");
-        },
-        dw() {
-          if (!tf.getKernel(filterGradient, "wasm")) {
-            throw new Error(`its wasm backend has no kernel ${filterGradient}`);
-          }
-          const x = image(), dy = outputGradient();
-          operands.push(x, dy);
-          const attributes = { strides, pad: padding, dataFormat: "NHWC", filterShape: hwio };
-          return () =>
-            tf.engine().runKernel<Tensor>(filterGradient, { x, dy }, {
-              ...attributes,
-              dimRoundingMode: "floor",
-            });
-        },
-      };
-      const compute = passes[pass]();
-      let result: Tensor | undefined;
-      return {
-        run() {
-          result?.dispose();
-          const start = performance.now();
-          result = compute();
-          return Promise.resolve(performance.now() - start);
-        },
-        async output() {
-          const data = await result!.data() as Float32Array;
-          if (pass === "forward") return swapInner(data, batch, outHeight * outWidth, outChannels);
-          if (pass === "dx") return swapInner(data, batch, height * width, inChannels);
-          return reverseAxes(data, kernel ** 2, inChannels, outChannels);
-        },
-        dispose() {
-          tf.dispose(operands);
-          result?.dispose();
-        },
-      };
+    convolve(pass, problem) {
+      const computation = passes[pass](tf, problem);
+      return resultWork<Tensor>(
+        computation,
+        async (result) => inPyTorchLayout(pass, problem, await result.data() as Float32Array),
+      );
     },
   };
+}
+
+type TensorFlow = typeof import("npm:@tensorflow/tfjs-core@4.22.0");
+
+const passes: Readonly<
+  Record<Pass, (tf: TensorFlow, problem: ConvProblem) => Computation<Tensor>>
+> = {
+  forward(tf, problem) {
+    const { stride, padding } = problem.layer;
+    const x = channelsLast(tf, problem.x, problem.xShape), weight = filter(tf, problem);
+    const compute = () => tf.conv2d(x, weight, stride, padding, "NHWC", 1, "floor");
+    return { operands: [x, weight], compute };
+  },
+  dx(tf, problem) {
+    const { stride, padding } = problem.layer, [batch, channels, height, width] = problem.xShape;
+    const dy = channelsLast(tf, problem.dy, problem.yShape), weight = filter(tf, problem);
+    const shape: Sizes = [batch, height, width, channels];
+    const compute = () => tf.conv2dTranspose(dy, weight, shape, stride, padding, "floor");
+    return { operands: [dy, weight], compute };
+  },
+  dw(tf, problem) {
+    if (!tf.getKernel(filterGradient, "wasm")) {
+      throw new Error(`its wasm backend has no kernel ${filterGradient}`);
+    }
+    const { stride, padding } = problem.layer,
+      [outChannels, inChannels, kernel] = problem.weightShape;
+    const x = channelsLast(tf, problem.x, problem.xShape);
+    const dy = channelsLast(tf, problem.dy, problem.yShape);
+    const attributes = {
+      strides: [stride, stride],
+      pad: padding,
+      dataFormat: "NHWC",
+      dimRoundingMode: "floor",
+      filterShape: [kernel, kernel, inChannels, outChannels],
+    };
+    const compute = () => tf.engine().runKernel<Tensor>(filterGradient, { x, dy }, attributes);
+    return { operands: [x, dy], compute };
+  },
+};
+
+/** TensorFlow's name for the gradient of a convolution's weights. */
+const filterGradient = "Conv2DBackpropFilter";
+
+type Sizes = [number, number, number, number];
+
+/** A tensor [N, H, W, C] with values in the order of [N, C, H, W]. */
+function channelsLast(
+  tf: TensorFlow,
+  values: Values,
+  [batch, channels, height, width]: Readonly<Sizes>,
+): Tensor4D {
+  const swapped = swapInner(values, batch, channels, height * width);
+  return tf.tensor4d(swapped, [batch, height, width, channels]);
+}
+
+/** The weights of a convolution, HWIO. */
+function filter(tf: TensorFlow, { weight, weightShape }: ConvProblem): Tensor4D {
+  const [outChannels, inChannels, kernel] = weightShape;
+  const reversed = reverseAxes(weight, outChannels, inChannels, kernel ** 2);
+  return tf.tensor4d(reversed, [kernel, kernel, inChannels, outChannels]);
+}
+
+/** The result of a pass in PyTorch's layout. */
+function inPyTorchLayout(
+  pass: Pass,
+  { xShape, weightShape, yShape }: ConvProblem,
+  values: Float32Array,
+): Float32Array {
+  if (pass === "dw") {
+    const [outChannels, inChannels, kernel] = weightShape;
+    return reverseAxes(values, kernel ** 2, inChannels, outChannels);
+  }
+  const [batch, channels, height, width] = pass === "forward" ? yShape : xShape;
+  return swapInner(values, batch, height * width, channels);
 }
 
 async function start(device: keyof typeof backends, threads = 1) {
