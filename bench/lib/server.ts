@@ -1,4 +1,16 @@
-/** Starts HTTP servers in child processes, for tests and benchmarks. */
+/**
+ * Starts HTTP servers in child processes, for tests and benchmarks.
+ *
+ * @module
+ */
+
+/** Options of {@linkcode Server.start}. */
+export interface ServerOptions {
+  readonly cwd?: string;
+  readonly env?: Record<string, string>;
+  /** Milliseconds to wait for the port. Default: 60,000. */
+  readonly startMs?: number;
+}
 
 /** A server on loopback, killed on disposal. */
 export class Server implements AsyncDisposable {
@@ -14,17 +26,18 @@ export class Server implements AsyncDisposable {
    * Starts a program, and waits until it prints its port.
    *
    * @param port Matches the output; the first group is the port.
+   * @throws {Error} When the program exits first, or takes too long. It does not run any more then.
    */
   static async start(
     command: string,
     args: readonly string[],
     port: RegExp,
-    options: { readonly cwd?: string; readonly env?: Record<string, string> } = {},
+    { cwd, env, startMs = 60_000 }: ServerOptions = {},
   ): Promise<Server> {
     const process = new Deno.Command(command, {
-      ...options,
+      cwd,
       args: [...args],
-      env: { NO_COLOR: "1", ...options.env },
+      env: { NO_COLOR: "1", ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -43,10 +56,13 @@ export class Server implements AsyncDisposable {
     );
     const timer = setTimeout(
       () => listening.reject(new Error(`no port in: ${output.text}`)),
-      60_000,
+      startMs,
     );
     try {
       return new Server(process, await listening.promise, output, closed);
+    } catch (error) {
+      await stop(process);
+      throw error;
     } finally {
       clearTimeout(timer);
     }
@@ -99,12 +115,16 @@ export class Server implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.process.kill("SIGKILL");
-    } catch {
-      // already exited
-    }
-    await this.process.status;
+    await stop(this.process);
     await this.closed.catch(() => {});
   }
+}
+
+async function stop(process: Deno.ChildProcess): Promise<void> {
+  try {
+    process.kill("SIGKILL");
+  } catch {
+    // already exited
+  }
+  await process.status;
 }

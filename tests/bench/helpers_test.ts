@@ -1,7 +1,8 @@
-import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { relativeError } from "../../bench/lib/agreement.ts";
 import { readArguments } from "../../bench/lib/options.ts";
 import { type Contender, interleave } from "../../bench/lib/rounds.ts";
+import { Server } from "../../bench/lib/server.ts";
 import { SkippedPrograms } from "../../bench/lib/skipped.ts";
 import { summarise } from "../../bench/lib/stats.ts";
 import { measure } from "../../bench/lib/suite.ts";
@@ -147,4 +148,17 @@ Deno.test("measure() leaves out a program that fails while it is timed", async (
   assertEquals(skipped.entries, [{ name: "other t", reason: "lost" }]);
   const failing = [entry("pembroke", 4), entry("other", 9)];
   await assertRejects(() => measure(failing, options), Error, "lost");
+});
+
+Deno.test("Server.start() stops a program that prints no port", async () => {
+  const program = "console.log(Deno.pid); setInterval(() => {}, 1000)";
+  const args = ["eval", "--quiet", program], options = { startMs: 2000 };
+  const error = await assertRejects(
+    () => Server.start(Deno.execPath(), args, /port (\d+)/, options),
+    Error,
+    "no port in: ",
+  );
+  const pid = Number(/\d+/.exec(error.message)?.[0]);
+  assert(pid > 0, error.message);
+  assertThrows(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
 });
