@@ -7,7 +7,7 @@ import { partsOf } from "../train/cross_validate.ts";
 import type { HeadRun, MirroredRows, TrainedHead } from "../train/head_rows.ts";
 import { holdOut, measureHead, trainHead, trainingsPerHead } from "../train/head_rows.ts";
 import { writeHead } from "../train/linear_head.ts";
-import { type FeatureRows, takeRows } from "../train/features.ts";
+import { type FeatureRows, takeRows } from "../train/feature_rows.ts";
 import { nearCopies, seriesOf } from "../train/near_copies.ts";
 import type { ModelOptions } from "./args.ts";
 import type { LearnArgs } from "./args_learn.ts";

@@ -2,7 +2,8 @@
 
 import { PembrokeError } from "../errors.ts";
 import type { Classifier } from "../models/mod.ts";
-import { type FeatureRows, mirrored } from "../train/features.ts";
+import type { FeatureRows } from "../train/feature_rows.ts";
+import { mirrored } from "../train/features.ts";
 import { each, mapConcurrently } from "./async_iterators.ts";
 import { bulkStages } from "./bulk.ts";
 import type { LabelledPhoto } from "./class_folders.ts";

@@ -8,8 +8,9 @@ import type { Backend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
 import type { Linear } from "../layers/linear.ts";
 import { RandomGenerator } from "../random.ts";
+import { confusionMatrix, type Judgement } from "./confusion.ts";
 import { shuffledIndices } from "./dataset.ts";
-import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
+import { type FeatureRows, standardized, statisticsOf, takeRows } from "./feature_rows.ts";
 import { nearCopies } from "./near_copies.ts";
 import { type LinearOptions, trainLinears, UploadedRows } from "./linear_head.ts";
 
@@ -123,18 +124,21 @@ export async function scoresOf(run: Run, linear: Linear, rows: FeatureRows): Pro
   using x = backend.upload(values, [labels.length, count]), y = linear.forward(x);
   const logits = await y.read();
   return Array.from({ length: outFeatures / classes }, (_, layer) => {
-    const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
-    let loss = 0, correct = 0;
+    const judgements: Judgement[] = [];
+    let loss = 0;
     for (const [i, label] of labels.entries()) {
       const start = i * outFeatures + layer * classes;
       const row = logits.subarray(start, start + classes);
-      const most = row.reduce((a, b) => Math.max(a, b));
-      loss += Math.log(row.reduce((sum, v) => sum + Math.exp(v - most), 0)) + most - row[label];
-      const guess = row.indexOf(most);
-      if (guess < 0) continue; // NaN, and so is the loss
-      confusion[label][guess]++;
-      if (guess === label) correct++;
+      const largest = row.reduce((a, b) => Math.max(a, b));
+      loss += Math.log(row.reduce((sum, v) => sum + Math.exp(v - largest), 0)) + largest -
+        row[label];
+      const predicted = row.indexOf(largest);
+      if (predicted >= 0) judgements.push({ label, predicted }); // else NaN, and so is the loss
     }
-    return { loss: loss / labels.length, correct, confusion };
+    return {
+      loss: loss / labels.length,
+      correct: judgements.filter(({ label, predicted }) => label === predicted).length,
+      confusion: confusionMatrix(judgements, classes),
+    };
   });
 }

@@ -11,7 +11,8 @@ import type { Classifier } from "../models/classifier.ts";
 import { wilsonInterval } from "./confusion.ts";
 import { crossValidate, lowestLoss, type Run, type Score, scoresOf } from "./cross_validate.ts";
 import type { Dataset } from "./dataset.ts";
-import { type FeatureRows, featureRows, standardized, statisticsOf } from "./features.ts";
+import { type FeatureRows, standardized, statisticsOf } from "./feature_rows.ts";
+import { featureRows } from "./features.ts";
 import {
   type CheckedFit,
   checkFit,

@@ -10,7 +10,7 @@ import { RandomGenerator } from "../random.ts";
 import type { Judgement } from "./confusion.ts";
 import { crossValidate, lowestLoss } from "./cross_validate.ts";
 import { shuffledIndices } from "./dataset.ts";
-import { type FeatureRows, standardized, statisticsOf, takeRows } from "./features.ts";
+import { type FeatureRows, standardized, statisticsOf, takeRows } from "./feature_rows.ts";
 import {
   defaultSteps,
   defaultWeightDecays,

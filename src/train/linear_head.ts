@@ -14,7 +14,7 @@ import { RandomGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import { AdamW } from "./adamw.ts";
 import { shuffledIndices } from "./dataset.ts";
-import { type FeatureRows, type FeatureStatistics, takeRows } from "./features.ts";
+import { type FeatureRows, type FeatureStatistics, takeRows } from "./feature_rows.ts";
 import { cosineSchedule } from "./schedule.ts";
 
 /** Options of {@linkcode trainLinears}. */

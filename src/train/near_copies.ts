@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FeatureRows, standardized, statisticsOf } from "./features.ts";
+import { type FeatureRows, standardized, statisticsOf } from "./feature_rows.ts";
 
 /**
  * The squared distance below which samples are near copies, as a share of the usual distance in their

@@ -7,7 +7,7 @@ import { lowestLoss } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
 import { fit, type FitOptions } from "../../src/train/fit.ts";
 import { foldedWeights } from "../../src/train/linear_head.ts";
-import { standardized, statisticsOf } from "../../src/train/features.ts";
+import { standardized, statisticsOf } from "../../src/train/feature_rows.ts";
 import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
 import { pauses } from "../../src/train/pauses.ts";
 import { assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "../assert.ts";
