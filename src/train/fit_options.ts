@@ -37,7 +37,10 @@ export interface FitOptions {
   readonly folds?: number;
   /** The weight decays to choose from. Default: 1, 3, 10 and 30. */
   readonly weightDecays?: readonly number[];
-  /** Steps of AdamW. Default: 60. */
+  /**
+   * Steps of AdamW. Default: 60. More than 1024 samples, mirror images included, are several batches;
+   * then there are at least four steps for each batch.
+   */
   readonly steps?: number;
   /** Whether to learn from the mirror image of each sample, too. Default: true. */
   readonly mirror?: boolean;

@@ -25,7 +25,7 @@ export interface LinearOptions {
   readonly weightDecays: readonly number[];
   /** The learning rate of the first step; it falls to 0 along half a cosine. */
   readonly lr: number;
-  /** Number of steps. With several batches, at least one for each. */
+  /** Number of steps. With several batches, at least four for each. */
   readonly steps: number;
   /** The seed of the order of samples, if they are more than a batch. */
   readonly seed?: number;
@@ -52,6 +52,9 @@ export function learningRateFor(featureCount: number): number {
 
 /** The most rows in a batch. Most problems have fewer rows: then each step uses all of them. */
 const batchRows = 1024;
+
+/** How often several batches are used at least. */
+const leastPasses = 4;
 
 /** Rows on a backend. */
 interface RowBatch {
@@ -109,7 +112,8 @@ export async function trainLinears(
     // The loss is the mean over all layers, so it divides each gradient by their number. Adam's steps do
     // not depend on the scale of the gradients, if eps has the same scale.
     using optimizer = new AdamW(linear, { lr, eps: 1e-8 / layers, weightDecay: 0 });
-    const all = Math.max(steps, 4 * batches.length), schedule = cosineSchedule({ lr, steps: all });
+    const all = batches.length > 1 ? Math.max(steps, leastPasses * batches.length) : steps;
+    const schedule = cosineSchedule({ lr, steps: all });
     await onStep?.(linear.eval(), 0, all);
     for (let step = 0; step < all; step++) {
       linear.train();

@@ -5,10 +5,9 @@ import { createModel } from "../../src/models/registry.ts";
 import { RandomGenerator } from "../../src/random.ts";
 import { lowestLoss } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
-import { fit, type FitOptions } from "../../src/train/fit.ts";
-import { foldedWeights } from "../../src/train/linear_head.ts";
 import { standardized, statisticsOf } from "../../src/train/feature_rows.ts";
-import { trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
+import { fit, type FitOptions } from "../../src/train/fit.ts";
+import { foldedWeights, trainLinears, UploadedRows } from "../../src/train/linear_head.ts";
 import { pauses } from "../../src/train/pauses.ts";
 import { assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { testOnFewBackends } from "../backends.ts";
@@ -213,6 +212,22 @@ Deno.test("a nearly constant feature gets a weight that fits in float16 and in 8
   assertEquals(weight.every((value) => Math.abs(value) < 65504), true, `${weight}`);
   assertEquals(weight[0] !== 0, true);
   assertEquals(Math.abs(weight[0]) < 4 * Math.abs(weight[2]), true, `${weight}`); // the step in 8 bits
+});
+
+Deno.test("trainLinears() takes the steps that it is told, and at least four for each batch", async () => {
+  using backend = await createBackend({ device: "wasm" });
+  for (const [rows, steps, expected] of [[10, 1, 1], [10, 60, 60], [1025, 1, 8], [1025, 9, 9]]) {
+    const features = { values: new Float32Array(rows), count: 1, labels: new Int32Array(rows) };
+    using uploaded = new UploadedRows(backend, features);
+    const seen: number[][] = [];
+    const onStep = (_: Linear, step: number, steps: number) => {
+      seen.push([step, steps]);
+      return Promise.resolve();
+    };
+    const options = { classes: 2, weightDecays: [1], lr: 0.05, steps, onStep };
+    using _linear = await trainLinears(uploaded, options);
+    assertEquals(seen.at(-1), [expected, expected], `${rows} rows, ${steps} steps`);
+  }
 });
 
 Deno.test("fit() leaves the model alone when it is cancelled or refuses", async () => {
