@@ -9,7 +9,7 @@ import type { RgbImage } from "../image/pixels.ts";
 import { cropRegion, type Region } from "../image/preprocess.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
-import { checkOptions } from "../ops/checks.ts";
+import { checkOptions } from "../options.ts";
 import type { HeatMap } from "./heat_map.ts";
 import type { MethodOptions } from "./heat_maps.ts";
 

@@ -6,7 +6,8 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkNonNegative, checkOptions } from "../ops/checks.ts";
+import { checkNonNegative } from "../ops/checks.ts";
+import { checkOptions } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import { Optimizer, type OptimizerSettings, type Trainable } from "./optimizer.ts";
 

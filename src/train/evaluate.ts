@@ -6,8 +6,9 @@
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { Layer } from "../layers/layer.ts";
-import { checkInteger, checkOptions } from "../ops/checks.ts";
+import { checkInteger } from "../ops/checks.ts";
 import { crossEntropy } from "../ops/loss.ts";
+import { checkOptions } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDataset, type Dataset, readBatch } from "./dataset.ts";
 

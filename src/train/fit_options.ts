@@ -8,7 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { newClassNames } from "../models/network_classes.ts";
 import { Classifier } from "../models/classifier.ts";
 import type { ClassName } from "../models/imagenet_classes.ts";
-import { checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkBoolean, checkInteger } from "../ops/checks.ts";
 import { checkFunction, checkOptions, checkSignal } from "../options.ts";
 import { checkDataset, type Dataset } from "./dataset.ts";
 import { defaultSteps, defaultWeightDecays } from "./linear_head.ts";
@@ -105,6 +105,9 @@ export interface FitMeasure {
 /** The arguments of {@linkcode fit}, checked and completed. */
 export type CheckedFit = ReturnType<typeof checkFit>;
 
+/** The name of the function in errors. */
+const op = "fit";
+
 /** The names of {@linkcode FitOptions}. */
 const optionNames =
   "classes validation folds weightDecays steps mirror batchSize seed onProgress onStep signal"
@@ -112,44 +115,30 @@ const optionNames =
 
 /** Checks the arguments of {@linkcode fit}, and completes the options. */
 export function checkFit(model: Classifier, dataset: NamedDataset, options: FitOptions) {
-  const op = "fit";
   if (!(model instanceof Classifier)) throw new ArgumentError(op, "model", model, "a Classifier");
   checkDataset(op, dataset);
   checkOptions(op, options, optionNames);
-  for (const name of ["onProgress", "onStep"] as const) checkFunction(op, name, options[name]);
-  const { classes: given = dataset.classes, validation, mirror = true } = options;
+  const { classes = dataset.classes, validation, mirror = true, batchSize = 16 } = options;
   const { folds = 5, weightDecays = defaultWeightDecays, steps = defaultSteps, seed = 0 } = options;
-  if (!Array.isArray(given) || given.length < 2) {
-    throw new ArgumentError(
-      op,
-      "classes",
-      given,
-      "a list of at least two names, here or in the dataset",
-    );
-  }
-  const classes = newClassNames(op, given);
+  checkFunction(op, "onProgress", options.onProgress);
+  checkFunction(op, "onStep", options.onStep);
+  checkSignal(op, options.signal);
   if (validation !== undefined) checkDataset(op, validation);
-  const indices = indicesOf(dataset.classes, validation?.classes);
   checkInteger(op, "folds", folds, 2);
+  checkWeightDecays(weightDecays);
   checkInteger(op, "steps", steps, 1);
-  const batchSize = checkInteger(op, "batchSize", options.batchSize ?? 16, 1);
-  const isDecay = (value: unknown) => typeof value === "number" && value >= 0 && value < Infinity;
-  if (!Array.isArray(weightDecays) || weightDecays.length === 0 || !weightDecays.every(isDecay)) {
-    throw new ArgumentError(op, "weightDecays", weightDecays, "numbers that are not negative");
-  }
-  if (!Number.isSafeInteger(checkNumber(op, "seed", seed))) {
-    throw new ArgumentError(op, "seed", seed, "an integer");
-  }
+  checkBoolean(op, "mirror", mirror);
+  checkInteger(op, "batchSize", batchSize, 1);
+  if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
   // without a choice of weight decay, and with samples to measure with, there is no cross-validation
   if (dataset.length < folds && (weightDecays.length > 1 || !validation)) {
     const expected = `${folds} or more, the number of folds`;
     throw new ArgumentError(op, "the length of the dataset", dataset.length, expected);
   }
-  checkSignal(op, options.signal);
   return {
     ...options,
-    classes,
-    indices,
+    classes: checkClasses(classes),
+    indices: indicesOf(dataset.classes, validation?.classes),
     mirror,
     folds,
     weightDecays,
@@ -157,6 +146,20 @@ export function checkFit(model: Classifier, dataset: NamedDataset, options: FitO
     seed,
     batchSize,
   };
+}
+
+/** Checks the names of the classes, and completes them. */
+function checkClasses(names: FitOptions["classes"]): readonly ClassName[] {
+  if (Array.isArray(names) && names.length >= 2) return newClassNames(op, names);
+  const expected = "a list of at least two names, here or in the dataset";
+  throw new ArgumentError(op, "classes", names, expected);
+}
+
+/** Checks that there is a weight decay to choose, and that each is one. */
+function checkWeightDecays(decays: readonly unknown[]): void {
+  const isDecay = (value: unknown) => typeof value === "number" && value >= 0 && value < Infinity;
+  if (Array.isArray(decays) && decays.length > 0 && decays.every(isDecay)) return;
+  throw new ArgumentError(op, "weightDecays", decays, "numbers that are not negative");
 }
 
 /**
@@ -172,6 +175,6 @@ function indicesOf(
   return labels && others?.map((name) => {
     const index = labels.indexOf(label(name));
     if (index >= 0) return index;
-    throw new ArgumentError("fit", "a class of validation", label(name), "a class of the dataset");
+    throw new ArgumentError(op, "a class of validation", label(name), "a class of the dataset");
   });
 }

@@ -12,7 +12,7 @@ import { release } from "../image/release.ts";
 import { FollowedLinks } from "../io/followed_links.ts";
 import { kindOf } from "../kinds.ts";
 import { nodeModule } from "../node.ts";
-import { checkObject, checkOptions } from "../ops/checks.ts";
+import { checkObject, checkOptions } from "../options.ts";
 import type { RandomGenerator } from "../random.ts";
 import type { Shape } from "../tensor.ts";
 import type { Dataset } from "./dataset.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkOptions } from "../options.ts";
 
 /**
  * Returns the learning rate of a step. Steps count from 0.

@@ -6,7 +6,8 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import { checkBoolean, checkNonNegative, checkOptions } from "../ops/checks.ts";
+import { checkBoolean, checkNonNegative } from "../ops/checks.ts";
+import { checkOptions } from "../options.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { Optimizer, type OptimizerSettings, parametersOf, type Trainable } from "./optimizer.ts";
 

@@ -6,7 +6,8 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkFraction, checkInteger, checkNumber, checkOptions } from "../ops/checks.ts";
+import { checkFraction, checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkFunction, checkOptions } from "../options.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -54,9 +55,7 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
   checkParameters(model, optimizer);
   checkInteger(op, "batchSize", options.batchSize, 1);
   checkInteger(op, "epochs", options.epochs, 0);
-  if (schedule !== undefined && typeof schedule !== "function") {
-    throw new ArgumentError(op, "schedule", schedule, "a function of the step");
-  }
+  checkFunction(op, "schedule", schedule, "a function of the step");
   if (clipNorm !== undefined && !(typeof clipNorm === "number" && clipNorm > 0)) {
     throw new ArgumentError(op, "clipNorm", clipNorm, "above 0");
   }

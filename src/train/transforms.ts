@@ -7,7 +7,8 @@
 import { ArgumentError } from "../errors.ts";
 import { checkPixels, lumaAt, type RgbImage } from "../image/pixels.ts";
 import { crop, resize, type Window } from "../image/resize.ts";
-import { checkFraction, checkInteger, checkNonNegative, checkOptions } from "../ops/checks.ts";
+import { checkFraction, checkInteger, checkNonNegative } from "../ops/checks.ts";
+import { checkOptions } from "../options.ts";
 import type { RandomGenerator } from "../random.ts";
 
 /**

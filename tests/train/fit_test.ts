@@ -255,6 +255,7 @@ Deno.test("fit() leaves the model alone when it is cancelled or refuses", async 
     ["classes", {}, "fit: classes is undefined, must be a list of at least two names"],
     ["labels", { classes, onStep: 1 }, "fit: onStep is 1, must be a function"],
     ["labels", { classes, signal: {} }, "fit: signal is [object Object], must be an AbortSignal"],
+    ["labels", { classes, mirror: "no" }, 'fit: mirror is "no", must be true or false'],
     ["labels", { classes, seed: 0.5 }, "fit: seed is 0.5, must be an integer"],
     ["folds", { classes, folds: 1 }, "fit: folds is 1, must be an integer of at least 2"],
     [
