@@ -7,6 +7,7 @@
 import { ArgumentError } from "../../errors.ts";
 import { readHeader } from "../header.ts";
 import { MemoryBudget } from "../memory_budget.ts";
+import { checkSize } from "../pixels.ts";
 import type { PreparedImage, PrepareOptions } from "../prepare.ts";
 import type { Preprocessing } from "../preprocess.ts";
 import { release } from "../release.ts";
@@ -52,10 +53,11 @@ export class DecodePool implements Disposable {
    *
    * @param count Number of workers.
    * @param preprocessing Applied to every image.
-   * @throws {ArgumentError} When an option is not positive.
+   * @throws {ArgumentError} When `count` or an option is not positive.
    */
   constructor(count: number, preprocessing: Preprocessing, options: DecodePoolOptions = {}) {
     const { memoryBytes, deadlineMs = 10_000 } = options;
+    checkSize("DecodePool", "count", count);
     if (!(deadlineMs > 0)) {
       throw new ArgumentError("DecodePool", "deadlineMs", deadlineMs, "a positive number");
     }

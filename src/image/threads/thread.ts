@@ -39,6 +39,12 @@ export class DecodeTimeoutError extends FileError {
   override name = "DecodeTimeoutError";
 }
 
+/** Why a worker decodes no more images. */
+type ThreadError = ThreadCrashError | ThreadStoppedError | ThreadStartError;
+
+/** Stands for the reason of the signal that cancelled an image. */
+const cancelledError = new PembrokeError("cancelled");
+
 /**
  * When a deadline has passed, results that the worker sent in time may still be unread, because this
  * thread was busy. They have this many milliseconds to arrive.
@@ -50,7 +56,7 @@ export class DecodeThread implements Disposable {
   readonly #worker: Worker;
   readonly #pending = new Map<number, PendingDecode>();
   #started = false;
-  #error: ThreadCrashError | ThreadStartError | ThreadStoppedError | undefined;
+  #error: ThreadError | undefined;
   #nextId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -79,7 +85,7 @@ export class DecodeThread implements Disposable {
   }
 
   /** Why the worker stopped; undefined while it runs. */
-  get error(): ThreadCrashError | ThreadStartError | ThreadStoppedError | undefined {
+  get error(): ThreadError | undefined {
     return this.#error;
   }
 
@@ -158,7 +164,7 @@ export class DecodeThread implements Disposable {
     );
   }
 
-  #stop(error: ThreadCrashError | ThreadStartError | ThreadStoppedError): void {
+  #stop(error: ThreadError): void {
     clearTimeout(this.#timer);
     this.#error ??= error;
     for (const { reject } of this.#pending.values()) reject(error);
@@ -171,6 +177,3 @@ export class DecodeThread implements Disposable {
     this.#worker.terminate();
   }
 }
-
-/** Rejects an image that its signal cancelled. */
-const cancelledError = new PembrokeError("cancelled");

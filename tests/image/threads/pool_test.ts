@@ -127,6 +127,7 @@ Deno.test("DecodePool shares its memory among images, and rejects those that nee
   for (const options of [{ memoryBytes: 0 }, { memoryBytes: NaN }, { deadlineMs: 0 }]) {
     assertThrows(() => new DecodePool(1, imagenetPreprocessing, options), ArgumentError);
   }
+  assertThrows(() => new DecodePool(0, imagenetPreprocessing), ArgumentError, "count is 0");
 });
 
 Deno.test("DecodePool drops an image when its signal is aborted", async () => {
