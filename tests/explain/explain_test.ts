@@ -1,16 +1,12 @@
-/** Explanations of classes: options, regions, and pictures. */
+/** Explanations of classes, and what they refuse. */
 
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
-import { drawHeatMap } from "../../src/explain/draw.ts";
 import { classIndex, explain } from "../../src/explain/explain.ts";
-import { bottlenecks, featureMapIndex, scoresIndex } from "../../src/explain/feature_map.ts";
 import { GradientGraph } from "../../src/explain/gradient_graph.ts";
 import { stagesOf } from "../../src/explain/inspect.ts";
 import { decodeImage } from "../../src/image/decode.ts";
-import { cropRegion } from "../../src/image/preprocess.ts";
 import {
-  AdaptiveAvgPool2d,
   BatchNorm2d,
   Conv2d,
   ConvTranspose2d,
@@ -20,104 +16,22 @@ import {
   type Layer,
   LayerNorm,
   Linear,
-  MatMul,
-  Permute,
   PReLU,
   ReLU,
-  Reshape,
   Sequential,
-  Softmax,
   Tanh,
 } from "../../src/layers/mod.ts";
-import { Classifier, createModel, loadModel } from "../../src/models/mod.ts";
-import { networkNames } from "../../src/models/registry.ts";
+import { Classifier, loadModel } from "../../src/models/mod.ts";
 import { elements } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { testOnFewBackends, testWithThreads } from "../backends.ts";
 import { withOwnForward } from "../layers/own_forward.ts";
 
+const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
+
 const photo = async (name: string) =>
   await decodeImage(await Deno.readFile(new URL(`../photos/${name}`, import.meta.url)));
-
-Deno.test("the map of features is the last one before pooling, in every network", () => {
-  const sizes = new Map<string, string>();
-  for (const name of networkNames) {
-    using model = createModel(name);
-    const at = featureMapIndex(model), { nodes } = model.expand();
-    const [, , height, width] = model.shapes(model.inputShape())[at];
-    const key = `${nodes[at].layer.type} ${height}×${width}`;
-    sizes.set(key, `${sizes.get(key) ?? ""} ${name}`.trim());
-    assertEquals(scoresIndex(model), nodes.length - 1);
-  }
-  for (const [key, names] of sizes) {
-    assert(/^(ReLU6?|Hardswish|SiLU|Concat|BatchNorm2d) /.test(key), `${key}: ${names}`);
-  }
-  assertEquals(sizes.get("ReLU 13×13")?.split(" ").sort(), [
-    "alexnet",
-    "bvlc_alexnet",
-    "squeezenet1_0",
-    "squeezenet1_1",
-  ]);
-});
-
-Deno.test("bottlenecks are the values that all paths lead through", () => {
-  const node = (...inputs: number[]) => ({ name: "", layer: new Flatten(), inputs });
-  // 0 → (1, 2) → 3 → 4, and 5 aside
-  const nodes = [node(-1), node(0), node(0), node(1, 2), node(3), node(3)];
-  assertEquals(bottlenecks(nodes, 4), [4, 3, 0]);
-  assertEquals(bottlenecks([...nodes, node(4, -1)], 6), [6]);
-});
-
-Deno.test("values with the channels last are no maps, and are again when permuted back", () => {
-  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
-  const conv = new Conv2d(3, 4, 2, { stride: 2 }), [last, first] = [[0, 2, 3, 1], [0, 3, 1, 2]];
-  const featureMap = (...layers: Layer[]) => {
-    using model = new Classifier([conv, ...layers], { preprocessing, classes });
-    return featureMapIndex(model);
-  };
-  const end = [new Flatten(), new Linear(64, 2)];
-  assertEquals(featureMap(new ReLU(), new Permute(last), new LayerNorm(4), ...end), 1);
-  // as in ConvNeXt: its last normalisation is [1, 1, 1, C]
-  const mixed = [new Permute(last), new LayerNorm(4), new Linear(4, 4), new Permute(first)];
-  const pooled = [new AdaptiveAvgPool2d(1), new Permute(last), new LayerNorm(4), new Flatten()];
-  assertEquals(featureMap(...mixed, ...pooled, new Linear(4, 2)), 4);
-  // as PyTorch exports group normalisation
-  const groups = [new Reshape([2, -1]), new GroupNorm(2, 2), new Reshape([4, 4, 4])];
-  assertEquals(featureMap(...groups, new ReLU(), ...end), 4);
-  const moved = [new Reshape([2, 2, 4, 4]), new Permute([0, 2, 1, 3, 4]), new Reshape([4, 4, 4])];
-  assertEquals(featureMap(...moved, new ReLU(), ...end), 0);
-});
-
-Deno.test("patches of an image are no map of features if only attention follows", () => {
-  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
-  const make = (...stem: Layer[]) =>
-    new Classifier([
-      ...stem.map((layer, i) => ({ name: `stem${i}`, layer })),
-      { name: "tokens", layer: new Reshape([4, 16]) },
-      { name: "scores", layer: new MatMul({ transposeB: true }), inputs: ["tokens", "tokens"] },
-      { name: "weights", layer: new Softmax() },
-      { name: "mixed", layer: new MatMul(), inputs: ["weights", "tokens"] },
-      { name: "features", layer: new Flatten() },
-      { name: "head", layer: new Linear(64, 2) },
-    ], { preprocessing, classes });
-  using patches = make(new Conv2d(3, 4, 2, { stride: 2 }));
-  assertThrows(() => featureMapIndex(patches), PembrokeError, "cuts the image into patches");
-  using features = make(new Conv2d(3, 4, 2, { stride: 2 }), new ReLU());
-  assertEquals(featureMapIndex(features), 1);
-  // bilinear pooling multiplies features of convolutions, too
-  using pooled = new Classifier([
-    { name: "conv", layer: new Conv2d(3, 4, 3, { stride: 2, padding: 1 }) },
-    { name: "norm", layer: new BatchNorm2d(4) },
-    { name: "rows", layer: new Reshape([4, 16]) },
-    { name: "products", layer: new MatMul({ transposeB: true }), inputs: ["rows", "rows"] },
-    { name: "features", layer: new Flatten() },
-    { name: "head", layer: new Linear(16, 2) },
-    { name: "probabilities", layer: new Softmax() },
-  ], { preprocessing, classes });
-  assertEquals(featureMapIndex(pooled), 1);
-});
 
 Deno.test("an ONNX network with the channels last is explained by its last planes", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
@@ -223,30 +137,38 @@ testWithThreads("classes have an index, a label, one of its names, or an id", as
   for (const wrong of ["unicorn", "200", 200, -1, 0.5, ""]) {
     await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
   }
-  const none = { method: "saliency", samples: 0 } as const;
-  await assertRejects(() => explain(model, image, none), ArgumentError, "explain: samples is 0");
   for (const wrong of [null, {}, true, 1n] as unknown as string[]) {
     await assertRejects(() => explain(model, image, { class: wrong }), ArgumentError, "class");
   }
   const unnamed = ["a", "b"].map((label) => ({ wnid: "", label }));
   assertThrows(() => classIndex({ classes: unnamed }, ""), ArgumentError, 'class is ""');
+});
+
+testWithThreads("explain() refuses other models, methods and options", async (backend) => {
+  using model = await loadModel({ backend, precision: "f32" });
+  const image = { width: 80, height: 64, data: new Uint8Array(80 * 64 * 3).fill(90) };
   for (const other of [null, {}, new Flatten()] as unknown as Classifier[]) {
     await assertRejects(() => explain(other, image), ArgumentError, "explain: model is");
   }
   const method = "magic" as "saliency";
   await assertRejects(() => explain(model, image, { method }), ArgumentError, "method");
   for (const options of [{ samples: 0 }, { noise: -1 }, { noise: NaN }]) {
-    const all = { ...options, method: "saliency" } as const;
-    await assertRejects(() => explain(model, image, all), ArgumentError);
+    const [[name, value]] = Object.entries(options),
+      all = { ...options, method: "saliency" } as const;
+    await assertRejects(
+      () => explain(model, image, all),
+      ArgumentError,
+      `explain: ${name} is ${value}`,
+    );
   }
   model.train();
   await assertRejects(() => explain(model, image), PembrokeError, "training mode");
 });
 
 testWithThreads("a network without a map of features has saliency only", async (backend) => {
-  const preprocessing = { resize: 4, crop: 4, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
-  using model = new Classifier([new Flatten(), new Linear(48, 2)], { preprocessing, classes });
+  const small = { ...preprocessing, resize: 4, crop: 4 },
+    layers = [new Flatten(), new Linear(48, 2)];
+  using model = new Classifier(layers, { preprocessing: small, classes });
   model.init(backend, { seed: 1 });
   const image = { width: 4, height: 4, data: new Uint8Array(48).fill(50) };
   await assertRejects(() => explain(model, image), PembrokeError, "use saliency");
@@ -262,8 +184,6 @@ testWithThreads("a network without a map of features has saliency only", async (
 
 Deno.test("explain() refuses a network that changes before the explanation is complete", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
-  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
   const image = { width: 8, height: 8, data: Uint8Array.from({ length: 192 }, (_, i) => 37 * i) };
   const make = (precision: "f32" | "int8") => {
     const conv = new Conv2d(3, 4, 2, { stride: 2, precision }), norm = new BatchNorm2d(4);
@@ -305,59 +225,8 @@ Deno.test("explain() refuses a network that changes before the explanation is co
   }
 });
 
-Deno.test("the region is the crop in the pixels of the image", () => {
-  const preprocessing = { resize: 256, crop: 224, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-  const region = (width: number, height: number, more = {}) =>
-    Object.values(cropRegion({ width, height }, { ...preprocessing, ...more }));
-  assertAllClose(region(512, 512), [32, 32, 448, 448], { abs: 1e-9 });
-  // resized to 384 × 256, cropped at 80 and 16
-  assertAllClose(region(768, 512), [160, 32, 448, 448], { abs: 1e-9 });
-  assertAllClose(region(512, 768, { cropWidth: 100 }), [156, 160, 200, 448], { abs: 1e-9 });
-  // padded on all sides
-  assertAllClose(region(100, 100, { resize: 100, crop: 120 }), [-10, -10, 120, 120], { abs: 1e-9 });
-});
-
-Deno.test("the map lies on its region, between the centres of its cells", () => {
-  const image = { width: 8, height: 4, data: new Uint8Array(96).fill(200) };
-  const region = { left: 2, top: 0, width: 4, height: 4 };
-  const map = { width: 2, height: 1, heat: Float32Array.of(0, 1), region };
-  const { data } = drawHeatMap(image, map, { alpha: 1 });
-  const red = (x: number, y: number) => data[(y * 8 + x) * 3];
-  for (let y = 0; y < 4; y++) {
-    // the first cell's centre is between the pixels 2 and 3
-    assertEquals([0, 1, 2, 5, 6, 7].map((x) => red(x, y)), [200, 200, 0, 250, 200, 200]);
-    assert(red(3, y) > 50 && red(3, y) < red(4, y) && red(4, y) < 250, `${red(3, y)} ${red(4, y)}`);
-  }
-  const half = drawHeatMap(image, map, { alpha: 0.5 }).data;
-  assertEquals([half[2 * 3], half[5 * 3]], [100, 225]);
-  assertEquals(image.data, new Uint8Array(96).fill(200));
-  // a region beyond the image
-  const all = { ...map, region: { left: -5, top: -5, width: 20, height: 20 } };
-  assertEquals(drawHeatMap(image, all, { alpha: 0 }).data, image.data);
-  assertThrows(() => drawHeatMap(image, map, { alpha: 2 }), ArgumentError, "alpha");
-  const none = null as unknown as { alpha?: number };
-  assertThrows(() => drawHeatMap(image, map, none), ArgumentError, "options is null");
-  const unknown = { opacity: 1 } as { alpha?: number };
-  assertThrows(() => drawHeatMap(image, map, unknown), ArgumentError, 'an option is "opacity"');
-  for (
-    const wrong of [
-      null,
-      {},
-      { ...map, region: undefined },
-      { ...map, region: { left: 0, top: 0 } },
-      { ...map, height: 2 },
-      { ...map, heat: Float32Array.of(0, NaN) },
-      { ...map, heat: Float32Array.of(0, 2) },
-    ] as unknown as (typeof map)[]
-  ) {
-    assertThrows(() => drawHeatMap(image, wrong), ArgumentError, "a result of explain()");
-  }
-});
-
 Deno.test("an explanation refuses layers with a forward pass and no known gradient", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
-  const preprocessing = { resize: 8, crop: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-  const classes = [{ wnid: "", label: "a" }, { wnid: "", label: "b" }];
   const image = { width: 8, height: 8, data: new Uint8ClampedArray(192).fill(90) };
   const explained = async (layer: Layer, last: Layer = new Linear(256, 2)) => {
     const layers = [new Conv2d(3, 4, 1), layer, new Flatten(), last];

@@ -2,6 +2,7 @@ import { ArgumentError } from "../../src/errors.ts";
 import {
   caffePreprocessing,
   centerCrop,
+  cropRegion,
   imagenetPreprocessing,
   preprocess,
   type Preprocessing,
@@ -142,4 +143,16 @@ Deno.test("preprocess() rounds sizes and positions like torchvision or Caffe", (
   // the crop starts at 1.5 of 6 columns: rounded to 2, or truncated to 1
   assertEquals(columns(6, "torchvision"), [20, 30, 40]);
   assertEquals(columns(6, "caffe"), [10, 20, 30]);
+});
+
+Deno.test("cropRegion() is the crop in the pixels of the image", () => {
+  const preprocessing = { resize: 256, crop: 224, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  const region = (width: number, height: number, more = {}) =>
+    Object.values(cropRegion({ width, height }, { ...preprocessing, ...more }));
+  assertAllClose(region(512, 512), [32, 32, 448, 448], { abs: 1e-9 });
+  // resized to 384 × 256, cropped at 80 and 16
+  assertAllClose(region(768, 512), [160, 32, 448, 448], { abs: 1e-9 });
+  assertAllClose(region(512, 768, { cropWidth: 100 }), [156, 160, 200, 448], { abs: 1e-9 });
+  // padded on all sides
+  assertAllClose(region(100, 100, { resize: 100, crop: 120 }), [-10, -10, 120, 120], { abs: 1e-9 });
 });
