@@ -1,7 +1,6 @@
-import { type Backend, createBackend } from "../../src/backend/mod.ts";
-import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
+import { createBackend } from "../../src/backend/mod.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import {
-  BatchNorm2d,
   Conv2d,
   Dropout,
   Flatten,
@@ -10,65 +9,21 @@ import {
   ReLU,
   Sequential,
 } from "../../src/layers/mod.ts";
-import { RandomGenerator } from "../../src/random.ts";
+import { createModel } from "../../src/models/registry.ts";
 import { ranksOf } from "../../src/train/evaluate.ts";
 import {
   AdamW,
   arrayDataset,
-  cosineSchedule,
-  type Dataset,
   evaluate,
   loadCheckpoint,
+  type Optimizer,
   saveCheckpoint,
   SGD,
   Trainer,
-  type TrainerOptions,
 } from "../../src/train/mod.ts";
-import { bytesSource, openWeights, writeSafetensors } from "../../src/weights/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { assertQuick } from "../quick.ts";
 import { testOnBuilds, testOnEveryBackend, testWithThreads } from "../backends.ts";
-
-/**
- * 64 random images of 2×8×8 with random labels from 4 classes. A network can only memorise them.
- */
-function randomDataset(): Dataset {
-  const generator = new RandomGenerator(1);
-  const values = new Float32Array(64 * 2 * 8 * 8);
-  generator.uniform(values, -1, 1);
-  return arrayDataset(values, Array.from({ length: 64 }, () => generator.random() % 4), [2, 8, 8]);
-}
-
-/** The same dataset with an augmentation: each read adds noise. */
-function augmentedDataset(): Dataset {
-  const data = randomDataset();
-  return {
-    ...data,
-    async read(index, values, generator) {
-      const label = await data.read(index, values);
-      const extra = new Float32Array(values.length);
-      generator?.uniform(extra, -0.1, 0.1);
-      for (let i = 0; i < values.length; i++) values[i] += extra[i];
-      return label;
-    },
-  };
-}
-
-function network(backend: Backend, dropout = 0): Sequential {
-  return new Sequential([
-    new Conv2d(2, 8, 3, { padding: 1, bias: false }),
-    new BatchNorm2d(8),
-    new ReLU(),
-    new MaxPool2d(3, { stride: 2, padding: 1 }),
-    new Conv2d(8, 12, 3),
-    new ReLU(),
-    new Flatten(),
-    new Dropout(dropout),
-    new Linear(12 * 4, 4),
-  ]).init(backend, { seed: 3 });
-}
-
-const options = { batchSize: 24, epochs: 40 } as const; // the last batch has 16 samples
+import { augmentedDataset, network, options, randomDataset } from "./runs.ts";
 
 for (const test of [testOnBuilds, testWithThreads]) {
   test("Trainer fits a small network to 64 random images", async (backend) => {
@@ -86,49 +41,6 @@ for (const test of [testOnBuilds, testWithThreads]) {
     assertEquals(losses[0], losses[1]); // the same seed gives the same results
     assertEquals(backend.bytesInUse, 0);
   });
-}
-
-const optimizers = {
-  SGD: (model: Sequential) => new SGD(model, { lr: 0.05, momentum: 0.9, weightDecay: 1e-3 }),
-  AdamW: (model: Sequential) => new AdamW(model, { lr: 0.01 }),
-};
-
-for (const [name, make] of Object.entries(optimizers)) {
-  testOnEveryBackend(
-    `a ${name} run resumed from checkpoints gives the losses of an uninterrupted run`,
-    async (backend) => {
-      const schedule = cosineSchedule({ lr: 0.05, steps: 12, warmUp: 2 });
-      const createRun = () => {
-        const model = network(backend, 0.3), optimizer = make(model);
-        const trainer = new Trainer(model, augmentedDataset(), {
-          ...options,
-          epochs: 4,
-          optimizer,
-          schedule,
-          seed: 7,
-        });
-        return { model, optimizer, trainer };
-      };
-      const whole = createRun();
-      const expected: number[] = [];
-      while (whole.trainer.state.epoch < 4) expected.push((await whole.trainer.step()).loss);
-
-      const losses: number[] = [];
-      let bytes: Uint8Array | undefined;
-      for (const steps of [3, 4, 1, 4]) { // at the end of an epoch, and in the middle
-        const { model, optimizer, trainer } = createRun();
-        if (bytes) await loadCheckpoint(trainer, bytes);
-        for (let i = 0; i < steps; i++) losses.push((await trainer.step()).loss);
-        bytes = await saveCheckpoint(trainer);
-        model.dispose();
-        optimizer.dispose();
-      }
-      assertEquals(losses, expected);
-      whole.model.dispose();
-      whole.optimizer.dispose();
-      assertEquals(backend.bytesInUse, 0);
-    },
-  );
 }
 
 testOnEveryBackend("training steps leak no memory", async (backend) => {
@@ -262,119 +174,69 @@ Deno.test("a network that computes NaN classifies nothing correctly", async () =
   assertEquals(ranksOf(Float32Array.of(NaN, NaN), [0]), [Infinity]);
 });
 
-Deno.test("saveCheckpoint() saves the run as it is when it is called", async () => {
+Deno.test("the class of a sample is an integer", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
-  using model = network(backend), optimizer = new SGD(model, { lr: 0.1, momentum: 0.9 });
-  const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
+  using model = new Linear(2, 2).init(backend);
+  for (const label of [undefined, null, NaN, 1.5, "1", 2 ** 32, 1n]) {
+    const data = { length: 1, sampleShape: [2], read: () => label as number };
+    const message = "Dataset: the class of sample 0 is ";
+    await assertRejects(() => evaluate(model, data), ArgumentError, message);
+  }
+});
+
+Deno.test("a trainer rejects the optimizer of another model, or of a replaced layer", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const layers = () => new Sequential([new Flatten(), new Linear(2, 2)]).init(backend);
+  using model = layers(), other = layers();
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const options = { batchSize: 2, epochs: 1 };
+  const create = (optimizer: Optimizer) => new Trainer(model, data, { ...options, optimizer });
+  const wrong = new SGD(other, { lr: 1 }), message = 'a parameter of the optimizer is "1.weight"';
+  assertThrows(() => create(wrong), ArgumentError, message);
+  create(new AdamW(new Map([["last", model.stateDict().get("1.weight")!]])));
+  using classifier = createModel("alexnet-tiny").init(backend);
+  const early = new SGD(classifier, { lr: 1 });
+  const late = () => new Trainer(classifier, data, { ...options, optimizer: early });
+  const trainer = late(); // before its model has another layer
+  classifier.replaceHead(["ant", "bee"]);
+  const replaced =
+    'a parameter of the optimizer is "classifier.4.weight", must be one of the model';
+  assertThrows(late, ArgumentError, replaced);
+  await assertRejects(() => trainer.step(), ArgumentError, replaced);
+});
+
+Deno.test("a trainer refuses to train nothing", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using model = new Linear(2, 2).init(backend), optimizer = new SGD(model, { lr: 1 });
+  const data = arrayDataset(new Float32Array(4), [0, 1], [2]);
+  const create = () => new Trainer(model, data, { optimizer, batchSize: 2, epochs: 1 });
+  const trainer = create(), message = "Trainer: the number of parameters to train is 0";
+  model.freeze();
+  assertThrows(create, ArgumentError, message);
+  await assertRejects(() => trainer.step(), ArgumentError, message);
+  model.unfreeze();
   await trainer.step();
-  const expected = await saveCheckpoint(trainer, { note: "a" });
-  const metadata = { note: "a" }, saving = saveCheckpoint(trainer, metadata);
-  metadata.note = "b";
-  trainer.state.batch = 2;
-  await trainer.step();
-  assertEquals(await saving, expected);
 });
 
-Deno.test("a checkpoint keeps the position of the run", async () => {
+Deno.test("a trainer forgets the input ranges behind trained layers", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
-  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
-  const create = () => new Trainer(model, randomDataset(), { ...options, optimizer });
-  const saved = create(), loaded = create();
-  await saved.step();
-  const bytes = await saveCheckpoint(saved);
-  await loadCheckpoint(loaded, bytes);
-  assertEquals(loaded.state, saved.state);
-  using file = await openWeights(bytesSource(bytes, "run"));
-  const { correct, ...position } = saved.state;
-  assertEquals(JSON.parse(file.metadata.get("run")!).state, { ...position, right: correct });
-});
-
-Deno.test("loadCheckpoint() rejects positions that the run does not have", async () => {
-  using backend = await createBackend({ device: "wasm", threads: 1 });
-  const create = (batchSize: number, data: Dataset) => {
-    const model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
-    return new Trainer(model, data, { optimizer, batchSize, epochs: 2 });
+  const convolutions = [1, 2, 2].map((channels) => new Conv2d(channels, 2, 1));
+  using model = new Sequential([...convolutions, new Flatten(), new Linear(2, 2)]).init(backend);
+  const data = arrayDataset(new Float32Array(2), [0, 1], [1, 1, 1]);
+  const rangesAfter = async (except: string[]) => {
+    model.unfreeze().freeze({ except });
+    using optimizer = new SGD(model, { lr: 1 });
+    const trainer = new Trainer(model, data, { optimizer, batchSize: 2, epochs: 1 });
+    const saved = await saveCheckpoint(trainer), kept: boolean[][] = [];
+    for (const change of [() => trainer.step(), () => loadCheckpoint(trainer, saved)]) {
+      for (const layer of convolutions) layer.inputRange = [0, 1];
+      await change();
+      kept.push(convolutions.map(({ inputRange }) => inputRange !== null));
+    }
+    assertEquals(kept[0], kept[1]);
+    return kept[0];
   };
-  const data = randomDataset(), saved = create(24, data);
-  await saved.step();
-  await saved.step();
-  const bytes = await saveCheckpoint(saved);
-  const expected = "its epoch has finished 48 samples in 2 batches, but ";
-  for (
-    const [trainer, differs] of [
-      [create(16, data), "batchSize is 16; create the trainer with"],
-      [create(25, data), "batchSize is 25; create the trainer with"],
-      [create(24, { ...data, length: 48 }), "the dataset has 48; create the trainer with"],
-    ] as const
-  ) {
-    const valueOf = () => trainer.model.stateDict().get("0.weight")!.tensor!.read();
-    trainer.model.stateDict().get("0.weight")!.write(new Float32Array(144).fill(7));
-    await assertRejects(() => loadCheckpoint(trainer, bytes, "a"), FileError, expected + differs);
-    assertEquals(await valueOf(), new Float32Array(144).fill(7));
-    assertEquals([trainer.state.batch, trainer.options.optimizer.steps], [0, 0]);
-  }
-  const same = create(24, data);
-  await loadCheckpoint(same, bytes);
-  assertEquals((await same.step()).batch, 3);
-  const next = create(16, { ...data, length: 40 }); // any run has the start of an epoch
-  await loadCheckpoint(next, await saveCheckpoint(same));
-  assertEquals(next.state.epoch, 1);
+  assertEquals(await rangesAfter(["4"]), [true, true, true]);
+  assertEquals(await rangesAfter(["1", "4"]), [true, true, false]);
+  assertEquals(await rangesAfter(["0", "1", "2", "4"]), [true, false, false]);
 });
-
-/** A checkpoint with other fields in its header. */
-async function withHeader(bytes: Uint8Array, fields: object): Promise<Uint8Array> {
-  using file = await openWeights(bytesSource(bytes, "run"));
-  const entries = [];
-  for (const [name, { shape }] of file.entries) {
-    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    await file.read(name, (values, offset) => data.set(values, offset));
-    entries.push({ name, dtype: "F32" as const, shape: [...shape], data });
-  }
-  const header = { ...JSON.parse(file.metadata.get("run")!), ...fields };
-  return writeSafetensors(entries, {
-    ...Object.fromEntries(file.metadata),
-    run: JSON.stringify(header),
-  });
-}
-
-Deno.test("loadCheckpoint() rejects hostile headers at once, in a short line", async () => {
-  using backend = await createBackend({ device: "wasm", threads: 1 });
-  using model = network(backend), optimizer = new SGD(model, { lr: 0.1 });
-  const trainer = new Trainer(model, randomDataset(), { ...options, optimizer });
-  const bytes = await saveCheckpoint(trainer);
-  await loadCheckpoint(trainer, await withHeader(bytes, {})); // a checkpoint as before
-  const refused = async (fields: object, message: string) => {
-    const hostile = await withHeader(bytes, fields);
-    await assertQuick(5000, async () => { // milliseconds; to copy the list took minutes
-      const error = await assertRejects(() => loadCheckpoint(trainer, hostile, "a"), FileError);
-      assertEquals(error.message.slice(0, message.length), message);
-      assert(error.message.length < 300, `${error.message.length} characters`);
-    });
-  };
-  for (const generator of [{ length: 2 ** 32 - 1 }, { length: 2e8 }, "1".repeat(625), null, 1]) {
-    await refused({ generator }, "a: its header is damaged");
-  }
-  await refused(
-    { optimizer: { type: `\x9b31m\u202e${"a".repeat(1e6)}` } },
-    'a: the type of its optimizer is "\\u{9b}31m\\u{202e}aaa',
-  );
-});
-
-testOnEveryBackend(
-  "loadCheckpoint() rejects checkpoints of other models and truncated ones",
-  async (backend) => {
-    const createTrainer = (model: Sequential, options: Partial<TrainerOptions> = {}) =>
-      new Trainer(model, randomDataset(), {
-        batchSize: 8,
-        epochs: 1,
-        optimizer: new SGD(model, { lr: 1 }),
-        ...options,
-      });
-    using model = network(backend);
-    using other = new Sequential([new Flatten(), new Linear(128, 4)]).init(backend);
-    const bytes = await saveCheckpoint(createTrainer(model));
-    await assertRejects(() => loadCheckpoint(createTrainer(other), bytes), FileError, "1.weight");
-    const cut = bytes.subarray(0, bytes.length / 2);
-    await assertRejects(() => loadCheckpoint(createTrainer(model), cut), FileError);
-  },
-);
