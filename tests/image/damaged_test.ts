@@ -1,3 +1,5 @@
+/** Damaged files, and what the errors say about them. */
+
 import { decodeImage } from "../../src/image/decode.ts";
 import { crc32 } from "../../src/io/crc32.ts";
 import { ArgumentError, FileError } from "../../src/errors.ts";

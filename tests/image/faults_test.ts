@@ -109,34 +109,12 @@ Deno.test("decodeImage() ignores an EXIF orientation that is not one SHORT", asy
 });
 
 Deno.test("decodeImage() reads the orientation that ImageMagick writes into a PNG as text", async () => {
-  const image = readImage("rgb.png"),
-    withChunk = (type: string, content: Uint8Array) =>
-      concat(image.subarray(0, -12), pngChunk(type, content), image.subarray(-12));
-  // little-endian, with one entry
-  const exif = concat("II*\0", [
-    8,
-    0,
-    0,
-    0,
-    1,
-    0,
-    0x12,
-    1,
-    3,
-    0,
-    1,
-    0,
-    0,
-    0,
-    6,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-  ]);
+  const image = readImage("rgb.png");
+  const withChunk = (type: string, content: Uint8Array) =>
+    concat(image.subarray(0, -12), pngChunk(type, content), image.subarray(-12));
+  // little-endian, with one entry: its tag, its type SHORT, one value, 6, padded to four bytes
+  const entry = concat([0x12, 1], [3, 0], [1, 0, 0, 0], [6, 0, 0, 0]);
+  const exif = concat("II*\0", [8, 0, 0, 0], [1, 0], entry, [0, 0, 0, 0]);
   const digits = Array.from(concat("Exif\0\0", exif), (byte) => byte.toString(16).padStart(2, "0"));
   const text = `\nexif\n      32\n${digits.join("").replace(/.{11}/g, "$&\n")}\n`;
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate"));
