@@ -25,13 +25,24 @@ export function chunkReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): Chun
   try {
     reader = body.getReader({ mode: "byob" });
   } catch {
-    const reader = body.getReader();
-    return {
-      bufferBytes: 0, // the stream's own
-      read: async () => (await reader.read()).value,
-      cancel: (reason) => reader.cancel(reason),
-    };
+    return streamsOwnChunks(body.getReader());
   }
+  return chunksInOneBuffer(reader);
+}
+
+/** Reads chunks that the stream allocates. */
+function streamsOwnChunks(
+  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
+): ChunkReader {
+  return {
+    bufferBytes: 0,
+    read: async () => (await reader.read()).value,
+    cancel: (reason) => reader.cancel(reason),
+  };
+}
+
+/** Reads all chunks into the same buffer. */
+function chunksInOneBuffer(reader: ReadableStreamBYOBReader): ChunkReader {
   let buffer = new ArrayBuffer(0), bufferBytes = firstChunkBytes;
   return {
     get bufferBytes() {
