@@ -7,8 +7,9 @@
 import { FileError, TooLargeError } from "../../errors.ts";
 import { readOrientation } from "../orient.ts";
 import { damaged, hasText, maxParts, truncated } from "./bytes.ts";
-import { type Format, isDecoder, runtimeMemory, wasmMemory } from "./format.ts";
+import { type Format, isDecoder, runtimeMemory, type Size, wasmMemory } from "./format.ts";
 
+/** Codes of markers (table B.1). */
 const startOfScan = 0xda, endOfImage = 0xd9, app1 = 0xe1;
 
 interface Segment {
@@ -78,20 +79,6 @@ function isExif(bytes: Uint8Array, { marker, start, end }: Segment): boolean {
   return marker === app1 && end - start > 6 && hasText(bytes, start, "Exif\0");
 }
 
-/** Finds the frame header: size, bits per sample and number of components. */
-function findFrame(bytes: Uint8Array, file: string): Segment {
-  for (const segment of segments(bytes, file)) {
-    if (isFrame(segment.marker)) {
-      if (segment.end - segment.start < 6) {
-        throw damaged(file, "JPEG", "its frame header is too short");
-      }
-      return segment;
-    }
-    if (segment.marker === startOfScan) break;
-  }
-  throw damaged(file, "JPEG", "it has no frame header");
-}
-
 /** One colour channel of the image. */
 interface Component {
   readonly id: number;
@@ -99,8 +86,29 @@ interface Component {
   readonly samples: number;
 }
 
-/** Reads the components in a frame header. */
-function readComponents(bytes: Uint8Array, { start, end }: Segment): Component[] {
+/** What a frame header says (B.2.2). */
+interface Frame extends Size {
+  /** Bits per sample. */
+  readonly bits: number;
+  readonly components: readonly Component[];
+}
+
+/** Finds the frame header, which comes before the first scan. */
+function findFrame(bytes: Uint8Array, file: string): Frame {
+  for (const segment of segments(bytes, file)) {
+    if (isFrame(segment.marker)) {
+      if (segment.end - segment.start < 6) {
+        throw damaged(file, "JPEG", "its frame header is too short");
+      }
+      return readFrame(bytes, segment);
+    }
+    if (segment.marker === startOfScan) break;
+  }
+  throw damaged(file, "JPEG", "it has no frame header");
+}
+
+/** Reads a frame header. It has the height, the width and the number of components from byte 1 on. */
+function readFrame(bytes: Uint8Array, { start, end }: Segment): Frame {
   const height = bytes[start + 1] << 8 | bytes[start + 2];
   const width = bytes[start + 3] << 8 | bytes[start + 4];
   // An identifier, sampling factors in 4 bits each, a table number. Factors are 1 to 4.
@@ -112,7 +120,8 @@ function readComponents(bytes: Uint8Array, { start, end }: Segment): Component[]
   const maxX = Math.max(...factors.map(({ x }) => x));
   const maxY = Math.max(...factors.map(({ y }) => y));
   const across = Math.ceil(width / (8 * maxX)), down = Math.ceil(height / (8 * maxY));
-  return factors.map(({ id, x, y }) => ({ id, samples: across * x * down * y * 64 }));
+  const components = factors.map(({ id, x, y }) => ({ id, samples: across * x * down * y * 64 }));
+  return { width, height, bits: bytes[start], components };
 }
 
 /** How often the scans visit a coefficient, at least: more is no image that anyone would store. */
@@ -167,15 +176,11 @@ export const jpeg: Format = {
   matches: (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff,
 
   readSize(bytes, file) {
-    const { start } = findFrame(bytes, file);
-    const bits = bytes[start];
+    const { bits, width, height } = findFrame(bytes, file);
     if (bits !== 8) {
       throw new FileError(file, `is a JPEG with ${bits} bits per sample; only 8 are supported`);
     }
-    return {
-      height: bytes[start + 1] << 8 | bytes[start + 2],
-      width: bytes[start + 3] << 8 | bytes[start + 4],
-    };
+    return { width, height };
   },
 
   readOrientation(bytes, file) {
@@ -190,9 +195,10 @@ export const jpeg: Format = {
 
   memory(bytes, file, { width, height }) {
     let coefficients = 0, channels = 0;
-    for (const { marker, start, end } of segments(bytes, file)) {
+    for (const segment of segments(bytes, file)) {
+      const { marker, start } = segment;
       if (isFrame(marker)) {
-        const components = readComponents(bytes, { marker, start, end });
+        const { components } = readFrame(bytes, segment);
         channels = components.length;
         coefficients = totalSamples(components);
         if (isProgressive(marker)) break;
@@ -212,7 +218,7 @@ export const jpeg: Format = {
     for (const segment of segments(bytes, file)) {
       if (isFrame(segment.marker)) frames++;
       if (segment.marker === startOfScan) {
-        scans ??= new ScanCounter(file, readComponents(bytes, findFrame(bytes, file)));
+        scans ??= new ScanCounter(file, findFrame(bytes, file).components);
         scans.add(bytes, segment);
       }
     }
@@ -226,9 +232,8 @@ export const jpeg: Format = {
       const { decodeWithCustom } = await import("../codecs/custom.ts");
       return decodeWithCustom(codec, bytes, "JPEG", context.name);
     }
-    const frame = findFrame(bytes, context.name);
-    const components = bytes[frame.start + 5];
-    if (components === 4) { // CMYK or YCCK, which mozjpeg does not convert to RGB
+    const { components } = findFrame(bytes, context.name);
+    if (components.length === 4) { // CMYK or YCCK, which mozjpeg does not convert to RGB
       const { decodeWithRuntime } = await import("../codecs/runtime.ts");
       return decodeWithRuntime(withoutExif(bytes, context.name), "CMYK JPEG", context);
     }

@@ -17,7 +17,7 @@ const groupPixels = 16;
 const groupBytes = 21_000;
 
 /** The memory that decoding a still image takes. */
-function imageMemory(pixels: number, fileBytes: number, lossless: boolean, alpha: boolean): number {
+function stillMemory(pixels: number, fileBytes: number, lossless: boolean, alpha: boolean): number {
   const memory = wasmMemory(pixels, fileBytes);
   if (!lossless && !alpha) return memory;
   // A lossless image is decoded to other pixels first; so is the alpha channel of a lossy one.
@@ -43,7 +43,7 @@ export const webp: Format = {
     if (isAnimated(bytes)) {
       const frame = readFirstFrame(bytes, file), fileBytes = 2 * bytes.length;
       const lossless = frame.image.type === "VP8L", alpha = frame.alpha !== undefined;
-      return imageMemory(frame.width * frame.height, fileBytes, lossless, alpha) +
+      return stillMemory(frame.width * frame.height, fileBytes, lossless, alpha) +
         width * height * 3;
     }
     let lossless = false, alpha = false;
@@ -51,7 +51,7 @@ export const webp: Format = {
       lossless ||= type === "VP8L";
       alpha ||= type === "ALPH";
     }
-    return imageMemory(width * height, bytes.length, lossless, alpha);
+    return stillMemory(width * height, bytes.length, lossless, alpha);
   },
 
   check(bytes, file) {
