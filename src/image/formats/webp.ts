@@ -16,11 +16,14 @@ const groupPixels = 16;
 /** Bytes of a group's tables. */
 const groupBytes = 21_000;
 
-/** The memory that decoding a still image takes. */
-function stillMemory(pixels: number, fileBytes: number, lossless: boolean, alpha: boolean): number {
+/**
+ * The memory that decoding a still image takes.
+ *
+ * @param isLossless Whether its colours or its alpha channel are. They are decoded to other pixels first.
+ */
+function stillMemory(pixels: number, fileBytes: number, isLossless: boolean): number {
   const memory = wasmMemory(pixels, fileBytes);
-  if (!lossless && !alpha) return memory;
-  // A lossless image is decoded to other pixels first; so is the alpha channel of a lossy one.
+  if (!isLossless) return memory;
   return memory + 4 * pixels + groupBytes * Math.min(pixels / groupPixels, maxGroups);
 }
 
@@ -41,17 +44,14 @@ export const webp: Format = {
 
   memory(bytes, file, { width, height }) {
     if (isAnimated(bytes)) {
-      const frame = readFirstFrame(bytes, file), fileBytes = 2 * bytes.length;
-      const lossless = frame.image.type === "VP8L", alpha = frame.alpha !== undefined;
-      return stillMemory(frame.width * frame.height, fileBytes, lossless, alpha) +
-        width * height * 3;
+      const frame = readFirstFrame(bytes, file), canvas = width * height * 3;
+      const isLossless = frame.image.type === "VP8L" || frame.alpha !== undefined;
+      // the frame is copied to a file of its own
+      return stillMemory(frame.width * frame.height, 2 * bytes.length, isLossless) + canvas;
     }
-    let lossless = false, alpha = false;
-    for (const { type } of chunks(bytes, file)) {
-      lossless ||= type === "VP8L";
-      alpha ||= type === "ALPH";
-    }
-    return stillMemory(width * height, bytes.length, lossless, alpha);
+    let isLossless = false;
+    for (const { type } of chunks(bytes, file)) isLossless ||= type === "VP8L" || type === "ALPH";
+    return stillMemory(width * height, bytes.length, isLossless);
   },
 
   check(bytes, file) {
