@@ -1,7 +1,7 @@
 /** A photo, and what the model says about it. */
 
 import type { ExplainOptions, Explanation } from "../explain/explain.ts";
-import { heatMaps } from "../explain/heat_maps.ts";
+import { heatMaps } from "../explain/methods.ts";
 import { decodeImage } from "../image/decode.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { cropRegion } from "../image/preprocess.ts";

@@ -11,7 +11,7 @@ import { Classifier } from "../models/classifier.ts";
 import type { Prediction } from "../models/classify.ts";
 import { checkOptions } from "../options.ts";
 import type { HeatMap } from "./heat_map.ts";
-import type { MethodOptions } from "./heat_maps.ts";
+import type { MethodOptions } from "./methods.ts";
 
 /** Options of {@linkcode explain}. */
 export interface ExplainOptions extends MethodOptions {
@@ -68,7 +68,7 @@ export async function explain(
   checkOptions("explain", options, ["class", "method", "samples", "noise", "seed"]);
   const values = model.preprocess(image), region = cropRegion(image, model.preprocessing);
   // a file of its own for pages
-  const { heatMaps, whileUnchanged } = await import("./heat_maps.ts");
+  const { heatMaps, whileUnchanged } = await import("./methods.ts");
   return await whileUnchanged(model, async () => {
     const predictions = await model.classify(values, { topK: model.numClasses });
     const index = options.class === undefined
