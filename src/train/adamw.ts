@@ -75,17 +75,15 @@ export class AdamW extends Optimizer {
     return { type: "AdamW", betas: this.#options.betas };
   }
 
-  /** See {@linkcode Optimizer.prepare}. */
-  protected override prepare(name: string, w: Tensor): void {
-    this.state("mean", name, w);
-    this.state("square", name, w);
+  /** See {@linkcode Optimizer.stateKinds}. */
+  protected override get stateKinds(): readonly string[] {
+    return ["mean", "square"];
   }
 
   /** See {@linkcode Optimizer.update}. */
   protected override update(name: string, w: Tensor, dw: Tensor): void {
     const { betas: [beta1, beta2], eps, weightDecay } = this.#options;
-    const mean = this.state("mean", name, w).tensor;
-    const square = this.state("square", name, w).tensor;
+    const mean = this.state("mean", name, w), square = this.state("square", name, w);
     // as in PyTorch, each parameter counts its own steps
     const steps = Math.max(1, this.steps - (this.missed.get(name) ?? 0));
     kernelsOf(w).adamwStep(w, dw, mean, square, {

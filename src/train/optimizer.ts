@@ -61,8 +61,6 @@ export abstract class Optimizer implements Disposable {
   readonly #parameters: ReadonlyMap<string, Parameter>;
   /** State tensors by name, such as "velocity.features.0.weight". */
   readonly #state = new Map<string, Tensor>();
-  /** Collects the names of the states that a parameter has, instead of allocating them. */
-  #names: Set<string> | undefined;
 
   /**
    * Creates an optimiser of all parameters that require gradients.
@@ -87,10 +85,10 @@ export abstract class Optimizer implements Disposable {
    * @throws {ArgumentError} When the learning rate is not finite.
    */
   step(): void {
-    const { parameters } = this;
     checkNumber("Optimizer", "lr", this.lr); // another one would destroy all weights
-    for (const [name, { tensor, grad }] of parameters) {
-      if (tensor && grad) this.prepare(name, tensor);
+    for (const [name, { tensor, grad }] of this.parameters) {
+      if (!tensor || !grad) continue;
+      for (const kind of this.stateKinds) this.state(kind, name, tensor); // may run out of memory
     }
     this.steps++;
     const missed = new Map(this.missed);
@@ -163,13 +161,7 @@ export abstract class Optimizer implements Disposable {
    * @internal
    */
   stateNames(parameter: string): ReadonlySet<string> {
-    const names = this.#names = new Set<string>(), { tensor } = this.#parameters.get(parameter)!;
-    try {
-      if (tensor) this.prepare(parameter, tensor);
-    } finally {
-      this.#names = undefined;
-    }
-    return names;
+    return new Set(this.stateKinds.map((kind) => `${kind}.${parameter}`));
   }
 
   /** Frees the memory of the state. */
@@ -183,25 +175,27 @@ export abstract class Optimizer implements Disposable {
     this.dispose();
   }
 
-  /** Allocates the state of a parameter, so that running out of memory leaves all of them alone. */
-  protected prepare(_name: string, _w: Tensor): void {}
+  /**
+   * The kinds of {@linkcode Optimizer.state} that each parameter has, such as "velocity". A step
+   * allocates them before it updates any parameter, so that running out of memory changes none.
+   */
+  protected get stateKinds(): readonly string[] {
+    return [];
+  }
 
   /** Updates one parameter. */
   protected abstract update(name: string, w: Tensor, dw: Tensor): void;
 
-  /** Returns a state tensor of a parameter. If it is new, it holds zeros. */
-  protected state(kind: string, name: string, w: Tensor): { tensor: Tensor; isNew: boolean } {
+  /** Returns a state tensor of a parameter, in the shape of `w`. If it is new, it holds zeros. */
+  protected state(kind: string, name: string, w: Tensor): Tensor {
     const key = `${kind}.${name}`, old = this.#state.get(key);
-    if (this.#names?.add(key)) return { tensor: w, isNew: true };
-    if (old?.backend === w.backend && sameShape(old.shape, w.shape)) {
-      return { tensor: old, isNew: false };
-    }
+    if (old?.backend === w.backend && sameShape(old.shape, w.shape)) return old;
     const tensor = disposeOnError(w.backend.empty(w.shape), (tensor) => {
       w.backend.fill(tensor, 0);
       return tensor;
     });
     old?.dispose();
     this.#state.set(key, tensor);
-    return { tensor, isNew: true };
+    return tensor;
   }
 }

@@ -80,10 +80,10 @@ export class SGD extends Optimizer {
     return { type: "SGD", momentum, nesterov };
   }
 
-  /** See {@linkcode Optimizer.prepare}. */
-  protected override prepare(name: string, w: Tensor): void {
+  /** See {@linkcode Optimizer.stateKinds}. */
+  protected override get stateKinds(): readonly string[] {
     const { momentum = 0 } = this.options;
-    if (momentum !== 0) this.state("velocity", name, w);
+    return momentum === 0 ? [] : ["velocity"];
   }
 
   /** See {@linkcode Optimizer.update}. */
@@ -91,7 +91,7 @@ export class SGD extends Optimizer {
     const { momentum = 0, nesterov = false } = this.options;
     const weightDecay = this.#decays.get(name)!;
     // a new velocity is 0, so the first step needs no treatment of its own
-    const velocity = momentum === 0 ? null : this.state("velocity", name, w).tensor;
+    const velocity = momentum === 0 ? null : this.state("velocity", name, w);
     const step = { lr: this.lr, momentum, weightDecay, nesterov, first: false };
     kernelsOf(w).sgdStep(w, dw, velocity, step);
   }
