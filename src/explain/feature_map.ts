@@ -36,17 +36,19 @@ export function featureMapIndex(model: Classifier): number {
   const { nodes } = model.expand(), maps = mapsOf(model, model.shapes(model.inputShape()));
   const scores = scoresIndex(model), candidates = bottlenecks(nodes, scores).filter((i) => maps[i]);
   const found = candidates.find((i) => !resizes(nodes[i].layer));
-  if (found !== undefined && !arePatches(nodes, found, scores)) return found;
-  if (found !== undefined) {
+  if (found === undefined) {
+    throw new PembrokeError(
+      `${model.type}: Grad-CAM needs a layer with an output of more than one pixel that all paths lead ` +
+        "through, and there is none; use saliency",
+    );
+  }
+  if (arePatches(nodes, found, scores)) {
     throw new PembrokeError(
       `${model.type}: Grad-CAM needs a map of features, and this network only cuts the image into ` +
         "patches before its attention; use saliency",
     );
   }
-  throw new PembrokeError(
-    `${model.type}: Grad-CAM needs a layer with an output of more than one pixel that all paths lead ` +
-      "through, and there is none; use saliency",
-  );
+  return found;
 }
 
 /** Layers that compute a linear map of the pixels, as a vision transformer cuts an image into patches. */

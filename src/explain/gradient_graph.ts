@@ -138,7 +138,8 @@ export class GradientGraph implements Disposable {
 function nodesBetween(nodes: readonly LeafNode[], from: number, to: number): ReadonlySet<number> {
   const found = new Set([to]);
   for (let i = to; i > from; i--) {
-    if (found.has(i)) { for (const input of nodes[i].inputs) if (input > from) found.add(input); }
+    if (!found.has(i)) continue;
+    for (const input of nodes[i].inputs) if (input > from) found.add(input);
   }
   return found;
 }

@@ -31,13 +31,15 @@ export async function firstFilters(model: Classifier): Promise<Filters | undefin
   const [name, layer] = found, { shape } = layer.parameters.weight;
   if (shape.length !== 4) return undefined;
   const [count, channels, height, width] = shape, values = await weightValues(layer);
-  const isBgr = model.preprocessing.channels === "bgr", size = height * width;
+  const size = height * width, isBgr = model.preprocessing.channels === "bgr";
+  // the channels that become red, green and blue
+  const shown = channels !== 3 ? [0, 0, 0] : isBgr ? [2, 1, 0] : [0, 1, 2];
   const pictures = Array.from({ length: count }, (_, i) => {
     const filter = values.subarray(i * channels * size, (i + 1) * channels * size);
     const [least, largest] = rangeOf(filter);
     const data = new Uint8ClampedArray(size * 3).map((_, at) => {
-      const c = channels === 3 ? isBgr ? 2 - at % 3 : at % 3 : 0;
-      return 255 * (filter[c * size + Math.floor(at / 3)] - least) / (largest - least || 1);
+      const value = filter[shown[at % 3] * size + Math.floor(at / 3)];
+      return 255 * (value - least) / (largest - least || 1);
     });
     return { width, height, data };
   });
