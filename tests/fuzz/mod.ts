@@ -12,6 +12,7 @@ export type Fuzzer = (random: FuzzRandom) => Promise<void>;
 const files = {
   png: () => import("./png.ts"),
   gif: () => import("./gif.ts"),
+  bmp: () => import("./bmp.ts"),
   jpeg: () => import("./jpeg.ts"),
   webp: () => import("./webp.ts"),
   http: () => import("./http.ts"),

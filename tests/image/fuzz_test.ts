@@ -3,7 +3,7 @@
 import { fuzz } from "../fuzz/mod.ts";
 import { assertEquals } from "../assert.ts";
 
-for (const format of ["png", "gif", "jpeg", "webp"] as const) {
+for (const format of ["png", "gif", "bmp", "jpeg", "webp"] as const) {
   Deno.test(`decodeImage() returns pixels or throws a FileError for any ${format} file`, async () => {
     const { failure } = await fuzz(format, 0.5, 1);
     assertEquals(failure, undefined);
