@@ -1,7 +1,7 @@
 import { ArgumentError, FileError, TooLargeError } from "../../src/errors.ts";
 import { decodeImage, imageMemory, MemoryBudget } from "../../src/image/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { readImage } from "./fixtures.ts";
+import { concat, readImage } from "./fixtures.ts";
 import { groupsWebp } from "./hostile.ts";
 
 Deno.test("MemoryBudget lets images wait for their share, in order", async () => {
@@ -99,6 +99,22 @@ Deno.test("imageMemory() counts pixels, coefficients, frames and turned copies",
   assert(of("lossless.webp") > of("lossy.webp"), "pixels of a lossless image");
   assert(of("animated.webp") > of("lossy.webp") + 3 * pixels, "a canvas");
   assertEquals(of("plain.gif"), 4 * pixels);
+});
+
+Deno.test("imageMemory() counts the first frame of a JPEG, whose size is limited, and 4 channels", () => {
+  const jpeg = readImage("baseline-420.jpg"), memory = imageMemory(jpeg);
+  const frameAt = jpeg.findIndex((byte, i) => byte === 0xff && jpeg[i + 1] === 0xc0);
+  const frame = jpeg.slice(frameAt, frameAt + 19), after = frameAt + frame.length;
+  const second = frame.slice();
+  second.fill(0xff, 5, 9); // 65535×65535
+  const two = concat(jpeg.subarray(0, after), second, jpeg.subarray(after));
+  assertEquals(imageMemory(two), memory + second.length); // the file itself
+  const channels = new Uint8Array(2 + 8 + 3 * 255).fill(1);
+  channels.set([0xff, 0xc0, (channels.length - 2) >> 8, (channels.length - 2) & 255]);
+  channels.set(frame.subarray(4, 9), 4);
+  channels[9] = 255;
+  const many = concat(jpeg.subarray(0, frameAt), channels, jpeg.subarray(after));
+  assert(imageMemory(many) < memory + 8 * 48 * 32 + channels.length, `${imageMemory(many)}`);
 });
 
 Deno.test("decodeImage() rejects an image that needs more than its estimated memory", async () => {

@@ -88,6 +88,7 @@ interface Component {
 
 /** What a frame header says (B.2.2). */
 interface Frame extends Size {
+  readonly marker: number;
   /** Bits per sample. */
   readonly bits: number;
   readonly components: readonly Component[];
@@ -108,7 +109,7 @@ function findFrame(bytes: Uint8Array, file: string): Frame {
 }
 
 /** Reads a frame header. It has the height, the width and the number of components from byte 1 on. */
-function readFrame(bytes: Uint8Array, { start, end }: Segment): Frame {
+function readFrame(bytes: Uint8Array, { marker, start, end }: Segment): Frame {
   const height = bytes[start + 1] << 8 | bytes[start + 2];
   const width = bytes[start + 3] << 8 | bytes[start + 4];
   // An identifier, sampling factors in 4 bits each, a table number. Factors are 1 to 4.
@@ -121,15 +122,15 @@ function readFrame(bytes: Uint8Array, { start, end }: Segment): Frame {
   const maxY = Math.max(...factors.map(({ y }) => y));
   const across = Math.ceil(width / (8 * maxX)), down = Math.ceil(height / (8 * maxY));
   const components = factors.map(({ id, x, y }) => ({ id, samples: across * x * down * y * 64 }));
-  return { width, height, bits: bytes[start], components };
+  return { marker, width, height, bits: bytes[start], components };
 }
 
 /** How often the scans visit a coefficient, at least: more is no image that anyone would store. */
 const minVisits = 1e9;
 /** Regular progressive images visit each coefficient 5 to 10 times. */
 const maxVisitsEach = 24;
-/** Channels in a scan. */
-const maxScanComponents = 4;
+/** Channels of an image and of a scan: the codec rejects more before it stores any. */
+const maxComponents = 4;
 /** Starting a scan takes as long as visiting some thousand coefficients. */
 const scanVisits = 2 ** 14;
 
@@ -145,7 +146,7 @@ class ScanCounter {
     const { components, file } = this;
     this.#scans++;
     this.#visits += scanVisits;
-    const count = Math.min(bytes[start], maxScanComponents); // the codec rejects more
+    const count = Math.min(bytes[start], maxComponents);
     for (let i = 0, at = start + 1; i < count && at < end; i++, at += 2) {
       this.#visits += components.find(({ id }) => id === bytes[at])?.samples ?? 0;
     }
@@ -162,6 +163,14 @@ class ScanCounter {
 
 function totalSamples(components: readonly Component[]): number {
   return components.reduce((sum, { samples }) => sum + samples, 0);
+}
+
+/** The number of channels in the first scan. */
+function firstScanChannels(bytes: Uint8Array, file: string): number {
+  for (const { marker, start } of segments(bytes, file)) {
+    if (marker === startOfScan) return bytes[start];
+  }
+  return 0;
 }
 
 /** Whether a frame is progressive: SOF2, or one of its rare variants. */
@@ -194,22 +203,11 @@ export const jpeg: Format = {
   },
 
   memory(bytes, file, { width, height }) {
-    let coefficients = 0, channels = 0;
-    for (const segment of segments(bytes, file)) {
-      const { marker, start } = segment;
-      if (isFrame(marker)) {
-        const { components } = readFrame(bytes, segment);
-        channels = components.length;
-        coefficients = totalSamples(components);
-        if (isProgressive(marker)) break;
-      }
-      if (marker === startOfScan) {
-        // Decoders store no coefficients if a single scan has them all.
-        if (bytes[start] >= channels) coefficients = 0;
-        break;
-      }
-    }
-    const memory = channels === 4 ? runtimeMemory : wasmMemory;
+    const { marker, components } = findFrame(bytes, file);
+    const memory = components.length === 4 ? runtimeMemory : wasmMemory;
+    // Decoders store no coefficients if a single scan has them all.
+    const isStored = isProgressive(marker) || firstScanChannels(bytes, file) < components.length;
+    const coefficients = isStored ? totalSamples(components.slice(0, maxComponents)) : 0;
     return memory(width * height, bytes.length) + 2 * coefficients;
   },
 
