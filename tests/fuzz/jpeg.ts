@@ -19,7 +19,8 @@ export default async function fuzzJpeg(random: FuzzRandom): Promise<void> {
   const parts = random.pick(files).map((part) => random.chance(0.25) ? change(part, random) : part);
   if (random.chance(0.2)) { // more scans
     const scan = parts.findLastIndex((part) => part[1] === 0xda);
-    for (let i = random.below(300); i > 0; i--) parts.splice(scan, 0, parts[scan]);
+    const count = scan < 0 ? 0 : random.below(300); // a change may have removed all
+    for (let i = 0; i < count; i++) parts.splice(scan, 0, parts[scan]);
   }
   if (random.chance(0.1)) parts.splice(1 + random.below(5), 0, ...random.pick(files).slice(1, -1));
   await checkImage(joinParts(random.chance(0.5) ? parts : mutateParts(parts, random), random));
