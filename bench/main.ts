@@ -8,7 +8,7 @@
 
 import { cpus } from "node:os";
 import { firstLine, SkippedPrograms } from "./lib/skipped.ts";
-import { type Arguments, parseOptions, readArguments, usage } from "./lib/options.ts";
+import { type Arguments, parseOptions, readArguments, savedFile, usage } from "./lib/options.ts";
 import { report } from "./lib/report.ts";
 import { type Measurement, readRun, type Run } from "./lib/results.ts";
 import type { Suite } from "./lib/suite.ts";
@@ -18,11 +18,11 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 async function main(args: string[]): Promise<number> {
   let options: Arguments;
   try {
-    const { help, from } = parseOptions(args).values;
-    if (help) {
+    if (parseOptions(args).values.help) {
       console.log(usage);
       return 0;
     }
+    const from = savedFile(args);
     if (from !== undefined) return await printSaved(from);
     options = await readOptions(args);
   } catch (error) {

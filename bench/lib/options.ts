@@ -62,7 +62,7 @@ Options:
   --json             print JSON instead of a table
   --save FILE        also save the JSON to a file, after each network
   --from FILE        print the table of a saved file without running anything
-  --help             print this help`;
+  -h, --help         print this help`;
 
 /** Parses options and positionals. Throws an error with a one-line message if an option is unknown. */
 export function parseOptions(args: string[]) {
@@ -79,9 +79,20 @@ export function parseOptions(args: string[]) {
       save: { type: "string" },
       from: { type: "string" },
       json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
     },
   });
+}
+
+/**
+ * Returns the file of `--from`, which runs nothing. Throws an error with a one-line message if there
+ * are other arguments.
+ */
+export function savedFile(args: string[]): string | undefined {
+  const { values: { from, help: _, ...others }, positionals } = parseOptions(args);
+  if (from === undefined) return undefined;
+  if (positionals.length === 0 && !Object.values(others).some(Boolean)) return from;
+  throw new Error("--from prints a saved run; it takes no suites or other options");
 }
 
 /** Reads the arguments of a run. Throws an error with a one-line message if they are invalid. */

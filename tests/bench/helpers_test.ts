@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { relativeError } from "../../bench/lib/agreement.ts";
-import { readArguments } from "../../bench/lib/options.ts";
+import { readArguments, savedFile } from "../../bench/lib/options.ts";
 import { type Contender, interleave } from "../../bench/lib/rounds.ts";
 import { Server } from "../../bench/lib/server.ts";
 import { SkippedPrograms } from "../../bench/lib/skipped.ts";
@@ -129,6 +129,14 @@ Deno.test("readArguments() sorts the suites, and rejects unknown names", () => {
 function floats(...values: number[]): Float32Array<ArrayBuffer> {
   return Float32Array.from(values);
 }
+
+Deno.test("savedFile() takes --from, and refuses what would have no effect beside it", () => {
+  assertEquals(savedFile(["conv", "--json"]), undefined);
+  assertEquals(savedFile(["--from", "run.json"]), "run.json");
+  for (const other of [["conv"], ["--rounds", "3"], ["--json"], ["--save", "a"]]) {
+    assertThrows(() => savedFile(["--from", "run.json", ...other]), Error, "--from prints");
+  }
+});
 
 Deno.test("measure() leaves out a program that fails while it is timed", async () => {
   const task = { section: "s", name: "t" }, skipped = new SkippedPrograms();
