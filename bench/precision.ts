@@ -93,31 +93,40 @@ async function compare(
     const model = stack.use(await loadModel({ backend, weights: path }));
     stored.push({ precision, size, model, logits: [], times: [] });
   }
-  for (const image of images) {
-    const values = stored[0].model.preprocess(image);
-    for (const { model, logits, times } of stored) { // in turns, because the machine's speed varies
-      const start = performance.now();
-      using x = model.backend.upload(values, model.inputShape());
-      using y = model.forward(x);
-      logits.push(await y.read());
-      times.push(performance.now() - start);
-    }
+  for (const image of images) await classify(image, stored);
+  return stored.map((model) => rowOf(model, stored[0].logits));
+}
+
+/** Runs all models in turns, because the machine's speed varies. */
+async function classify(image: RgbImage, stored: readonly StoredModel[]): Promise<void> {
+  const values = stored[0].model.preprocess(image);
+  for (const { model, logits, times } of stored) {
+    const start = performance.now();
+    using x = model.backend.upload(values, model.inputShape());
+    using y = model.forward(x);
+    logits.push(await y.read());
+    times.push(performance.now() - start);
   }
-  return stored.map(({ precision, size, model, logits, times }) => {
-    const { sameTop1, mean, largest } = differences(stored[0].logits, logits);
-    const comparison = precision === "f32" ? ["", "", ""] : [
-      `${(100 * sameTop1).toFixed(1)} %`,
-      (100 * mean).toPrecision(2),
-      (100 * largest).toPrecision(2),
-    ];
-    return [
-      precision,
-      (size / 1e6).toFixed(1),
-      (model.backend.bytesInUse / 1e6).toFixed(1),
-      summarise(times).median.toFixed(1),
-      ...comparison,
-    ];
-  });
+}
+
+/** The row of a model, with its differences from the logits of the first precision. */
+function rowOf(
+  { precision, size, model, logits, times }: StoredModel,
+  reference: readonly Float32Array[],
+): string[] {
+  const { sameTop1, mean, largest } = differences(reference, logits);
+  const comparison = precision === "f32" ? ["", "", ""] : [
+    `${(100 * sameTop1).toFixed(1)} %`,
+    (100 * mean).toPrecision(2),
+    (100 * largest).toPrecision(2),
+  ];
+  return [
+    precision,
+    (size / 1e6).toFixed(1),
+    (model.backend.bytesInUse / 1e6).toFixed(1),
+    summarise(times).median.toFixed(1),
+    ...comparison,
+  ];
 }
 
 /** A model in one precision, with its results so far. */
