@@ -30,8 +30,9 @@ const looks: Readonly<Record<string, Look>> = {
 };
 
 // In pixels.
-const WIDTH = 800, MARGIN = 24, NAMES = 142, TIME = 46, MAX_PLOT = 128, GAP = 16, ROW = 22;
-const LEGEND = 86, COLUMNS = 122, BLOCK_HEAD = 30, TICKS = 22, FOOT = 50;
+const pictureWidth = 800, margin = 24, namesWidth = 142, timeWidth = 46;
+const maxPlotWidth = 128, gap = 16, rowHeight = 22;
+const legendY = 86, columnsY = 122, blockHead = 30, ticksHeight = 22, footHeight = 50;
 
 /** A column of the chart. */
 interface Column {
@@ -55,23 +56,23 @@ export function picture(run: Run): string {
   const columns = batches.flatMap((batch) => run.threads.map((threads) => ({ batch, threads })));
   const scale = scaleOf(measured, columns);
   const elements: string[] = [];
-  let top = COLUMNS;
+  let top = columnsY;
   for (const [pass, tasks] of Map.groupBy(measured, (m) => taskOf(m).pass)) {
     const rows = Map.groupBy(tasks, (m) => taskOf(m).name);
     elements.push(...block(pass, rows, columns, scale, top));
-    top += BLOCK_HEAD + rows.size * ROW + TICKS;
+    top += blockHead + rows.size * rowHeight + ticksHeight;
   }
-  const plots = columnX(columns.length, scale) - GAP + MARGIN, height = top + FOOT;
+  const plots = columnX(columns.length, scale) - gap + margin, height = top + footHeight;
   const width = Math.max(plots, legendX(peersOf(measured)));
   const title = "Time of other libraries relative to pembroke";
   return svgDocument(title, width, height, [
-    text(MARGIN, 36, title, "title"),
-    text(MARGIN, 57, "Right of the line: slower than pembroke. Left of it: faster.", "soft"),
+    text(margin, 36, title, "title"),
+    text(margin, 57, "Right of the line: slower than pembroke. Left of it: faster.", "soft"),
     ...legend(measured),
     ...headings(batches, run.threads, scale),
     ...elements,
     ...footnotes(run, measured).map((note, i) => {
-      return text(MARGIN, height - 34 + 18 * i, note, "soft small");
+      return text(margin, height - 34 + 18 * i, note, "soft small");
     }),
   ]);
 }
@@ -79,13 +80,13 @@ export function picture(run: Run): string {
 /** The programs of the run. */
 function legend(measured: readonly Measurement[]): string[] {
   const elements = [
-    line("bar blue", [MARGIN + 5, LEGEND - 11], [MARGIN + 5, LEGEND + 3]),
-    text(MARGIN + 16, LEGEND, "pembroke, and its time in ms", "blue bold"),
+    line("bar blue", [margin + 5, legendY - 11], [margin + 5, legendY + 3]),
+    text(margin + 16, legendY, "pembroke, and its time in ms", "blue bold"),
   ];
   const programs = peersOf(measured);
   for (const [i, program] of programs.entries()) {
     const { label, colour, shape } = lookOf(program), x = legendX(programs.slice(0, i));
-    elements.push(mark(shape, colour, [x, LEGEND - 4]), text(x + 12, LEGEND, label));
+    elements.push(mark(shape, colour, [x, legendY - 4]), text(x + 12, legendY, label));
   }
   return elements;
 }
@@ -94,7 +95,7 @@ function legend(measured: readonly Measurement[]): string[] {
 function legendX(programs: readonly string[]): number {
   return programs.reduce(
     (x, program) => x + 8 * lookOf(program).label.length + 22,
-    MARGIN + 246,
+    margin + 246,
   );
 }
 
@@ -104,14 +105,14 @@ function headings(
   scale: Scale,
 ): string[] {
   return batches.flatMap((batch, i) => {
-    const first = i * threads.length, right = columnX(first + threads.length, scale) - GAP;
+    const first = i * threads.length, right = columnX(first + threads.length, scale) - gap;
     return [
-      text(columnX(first, scale), COLUMNS - 6, `batch ${batch}`, "bold"),
-      line("line", [columnX(first, scale), COLUMNS], [right, COLUMNS]),
+      text(columnX(first, scale), columnsY - 6, `batch ${batch}`, "bold"),
+      line("line", [columnX(first, scale), columnsY], [right, columnsY]),
       ...threads.map((count, j) =>
         text(
           columnX(first + j, scale),
-          COLUMNS + 17,
+          columnsY + 17,
           `${count} thread${count === 1 ? "" : "s"}`,
           "soft",
         )
@@ -128,10 +129,10 @@ function block(
   scale: Scale,
   top: number,
 ): string[] {
-  const first = top + BLOCK_HEAD, bottom = first + rows.size * ROW;
-  const elements = [text(MARGIN, top + 17, pass, "bold")];
+  const first = top + blockHead, bottom = first + rows.size * rowHeight;
+  const elements = [text(margin, top + 17, pass, "bold")];
   for (const [i, column] of columns.entries()) {
-    const x = columnX(i, scale) + TIME;
+    const x = columnX(i, scale) + timeWidth;
     const cells = [...rows.values()].map((tasks) =>
       tasks.find((m) => taskOf(m).batch === column.batch)
     );
@@ -143,10 +144,12 @@ function block(
       elements.push(text(at, bottom + 14, tickText(tick), "soft small middle"));
     }
     for (const [row, cell] of cells.entries()) {
-      if (cell) elements.push(...marks(cell, column, scale, [x, first + row * ROW + ROW / 2]));
+      if (cell) {
+        elements.push(...marks(cell, column, scale, [x, first + row * rowHeight + rowHeight / 2]));
+      }
     }
   }
-  const names = [...rows.keys()].map((name, i) => text(MARGIN, first + i * ROW + 15, name));
+  const names = [...rows.keys()].map((name, i) => text(margin, first + i * rowHeight + 15, name));
   return [...elements, ...names];
 }
 
@@ -185,8 +188,8 @@ function scaleOf(measured: readonly Measurement[], columns: readonly Column[]): 
   ).filter((ratio) => ratio > 0);
   const low = Math.min(-1, Math.floor(Math.log2(Math.min(...ratios))));
   const high = Math.max(1, Math.ceil(Math.log2(Math.max(...ratios))));
-  const space = (WIDTH - 2 * MARGIN - NAMES + GAP) / columns.length - TIME - GAP;
-  const width = Math.min(MAX_PLOT, Math.floor(space));
+  const space = (pictureWidth - 2 * margin - namesWidth + gap) / columns.length - timeWidth - gap;
+  const width = Math.min(maxPlotWidth, Math.floor(space));
   return {
     width,
     ticks: Array.from({ length: high - low + 1 }, (_, i) => 2 ** (low + i)),
@@ -231,7 +234,7 @@ function lookOf(program: string): Look {
 }
 
 function columnX(index: number, { width }: Scale): number {
-  return MARGIN + NAMES + index * (TIME + width + GAP);
+  return margin + namesWidth + index * (timeWidth + width + gap);
 }
 
 function tickText(ratio: number): string {
