@@ -75,26 +75,37 @@ function means(y: usize, x: usize, planes: i32, g: Pool2dGeometry, countIncludeP
 export function avgPool2dBackward(
   dx: usize, dy: usize, g: Pool2dGeometry, countIncludePad: i32, divisor: i32,
 ): void {
-  const planes = g.n * g.c, h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw;
+  const planes = g.n * g.c, size = g.h * g.w, out = g.oh * g.ow;
+  const planesPerItem = rowsPerItem(size), items = ceilDiv(planes, planesPerItem);
+  for (let i = claim(items); i >= 0; i = claim(items)) {
+    const first = i * planesPerItem, last = min(planes, first + planesPerItem);
+    for (let p = first; p < last; p++) {
+      addWindows(dx + ((p * size) << 2), dy + ((p * out) << 2), g, countIncludePad, divisor);
+    }
+  }
+  join(items);
+}
+
+/** The same for one plane. */
+function addWindows(dx: usize, dy: usize, g: Pool2dGeometry, countIncludePad: i32, divisor: i32): void {
+  const h = g.h, w = g.w, oh = g.oh, ow = g.ow, kh = g.kh, kw = g.kw;
   const strideH = g.strideH, strideW = g.strideW, dilationH = g.dilationH, dilationW = g.dilationW;
   const top = g.top, left = g.left, bottom = g.bottom, right = g.right;
-  memory.fill(dx, 0, (planes * h * w) << 2);
-  for (let p = 0; p < planes; p++, dx += (h * w) << 2) {
-    for (let oy = 0; oy < oh; oy++) {
-      const iy = oy * strideH - top;
-      const ky0 = firstTap(iy, dilationH), ky1 = endTap(iy, dilationH, kh, h);
-      const rows = countIncludePad ? endTap(iy, dilationH, kh, h + bottom) : ky1 - ky0;
-      for (let ox = 0; ox < ow; ox++, dy += 4) {
-        const ix = ox * strideW - left;
-        const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
-        const columns = countIncludePad ? endTap(ix, dilationW, kw, w + right) : kx1 - kx0;
-        const share = load<f32>(dy) / (divisor ? divisor as f32 : areaOf(rows, columns));
-        for (let ky = ky0; ky < ky1; ky++) {
-          const to = dx + (((iy + ky * dilationH) * w + ix) << 2);
-          for (let kx = kx0; kx < kx1; kx++) {
-            const at = to + ((kx * dilationW) << 2);
-            store<f32>(at, load<f32>(at) + share);
-          }
+  memory.fill(dx, 0, (h * w) << 2);
+  for (let oy = 0; oy < oh; oy++) {
+    const iy = oy * strideH - top;
+    const ky0 = firstTap(iy, dilationH), ky1 = endTap(iy, dilationH, kh, h);
+    const rows = countIncludePad ? endTap(iy, dilationH, kh, h + bottom) : ky1 - ky0;
+    for (let ox = 0; ox < ow; ox++, dy += 4) {
+      const ix = ox * strideW - left;
+      const kx0 = firstTap(ix, dilationW), kx1 = endTap(ix, dilationW, kw, w);
+      const columns = countIncludePad ? endTap(ix, dilationW, kw, w + right) : kx1 - kx0;
+      const share = load<f32>(dy) / (divisor ? divisor as f32 : areaOf(rows, columns));
+      for (let ky = ky0; ky < ky1; ky++) {
+        const to = dx + (((iy + ky * dilationH) * w + ix) << 2);
+        for (let kx = kx0; kx < kx1; kx++) {
+          const at = to + ((kx * dilationW) << 2);
+          store<f32>(at, load<f32>(at) + share);
         }
       }
     }

@@ -14,10 +14,13 @@ import { Dropout, MaxPool2d, ReLU, Sequential } from "../../src/layers/mod.ts";
 import {
   adaptiveAvgPool2d,
   avgPool2d,
+  avgPool2dBackward,
   conv2d,
   conv2dBackwardInput,
   conv2dBackwardWeight,
   crossEntropy,
+  localResponseNorm,
+  localResponseNormBackward,
   logSoftmax,
   logSoftmaxBackward,
   maxPool2d,
@@ -141,16 +144,22 @@ async function pool(backend: Backend): Promise<Int32Array[]> {
   using halves = adaptiveAvgPool2d(x, 2);
   const { output, indices } = maxPool2dWithIndices(x, shape);
   using dx = maxPoolBackward(output, indices, x.shape);
-  const results = [max, mean, inside, halves, output, dx].map((tensor) => tensor.read());
+  using meanDx = avgPool2dBackward(mean, x.shape, shape);
+  const results = [max, mean, inside, halves, output, dx, meanDx].map((tensor) => tensor.read());
   output.dispose();
   indices.dispose();
   return (await Promise.all(results)).map(bits);
 }
 
-/** Softmax and its gradient along rows, and along another axis whose positions do not fill a vector. */
+/**
+ * Local response normalisation, softmax along rows, and softmax along another axis, whose positions do
+ * not fill a vector; and their gradients.
+ */
 async function normalise(backend: Backend): Promise<Int32Array[]> {
   const results: Promise<Float32Array>[] = [];
   using x = upload(backend, new Draw(10).floats([30, 70, 18], -4, 4));
+  using responses = localResponseNorm(x, 5), slope = localResponseNormBackward(x, x, 5);
+  results.push(responses.read(), slope.read());
   for (const dim of [-1, 1]) {
     for (
       const [op, backward] of [
@@ -173,7 +182,7 @@ const workloads: Record<string, (backend: Backend) => Promise<Int32Array[]>> = {
   "8-bit weights": multiplyInt8,
   "depthwise convolutions": convolveDepthwise,
   "pooling": pool,
-  "softmax": normalise,
+  "softmax and local response normalisation": normalise,
 };
 
 for (const [name, work] of Object.entries(workloads)) {
