@@ -1,4 +1,10 @@
 /**
+ * How much the outputs of two programs differ.
+ *
+ * @module
+ */
+
+/**
  * The largest difference between two arrays, relative to the largest reference value. Infinity if they
  * cannot be compared.
  */

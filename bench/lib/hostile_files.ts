@@ -1,4 +1,8 @@
-/** Small files that are expensive to decode. */
+/**
+ * Small files that are expensive to decode.
+ *
+ * @module
+ */
 
 import { deflateSync } from "node:zlib";
 import { crc32 } from "../../src/io/crc32.ts";

@@ -1,4 +1,8 @@
-/** Load-tests the server with photos and attacks, and checks its memory and its answers. */
+/**
+ * Load-tests the server with photos and attacks, and checks its memory and its answers.
+ *
+ * @module
+ */
 
 import { PembrokeError } from "../../src/errors.ts";
 import { attacksOn } from "./attacks.ts";

@@ -1,3 +1,9 @@
+/**
+ * The programs that a run skips.
+ *
+ * @module
+ */
+
 /** The programs that were skipped, and why. Equal entries are kept once. */
 export class SkippedPrograms {
   readonly entries: { readonly name: string; readonly reason: string }[] = [];

@@ -1,3 +1,9 @@
+/**
+ * Quantiles of timings.
+ *
+ * @module
+ */
+
 /** Quantiles of a list of timings. */
 export interface Summary {
   readonly min: number;

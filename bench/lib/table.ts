@@ -1,3 +1,9 @@
+/**
+ * Tables of text with aligned columns.
+ *
+ * @module
+ */
+
 /** A column of a table. The heading may have several lines. */
 export interface Column {
   readonly title: string;

@@ -1,3 +1,9 @@
+/**
+ * The kernels that measure the machine.
+ *
+ * @module
+ */
+
 /** What assembly/machine.ts exports. */
 export interface MachineKernels {
   prepare(): void;

@@ -1,4 +1,8 @@
-/** A thread of machine.ts. It times kernels in its own instance and memory. */
+/**
+ * A thread of machine.ts. It times kernels in its own instance and memory.
+ *
+ * @module
+ */
 
 import { instantiate } from "./kernels.ts";
 

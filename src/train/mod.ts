@@ -1,4 +1,8 @@
-/** Training: optimisers, schedules, the training loop and checkpoints. */
+/**
+ * Training: optimisers, schedules, the training loop and checkpoints.
+ *
+ * @module
+ */
 
 export * from "./adamw.ts";
 export * from "./checkpoint.ts";

@@ -1,4 +1,8 @@
-/** Decodes with a custom decoder, a function passed by the caller. */
+/**
+ * Decodes with a custom decoder, a function passed by the caller.
+ *
+ * @module
+ */
 
 import { FileError } from "../../errors.ts";
 import type { Decoder } from "../formats/format.ts";

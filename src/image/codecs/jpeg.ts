@@ -1,4 +1,8 @@
-/** Decodes JPEG with mozjpeg, compiled to WebAssembly by jSquash. */
+/**
+ * Decodes JPEG with mozjpeg, compiled to WebAssembly by jSquash.
+ *
+ * @module
+ */
 
 import { FileError } from "../../errors.ts";
 import type { DecodeContext } from "../formats/format.ts";

@@ -1,4 +1,8 @@
-/** Decodes WebP with libwebp, compiled to WebAssembly by jSquash. */
+/**
+ * Decodes WebP with libwebp, compiled to WebAssembly by jSquash.
+ *
+ * @module
+ */
 
 import type { DecodeContext } from "../formats/format.ts";
 import { frameFile, readFirstFrame } from "../formats/webp_chunks.ts";

@@ -1,4 +1,8 @@
-/** Helpers for reading a file's bytes, and the errors for truncated and damaged files. */
+/**
+ * Helpers for reading a file's bytes, and the errors for truncated and damaged files.
+ *
+ * @module
+ */
 
 import { FileError } from "../../errors.ts";
 
