@@ -225,6 +225,32 @@ Deno.test("explain() refuses a network that changes before the explanation is co
   }
 });
 
+Deno.test("explain() frees what it allocates, also when a read fails", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const read = backend.read.bind(backend);
+  let left = Infinity;
+  backend.read = (tensor) => --left < 0 ? Promise.reject(new Error("lost")) : read(tensor);
+  const image = { width: 8, height: 8, data: Uint8Array.from({ length: 192 }, (_, i) => 37 * i) };
+  for (const precision of ["f32", "int8"] as const) {
+    const conv = new Conv2d(3, 4, 2, { stride: 2, precision }), norm = new BatchNorm2d(4);
+    const layers = [conv, norm, new Flatten(), new Linear(64, 2, { precision })];
+    using model = new Classifier(layers, { preprocessing, classes }).init(backend, { seed: 1 });
+    for (const method of ["grad-cam", "saliency"] as const) {
+      const run = () => explain(model, image, { class: 1, method, samples: 2 });
+      await run(); // plans stay
+      const before = backend.bytesInUse;
+      for (let reads = 0;; reads++) {
+        left = reads;
+        const failed = await run().then(() => false, () => true);
+        assertEquals(backend.bytesInUse, before, `${precision}, ${method}, ${reads} reads`);
+        if (!failed) break;
+      }
+      assert(left === 0, "all reads failed once");
+      left = Infinity;
+    }
+  }
+});
+
 Deno.test("an explanation refuses layers with a forward pass and no known gradient", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const image = { width: 8, height: 8, data: new Uint8ClampedArray(192).fill(90) };
