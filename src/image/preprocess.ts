@@ -177,7 +177,7 @@ export function preprocess(
   const rounding = choice(options, "rounding");
   const [width, height] = shorterSideTo(options.resize, image, rounding);
   const cropped = { width: cropWidth, height: crop };
-  const { data } = resizeAndCrop(image, { width, height }, cropped, interpolation, rounding);
+  const { data } = resizeAndCrop(image, { width, height }, cropped, { interpolation, rounding });
   const area = crop * cropWidth, planes = channels === "gray" ? 1 : 3;
   if (channels === "gray") redToLuma(data);
   const tensor = new Float32Array(planes * area);
@@ -270,8 +270,7 @@ function resizeAndCrop(
   image: RgbImage,
   resized: PlaneSize,
   { width, height }: PlaneSize,
-  interpolation?: Interpolation,
-  rounding?: PixelRounding,
+  { interpolation, rounding }: Pick<Preprocessing, "interpolation" | "rounding"> = {},
 ): RgbImage {
   const left = cropStart(resized.width, width, rounding);
   const top = cropStart(resized.height, height, rounding);
