@@ -7,7 +7,7 @@ import type { Classifier } from "../models/mod.ts";
 import { AdamW } from "../train/adamw.ts";
 import { loadCheckpoint, saveCheckpoint } from "../train/checkpoint.ts";
 import type { Dataset } from "../train/dataset.ts";
-import type { TrainedHead } from "../train/head_rows.ts";
+import type { TrainedHead } from "../train/hold_out.ts";
 import { writeHead } from "../train/linear_head.ts";
 import { ImageFolder } from "../train/image_folder.ts";
 import { cosineSchedule } from "../train/schedule.ts";

@@ -2,7 +2,7 @@
 
 import type { Classifier } from "../models/mod.ts";
 import { saveModel } from "../models/save_model.ts";
-import type { TrainedHead } from "../train/head_rows.ts";
+import type { TrainedHead } from "../train/hold_out.ts";
 import { storedTypes } from "../weights/stored.ts";
 import type { LearnArgs } from "./args_learn.ts";
 import type { PhotosToLearn } from "./learn_folders.ts";

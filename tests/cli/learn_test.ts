@@ -14,7 +14,7 @@ import { sha256 } from "../../src/cli/feature_cache.ts";
 import { selectModel } from "../../src/cli/model.ts";
 import { weightsDigest } from "../../src/cli/weights_digest.ts";
 import { PembrokeError } from "../../src/errors.ts";
-import { trainHead } from "../../src/train/head_rows.ts";
+import { trainHead } from "../../src/train/hold_out.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../assert.ts";
 import { StaticServer } from "../static_server.ts";
 import { writeLabelled } from "./labelled_photos.ts";

@@ -4,7 +4,7 @@ import { RandomGenerator } from "../../src/random.ts";
 import { partsOf } from "../../src/train/cross_validate.ts";
 import { arrayDataset } from "../../src/train/dataset.ts";
 import { fit } from "../../src/train/fit.ts";
-import { holdOut } from "../../src/train/head_rows.ts";
+import { holdOut } from "../../src/train/hold_out.ts";
 import { nearCopies, seriesOf } from "../../src/train/near_copies.ts";
 import { assertEquals } from "../assert.ts";
 import { assertQuick } from "../quick.ts";

@@ -1,6 +1,6 @@
 /**
- * Measuring and training a last layer on features that were computed before, with the class of each
- * held-out sample.
+ * Training a last layer on features that were computed before, and measuring it on samples that were
+ * held out.
  *
  * @module
  */
