@@ -5,7 +5,7 @@
  */
 
 import { measureForward } from "./lib/forward.ts";
-import { withPrograms } from "./lib/programs.ts";
+import { namesOf, withPrograms } from "./lib/programs.ts";
 import { seed, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
 import {
@@ -21,7 +21,7 @@ import {
 const programs = [pembroke, pembrokeInt8, onnxruntimeWeb, tfjsWasm, pytorch, onnxruntimeNode];
 
 export const alexnet: Suite = {
-  programs: [...new Set(programs.map(({ name }) => name))],
+  programs: namesOf(programs),
   async run(context) {
     const { machine } = context, network = await createNetwork("alexnet", seed);
     return await withPrograms(

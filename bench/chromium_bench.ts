@@ -7,7 +7,7 @@
 import type { Chromium } from "./browser/chromium.ts";
 import type { PageProgram } from "./browser/page.ts";
 import { measureForward } from "./lib/forward.ts";
-import { type Program, withPrograms } from "./lib/programs.ts";
+import { namesOf, type Program, withPrograms } from "./lib/programs.ts";
 import { seed, type Suite } from "./lib/suite.ts";
 import { createNetwork, type Network } from "./peers/network.ts";
 import type { NetworkPeer } from "./peers/peer.ts";
@@ -43,7 +43,7 @@ function inPage(name: PageProgram, program = name): Program<NetworkPeer, Input> 
 }
 
 export const chromium: Suite = {
-  programs: [...new Set(programs.map(({ name }) => name))],
+  programs: namesOf(programs),
   async *run(context) {
     const { options, machine, skipped } = context;
     let browser: Chromium;

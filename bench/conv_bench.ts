@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Program, withPrograms } from "./lib/programs.ts";
+import { namesOf, type Program, withPrograms } from "./lib/programs.ts";
 import type { Measurement } from "./lib/results.ts";
 import {
   type Context,
@@ -75,7 +75,7 @@ const layerForSlow = "conv3";
 const layers = convolutions.map((convolution, i) => ({ ...convolution, name: `conv${i + 1}` }));
 
 export const conv: Suite = {
-  programs: [...new Set(programs.map(({ name }) => name))],
+  programs: namesOf(programs),
   run(context) {
     return withPrograms(programs, undefined, context, async (peers) => {
       const measurements: Measurement[] = [];

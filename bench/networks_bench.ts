@@ -6,7 +6,7 @@
 
 import type { NetworkName } from "../mod.ts";
 import { measureForward } from "./lib/forward.ts";
-import { withPrograms } from "./lib/programs.ts";
+import { namesOf, withPrograms } from "./lib/programs.ts";
 import { seed, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
 import {
@@ -39,7 +39,7 @@ const whyNoJaxJs =
   "its convolutions reach 0.3 to 0.6 GFLOP/s, so a network takes seconds; see conv";
 
 export const networks: Suite = {
-  programs: [...new Set(programs.map(({ name }) => name))],
+  programs: namesOf(programs),
   async *run(context) {
     const { options, machine, skipped } = context;
     if (!options.only) skipped.add("jax-js on networks", whyNoJaxJs);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Program, withPrograms } from "./lib/programs.ts";
+import { namesOf, type Program, withPrograms } from "./lib/programs.ts";
 import type { Measurement, Task } from "./lib/results.ts";
 import { type Context, entriesFor, measure, roundsFor, seed, type Suite } from "./lib/suite.ts";
 import { createNetwork, type Network } from "./peers/network.ts";
@@ -37,7 +37,7 @@ const programs: readonly Program<TrainingPeer, Network>[] = [{
 }];
 
 export const training: Suite = {
-  programs: programs.map(({ name }) => name),
+  programs: namesOf(programs),
   async *run(context) {
     for (const name of context.options.networks ?? defaultNetworks) {
       const network = await createNetwork(name, seed);

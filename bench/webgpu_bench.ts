@@ -6,7 +6,7 @@
  */
 
 import { measureForward } from "./lib/forward.ts";
-import { withPrograms } from "./lib/programs.ts";
+import { namesOf, withPrograms } from "./lib/programs.ts";
 import type { Measurement } from "./lib/results.ts";
 import { type Context, measure, seed, type Suite } from "./lib/suite.ts";
 import { createNetwork } from "./peers/network.ts";
@@ -25,7 +25,7 @@ const programs = [{ ...pembroke, once: true }, pembrokeWebgpu, tfjsWebgpu, onnxr
 const defaultNetworks = ["squeezenet1_1", "mobilenet_v2", "alexnet"] as const;
 
 export const webgpu: Suite = {
-  programs: programs.map(({ name }) => name),
+  programs: namesOf(programs),
   async *run(context) {
     const { options: { networks = defaultNetworks, only } } = context;
     for (const name of networks) {

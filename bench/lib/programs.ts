@@ -17,6 +17,11 @@ export interface Program<P extends Peer, Input> {
   create(input: Input, options: PeerOptions): Promise<P>;
 }
 
+/** The names of programs, each once. */
+export function namesOf(programs: readonly { readonly name: string }[]): string[] {
+  return [...new Set(programs.map(({ name }) => name))];
+}
+
 /**
  * Starts every selected program that runs on this machine, once for each number of threads that it
  * really uses. Then calls `use`, and stops the programs.
