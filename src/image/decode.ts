@@ -58,11 +58,13 @@ export interface DecodeOptions {
  * Decodes a JPEG, PNG, WebP, GIF or BMP to upright RGB pixels. Of an animation, it decodes the
  * first frame.
  *
- * The pixels are the same as those of `Image.open(file).convert("RGB")` in Pillow, bit for bit, with
- * two exceptions. EXIF orientation is applied, as by `ImageOps.exif_transpose`. 16-bit grey
- * keeps the high byte, where Pillow clips at 255 and returns an almost white image. Alpha is dropped,
- * not blended. Colour profiles are ignored. A JPEG whose colours have half the height only (4:4:0)
- * may differ by two levels.
+ * The pixels are the same as those of `Image.open(file).convert("RGB")` in Pillow, bit for bit: alpha is
+ * dropped, not blended, and colour profiles are ignored. There are four exceptions:
+ *
+ * - EXIF orientation is applied, as by `ImageOps.exif_transpose`.
+ * - 16-bit grey keeps the high byte, where Pillow clips at 255 and returns an almost white image.
+ * - An index past the end of a palette is black, as in libpng.
+ * - A JPEG whose colours have half the height only (4:4:0) may differ by two levels.
  *
  * The format is detected from the bytes. A WebAssembly codec decodes JPEG and WebP; it is loaded with
  * the first such image. PNG, GIF and BMP need no codec. Deno loads the codec from npm. A project with a
