@@ -5,7 +5,7 @@ import { decodeImage } from "../../src/image/decode.ts";
 import { imageMemory } from "../../src/image/header.ts";
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../assert.ts";
 import { assertQuick } from "../quick.ts";
-import { concat, pngChunk, readCases, readFault, readImage } from "./fixtures.ts";
+import { concat, pngChunk, readCases, readFault, readImage, uint32 } from "./fixtures.ts";
 import { scansJpeg } from "./hostile.ts";
 
 interface FaultCase {
@@ -63,6 +63,22 @@ Deno.test("decodeImage() rejects a PNG whose header or palette has a wrong check
       FileError,
       `the PNG is damaged: the ${type} chunk at byte ${at} fails its checksum`,
     );
+  }
+});
+
+Deno.test("decodeImage() takes black for colours past the palette of a PNG", async () => {
+  for (const [bits, row] of [[8, [0, 1, 2]], [4, [0x01, 0x20]], [2, [0b00_01_10_00]]] as const) {
+    const rows = Uint8Array.of(0, ...row); // three pixels, not filtered
+    const zlib = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
+    const png = concat(
+      "\x89PNG\r\n\x1a\n",
+      pngChunk("IHDR", [...uint32(3), ...uint32(1), bits, 3, 0, 0, 0]),
+      pngChunk("PLTE", [1, 2, 3, 4, 5, 6]),
+      pngChunk("IDAT", await new Response(zlib).bytes()),
+      pngChunk("IEND", []),
+    );
+    const { data } = await decodeImage(png);
+    assertEquals([...data], [1, 2, 3, 4, 5, 6, 0, 0, 0], `${bits} bits`);
   }
 });
 
