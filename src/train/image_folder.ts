@@ -196,32 +196,35 @@ export async function readImageFolder(
   const fs = await nodeModule("node:fs/promises") as NodeFolders | undefined;
   if (!fs) throw new ArgumentError(op, "path", path, "opened in Deno, Node or Bun");
   const files: ImageFile[] = [], root = path.replace(/[/\\]+$/, "") || path;
-  const followed = new FollowedLinks(`${root}/`, (path) => readable(path, fs.realpath(path)));
-  const list = async (folder: string) => {
-    const from = `${root}/${folder}`;
-    const entries = await readable(
-      folder === "" ? path : from,
-      fs.readdir(from, { withFileTypes: true }),
-    );
-    entries.sort((a, b) => a.name < b.name ? -1 : 1);
-    for (const entry of entries) {
-      const { name } = entry, inside = folder === "" ? name : `${folder}/${name}`;
-      if (name.startsWith(".")) continue;
-      const place = `${root}/${inside}`, isLink = entry.isSymbolicLink();
-      const target = isLink ? await readable(place, targetOf(fs, place)) : entry;
-      if (target?.isDirectory()) {
-        // a linked folder may contain one that was listed before
-        if (isLink ? await followed.add(place) : !await followed.has(place)) await list(inside);
-      } else if (target && folder !== "" && imageName.test(name)) {
-        files.push({ name: inside, bytes: () => readFile(fs, place) });
-      }
-    }
-  };
-  await list("");
+  for await (const name of imageNames(fs, path, root)) {
+    files.push({ name, bytes: () => readFile(fs, `${root}/${name}`) });
+  }
   if (files.length === 0) {
     throw new FileError(path, "has no folders with images (JPEG, PNG, WebP, GIF, BMP)");
   }
   return new ImageFolder(files, options);
+}
+
+/** Yields the names of the images in the subfolders of a folder: paths from its root. */
+async function* imageNames(fs: NodeFolders, path: string, root: string): AsyncGenerator<string> {
+  const followed = new FollowedLinks(`${root}/`, (path) => readable(path, fs.realpath(path)));
+  const walk = async function* (folder: string): AsyncGenerator<string> {
+    const from = `${root}/${folder}`, named = folder === "" ? path : from;
+    const entries = await readable(named, fs.readdir(from, { withFileTypes: true }));
+    entries.sort((a, b) => a.name < b.name ? -1 : 1);
+    for (const entry of entries) {
+      if (entry.name.startsWith(".")) continue;
+      const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      const place = `${root}/${name}`, isLink = entry.isSymbolicLink();
+      const target = isLink ? await readable(place, targetOf(fs, place)) : entry;
+      if (target?.isDirectory()) {
+        // a linked folder may contain one that was listed before
+        const isNew = isLink ? await followed.add(place) : !await followed.has(place);
+        if (isNew) yield* walk(name);
+      } else if (target && folder !== "" && imageName.test(name)) yield name;
+    }
+  };
+  yield* walk("");
 }
 
 /** What a link leads to; undefined if it leads nowhere. */
