@@ -321,7 +321,7 @@ export const packageBundles: Readonly<Record<string, BundleOptions>> = Object.fr
       ...options,
       replacements: [weightsAsModule, ...replacements],
       externals: [externalWeights, ...externals],
-      readable: true,
+      forBundlers: true,
     },
   ]),
 );

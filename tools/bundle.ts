@@ -8,6 +8,7 @@ import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { deflateSync } from "node:zlib";
 import * as esbuild from "npm:esbuild@0.28.2";
+import { withArguments, withoutEffects } from "./removable.ts";
 
 /** Replaces the source of modules whose path matches. */
 export type Replacement = readonly [path: RegExp, replace: (source: string) => string];
@@ -28,8 +29,11 @@ export interface BundleOptions {
    * What they share with the entry has a file, too, so that every class exists once.
    */
   readonly lazy?: Readonly<Record<string, URL>>;
-  /** Do not minify. For packages, because bundlers minify them and remove unused code. */
-  readonly readable?: boolean;
+  /**
+   * For packages, which bundlers bundle again: the files are not minified, and written so that
+   * bundlers can remove what a program does not use.
+   */
+  readonly forBundlers?: boolean;
 }
 
 /** esbuild rewrites `using` for older engines, but their classes also need this symbol. */
@@ -50,7 +54,7 @@ export async function bundle(options: BundleOptions): Promise<Uint8Array> {
  */
 export async function bundleFiles(
   name: string,
-  { entry, replacements = [], externals = [], lazy = {}, readable }: BundleOptions,
+  { entry, replacements = [], externals = [], lazy = {}, forBundlers }: BundleOptions,
 ): Promise<Record<string, Uint8Array>> {
   const renamed = new Set<string>();
   const lazyPaths = Object.values(lazy).map((module) => fileURLToPath(module));
@@ -88,8 +92,8 @@ export async function bundleFiles(
       format: "esm",
       platform: "browser",
       target: "es2022",
-      minify: !readable,
-      charset: readable ? "ascii" : "utf8",
+      minify: !forBundlers,
+      charset: forBundlers ? "ascii" : "utf8",
       loader: { ".wasm": "binary" },
       banner: { js: disposeSymbol },
       plugins: [replacing(replacements), plugin, npmPackages],
@@ -100,10 +104,29 @@ export async function bundleFiles(
     const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
     const unexpected = imports.find(({ path, external }) => external && !renamed.has(path));
     if (unexpected) throw new Error(`the bundle of ${entry} still imports ${unexpected.path}`);
-    return Object.fromEntries(outputFiles.map(({ path, contents }) => [basename(path), contents]));
+    const files = Object.fromEntries(
+      outputFiles.map(({ path, contents }) => [basename(path), contents]),
+    );
+    return forBundlers ? removable(files, `${stem(name)}.shared.js`, Object.keys(lazy)) : files;
   } finally {
     await esbuild.stop();
   }
+}
+
+/** Rewrites files so that bundlers can remove what a program does not use. */
+function removable(
+  files: Readonly<Record<string, Uint8Array>>,
+  shared: string,
+  lazy: readonly string[],
+): Record<string, Uint8Array> {
+  const decoder = new TextDecoder(), encoder = new TextEncoder();
+  const texts = Object.fromEntries(
+    Object.entries(files).map(([name, bytes]) => [name, decoder.decode(bytes)]),
+  );
+  const changed = lazy.length > 0 ? withArguments(texts, shared, lazy) : texts;
+  return Object.fromEntries(
+    Object.entries(changed).map(([name, text]) => [name, encoder.encode(withoutEffects(text))]),
+  );
 }
 
 /**

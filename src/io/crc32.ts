@@ -5,14 +5,19 @@
  */
 
 /** Four tables of 256 entries: a byte's effect on the checksum when 0 to 3 more bytes follow it. */
-const tables = new Int32Array(4 * 256);
-for (let byte = 0; byte < 256; byte++) {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ crc >>> 1 : crc >>> 1;
-  tables[byte] = crc;
-}
-for (let i = 256; i < tables.length; i++) {
-  tables[i] = tables[tables[i - 256] & 0xff] ^ tables[i - 256] >>> 8;
+const tables = makeTables();
+
+function makeTables(): Int32Array {
+  const tables = new Int32Array(4 * 256);
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ crc >>> 1 : crc >>> 1;
+    tables[byte] = crc;
+  }
+  for (let i = 256; i < tables.length; i++) {
+    tables[i] = tables[tables[i - 256] & 0xff] ^ tables[i - 256] >>> 8;
+  }
+  return tables;
 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Browser } from "npm:playwright-core@1.56.1";
 import * as esbuild from "npm:esbuild@0.28.2";
@@ -13,7 +14,7 @@ import type { TempFolder } from "../../tests/cli/run.ts";
 import { StaticServer } from "../../tests/static_server.ts";
 import { runProgram } from "../../tests/tools.ts";
 import { testLearningInPage } from "../npm_package/learn.ts";
-import { examples, threads } from "../npm_package/suite.ts";
+import { assertDownload, examples, firstDownloads, threads } from "../npm_package/suite.ts";
 import { launch } from "./chromium.ts";
 
 const html = (script: string) =>
@@ -45,6 +46,11 @@ globalThis.fileError = await loadModel({ weights: "a.pth" }).catch((error) => er
       );
     }
     await t.step("learns from photos", () => testLearningInPage(browser, project));
+    for (const [names, limit] of Object.entries(firstDownloads)) {
+      await t.step(`Vite bundles only what is used of ${names}`, async () => {
+        assertDownload(await firstDownload(project, names), limit);
+      });
+    }
   } finally {
     await browser.close();
   }
@@ -52,11 +58,26 @@ globalThis.fileError = await loadModel({ weights: "a.pth" }).catch((error) => er
 
 async function bundleWithVite(project: TempFolder): Promise<void> {
   await project.write("index.html", html("/page.js"));
+  await vite(project.path);
+}
+
+/** Bundles a page that uses some exports, and returns the scripts that it loads at once. */
+async function firstDownload(project: TempFolder, names: string): Promise<string> {
+  const program = `import { ${names} } from "pembroke"; globalThis.used = [${names}];`;
+  await project.write("small/page.js", program);
+  const page = await project.write("small/index.html", html("/page.js"));
+  await vite(dirname(page));
+  const built = `${dirname(page)}/vite/`, text = await Deno.readTextFile(`${built}index.html`);
+  const scripts = text.match(/(?<=")[^"]+\.js(?=")/g) ?? [];
+  return (await Promise.all(scripts.map((path) => Deno.readTextFile(built + path)))).join("");
+}
+
+async function vite(folder: string): Promise<void> {
   // As a command with its own lock file, so that it is downloaded only if Chromium is installed.
   const lock = fileURLToPath(new URL("vite.lock", import.meta.url));
   const flags = ["-A", "--quiet", "--frozen", "--node-modules-dir=none", `--lock=${lock}`];
   const vite = ["npm:vite@8.3.8", "build", "--outDir=vite"];
-  await runProgram(Deno.execPath(), ["run", ...flags, ...vite], project.path);
+  await runProgram(Deno.execPath(), ["run", ...flags, ...vite], folder);
 }
 
 async function bundleWithEsbuild(project: TempFolder): Promise<void> {

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import * as esbuild from "npm:esbuild@0.28.2";
 import ts from "npm:typescript@6.0.3";
 import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
@@ -47,6 +50,11 @@ export async function testPackage(t: Deno.TestContext, project: TempFolder): Pro
     assertClassified(await runProgram("node", ["node.js"], path));
   });
   await t.step("Node learns from photos", () => testLearningInNode(project));
+  await t.step("Node loads readers and heat maps when it needs them", async () => {
+    await project.write("later.js", later);
+    const expected = ["onnx: true", "pth: 0.bias", "heat map: espresso true", ""];
+    assertEquals(await runProgram("node", ["later.js"], path), expected.join("\n"));
+  });
   const { missing } = await needsBun();
   await t.step({
     name: `Bun${missing}`,
@@ -99,33 +107,74 @@ export { best, conv2d };`;
     }
   });
 
-  await t.step("a bundle contains only what is used", async () => {
-    const contents = 'export { conv2d, createBackend } from "pembroke";';
-    const { outputFiles: [{ text }], metafile } = await esbuild.build({
-      stdin: { contents, resolveDir: path },
-      bundle: true,
-      format: "esm",
-      minify: true,
-      write: false,
-      metafile: true,
-    });
-    await esbuild.stop();
-    const [{ inputs }] = Object.values(metafile.outputs);
-    const files = Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0);
-    assertEquals(files.map((path) => path.replace(/.*\//, "")).sort(), [
-      "pembroke.js",
-      "pembroke.kernels.relaxed.js",
-      "pembroke.kernels.simd.js",
-      "pembroke.shared.js",
-      "pembroke.threads.relaxed.js",
-      "pembroke.threads.simd.js",
-      "pembroke.webgpu.js",
-    ]);
-    for (const part of ["espresso", "loadModel", "safetensors"]) {
-      assert(!text.includes(part), `a bundle of conv2d contains ${part}`);
+  await t.step("a bundle contains only what is used", async (t) => {
+    for (const [names, limit] of Object.entries(firstDownloads)) {
+      await t.step(names, async () => {
+        const text = await bundledByEsbuild(`export { ${names} } from "pembroke";`, path);
+        assertDownload(text, limit);
+      });
     }
   });
 }
+
+/** Programs, and the most bytes that a page may download before it runs them, gzipped. */
+export const firstDownloads = {
+  "conv2d, createBackend": 15_000,
+  "Conv2d, Sequential, SGD, crossEntropy, createBackend": 33_000,
+  "loadModel": 95_000,
+};
+
+/** Checks the size of a download. */
+export function assertDownload(text: string, limit: number): void {
+  const size = gzipSync(text, { level: 9 }).length;
+  assert(size <= limit, `a page downloads ${size} bytes, at most ${limit}`);
+}
+
+/** The text of all files that a page loads before it runs a program. */
+async function bundledByEsbuild(contents: string, resolveDir: string): Promise<string> {
+  const { outputFiles, metafile: { outputs } } = await esbuild.build({
+    stdin: { contents, resolveDir },
+    outdir: resolveDir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    minify: true,
+    write: false,
+    metafile: true,
+  });
+  await esbuild.stop();
+  const first = new Set<string>();
+  const visit = (path: string) => {
+    if (first.has(basename(path))) return;
+    first.add(basename(path));
+    for (const { path: next, kind } of outputs[path].imports) {
+      if (kind === "import-statement") visit(next);
+    }
+  };
+  visit(Object.keys(outputs).find((path) => outputs[path].entryPoint === "<stdin>")!);
+  const isFirst = ({ path }: esbuild.OutputFile) => first.has(basename(path));
+  return outputFiles.filter(isFirst).map(({ text }) => text).join("");
+}
+
+const fixture = (name: string) =>
+  JSON.stringify(fileURLToPath(new URL(`../../tests/fixtures/${name}`, import.meta.url)));
+
+/** A program that loads the files of the package that other programs do not need. */
+const later = `
+import { readFile } from "node:fs/promises";
+import { decodeImage, explain, fileSource, loadModel, OnnxNetwork, openWeights } from "pembroke";
+const onnx = await loadModel({ weights: ${fixture("onnx/layers.onnx")} });
+console.log("onnx:", onnx instanceof OnnxNetwork);
+onnx.dispose();
+const pth = await openWeights(await fileSource(${fixture("weights/parametrizations.pth")}));
+console.log("pth:", [...pth.entries.keys()][0]);
+const image = await decodeImage(await readFile("photo.jpg"));
+const model = await loadModel({ precision: "int8" });
+await model.calibrate([image]);
+const { label, heat } = await explain(model, image);
+console.log("heat map:", label, heat.some((value) => value > 0));
+model.dispose();
+`;
 
 /** A program with types that contradict those of pages, as the types of Cloudflare Workers do. */
 const edgeProgram = `
