@@ -5,7 +5,7 @@ import type { Preprocessing } from "../image/preprocess.ts";
 import { precisions } from "../layers/precision.ts";
 import type { ExplainArgs, readExplain, showModes } from "./args_explain.ts";
 import type { LearnArgs } from "./args_learn.ts";
-import { readWeightsArgs, type WeightsArgs } from "./args_weights.ts";
+import type { WeightsArgs } from "./args_weights.ts";
 import {
   checkNotEmpty,
   exclude,
@@ -116,7 +116,10 @@ export async function readCommand(args: readonly string[]): Promise<Command> {
   if (asked === "--version") return { command: "version" };
   if (asked !== undefined) return { command: "help", topic: first };
   const rest = args.toSpliced(at, 1);
-  if (weightsCommand) return readWeightsArgs(weightsCommand, rest);
+  if (weightsCommand) {
+    const { readWeightsArgs } = await import("./args_weights.ts");
+    return readWeightsArgs(weightsCommand, rest);
+  }
   const { readLearnArgs } = await import("./args_learn.ts");
   return readLearnArgs(rest);
 }

@@ -54,12 +54,9 @@ const visible = [
 
 /**
  * Those parts, separators of lines, and characters that cannot be seen, such as those that reorder the rest
- * of a line.
+ * of a line. Undefined until a text may need it.
  */
-const hidden = new RegExp(
-  `(${visible})|[\\p{Zl}\\p{Zp}\\ufff9-\\ufffb]|\\p{Default_Ignorable_Code_Point}`,
-  "gu",
-);
+let hidden: RegExp | undefined;
 
 /**
  * Prints a result. Characters that {@linkcode printable} escapes and JSON does not are escaped here,
@@ -125,7 +122,13 @@ export function escapeControls(text: string): string {
   return text.replace(/\p{Cc}/gu, escapeControl).replace(/[\p{Zl}\p{Zp}]/gu, escapeUnicode);
 }
 
+/** Escapes characters that are {@linkcode hidden}. ASCII has none, and needs no slow expression. */
 function escapeHidden(text: string): string {
+  if (!/\P{ASCII}/u.test(text)) return text;
+  hidden ??= new RegExp(
+    `(${visible})|[\\p{Zl}\\p{Zp}\\ufff9-\\ufffb]|\\p{Default_Ignorable_Code_Point}`,
+    "gu",
+  );
   return text.replace(hidden, (char, visible?: string) => visible ?? escapeUnicode(char));
 }
 

@@ -4,9 +4,10 @@
  * @module
  */
 
-/** Four tables of 256 entries: a byte's effect on the checksum when 0 to 3 more bytes follow it. */
-const tables = makeTables();
+/** The tables, made for the first checksum. */
+let madeTables: Int32Array | undefined;
 
+/** Four tables of 256 entries: a byte's effect on the checksum when 0 to 3 more bytes follow it. */
 function makeTables(): Int32Array {
   const tables = new Int32Array(4 * 256);
   for (let byte = 0; byte < 256; byte++) {
@@ -26,6 +27,7 @@ function makeTables(): Int32Array {
  * @param previous The checksum of all bytes before them.
  */
 export function crc32(bytes: Uint8Array, previous = 0): number {
+  const tables = madeTables ??= makeTables();
   let crc = ~previous, i = 0;
   for (const whole = bytes.length - 3; i < whole; i += 4) {
     crc ^= bytes[i] | bytes[i + 1] << 8 | bytes[i + 2] << 16 | bytes[i + 3] << 24;
