@@ -50,14 +50,15 @@ export function checkClasses(
   { folder, val, quiet }: LearnArgs,
   { classes, photos }: PhotosToLearn,
 ): PhotosToLearn {
-  const counts = classes.map((_, i) =>
-    photos.filter(({ label, isHeld }) => label === i && !isHeld).length
-  );
+  const counts = classes.map(() => 0);
+  for (const { label, isHeld } of photos) if (!isHeld) counts[label]++;
   const kept = classes.filter((_, i) => counts[i] > 0);
   checkTwoClasses(folder, kept);
-  const left = photos.flatMap((photo) =>
-    counts[photo.label] === 0 ? [] : [{ ...photo, label: kept.indexOf(classes[photo.label]) }]
-  );
+  const indices = new Map(kept.map((name, i) => [name, i]));
+  const left = photos.flatMap((photo) => {
+    const label = indices.get(classes[photo.label]);
+    return label === undefined ? [] : [{ ...photo, label }];
+  });
   if (val !== undefined && !left.some(({ isHeld }) => isHeld)) {
     throw new FileError(val, "has no photo to measure on: all are learned, too, or cannot be read");
   }

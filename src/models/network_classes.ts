@@ -39,8 +39,9 @@ export function newClassNames(
   if (names.length === 0 || names.some(({ label }) => label === "")) {
     throw new ArgumentError(op, "classes", classes, "a non-empty list of names");
   }
-  const double = names.find(({ label, wnid }, i) =>
-    names.findIndex((other) => other.label === label && other.wnid === wnid) < i
+  const known = new Set<string>();
+  const double = names.find(({ label, wnid }) =>
+    known.size === known.add(`${wnid.length} ${wnid}${label}`).size
   );
   if (double) throw new ArgumentError(op, "the name of a class", double.label, "unique");
   return names;
