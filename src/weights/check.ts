@@ -111,7 +111,7 @@ function unknownReason(
  */
 export function parametrization({ entries }: WeightsFile): string | undefined {
   const name = [...entries.keys()].find((name) =>
-    /(^|\.)((weight|bias)_(orig|g)$|parametrizations\.[^])/.test(name)
+    /(^|\.)((weight(_orig|_v)?|bias)_(orig|g)$|parametrizations\.[^])/.test(name)
   );
   return name && `${escapeText(name)} is not the weight itself: before you save it in PyTorch, ` +
       "remove its parametrizations and pruning, or export the network as ONNX";

@@ -43,12 +43,19 @@ const chunkSize = 1 << 16;
  * are. Closing the view closes the file.
  */
 export function withComputedWeights(file: WeightsFile): WeightsFile {
+  const view = withWeightsOf(file);
+  return view === file ? file : withComputedWeights(view); // of a tensor that is computed itself
+}
+
+/** A view with the weights whose tensors are all in the file. */
+function withWeightsOf(file: WeightsFile): WeightsFile {
   const { entries, order } = file, weights = new Map<string, ComputedWeight>();
   const places = new Map(order.map((name, place) => [name, place]));
   const names = new Map<string, string | undefined>(); // of the view, by those of the file
   for (const name of order) {
     const [, path, list = "", parameter] =
-      /^(|.*?\.)(parametrizations\.)?(weight|bias)(_orig|_g|\.original0?)$/.exec(name) ?? [];
+      /^(|.*?\.)(parametrizations\.)?(weight(?:_orig|_v)?|bias)(_orig|_g|\.original0?)$/
+        .exec(name) ?? [];
     const weight = `${path}${parameter}`, stem = `${path}${list}${parameter}`;
     if (parameter === undefined || weights.has(weight) || entries.has(weight)) continue;
     const computed = computedFrom(stem, (end) => {

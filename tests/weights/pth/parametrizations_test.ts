@@ -196,6 +196,28 @@ Deno.test("a spectral norm that fits both axes is refused, unless both give the 
   );
 });
 
+Deno.test("a tensor from which a weight is computed may be computed itself", async () => {
+  const tensor = (name: string, shape: number[], ...values: number[]) => ({
+    ...{ name, shape, dtype: "F32" as const, data: new Float32Array(values) },
+  });
+  const tensors = [
+    tensor("a.weight_g", [2, 1], 10, 20), // weight_norm() before pruning
+    tensor("a.weight_v_orig", [2, 2], 3, 4, 6, 8),
+    tensor("a.weight_v_mask", [2, 2], 1, 1, 1, 0),
+    tensor("b.weight_orig_orig", [2, 2], 2, 5, 0, 1), // spectral_norm() before pruning
+    tensor("b.weight_orig_mask", [2, 2], 1, 0, 1, 1),
+    tensor("b.weight_u", [2], 1, 0),
+    tensor("b.weight_v", [2], 1, 0),
+  ];
+  const expected = { "a.weight": [6, 8, 20, 0], "b.weight": [1, 0, 0, 0.5] };
+  for (const input of [writePth(tensors), new Response(writeSafetensors(tensors))]) {
+    using file = await openInput(input);
+    const found: Record<string, number[]> = {};
+    for (const name of file.order) found[name] = [...await readAll(file, name)];
+    assertEquals(found, expected);
+  }
+});
+
 Deno.test("other tensors with such names are left as they are", async () => {
   const tensor = (name: string, ...shape: number[]) => ({
     ...{ name, shape, dtype: "F32" as const },
