@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { catalogue, findCatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { contentLength, request } from "../io/download.ts";
 import { FileError, PembrokeError } from "../errors.ts";
-import { type CachedModel, cachedModels, removeCached } from "../hub/cache.ts";
+import { type CachedModel, cachedModels, cacheFolder, removeCached } from "../hub/cache.ts";
 import {
   bundledNetwork,
   bundledWeights,
@@ -21,7 +21,7 @@ import { mirrorFromEnv, requireCacheFolder } from "./cache.ts";
 import { bestCached } from "./chosen_weights.ts";
 import { asFileError } from "./errors.ts";
 import { aligned, megabytes } from "./output.ts";
-import { print } from "./terminal.ts";
+import { columnsOfTerminal, note, print } from "./terminal.ts";
 
 /** A bundled, cached or downloadable model, as `--json` prints it. */
 interface ModelInfo {
@@ -41,7 +41,7 @@ interface ModelInfo {
 
 /** Prints the bundled models, the cached models, and those that pull can download. */
 export async function listModels({ json }: ModelsArgs): Promise<number> {
-  const cached = await inFolder(cachedModels);
+  const cached = cacheFolder() === undefined ? [] : await inFolder(cachedModels);
   const best = bestCached(cached), mirror = mirrorFromEnv();
   const models: ModelInfo[] = [
     ...await Promise.all(shippedNetworks.map((name) => shipped(name, !best))),
@@ -61,7 +61,7 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
     print(JSON.stringify(models, null, 2));
     return 0;
   }
-  const [head, ...lines] = aligned([
+  printTable([
     ["model", "", "precision", "size", "classes", "accuracy", "", "where"],
     ...models.map((model) => [
       model.name,
@@ -73,9 +73,18 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
       model.default ? "default" : "",
       model.place,
     ]),
-  ], (column) => column >= 3 && column <= 5);
-  print([head, ...lines].join("\n"));
+  ]);
   return 0;
+}
+
+/** Prints a table. Leaves out its last column, the places, where it would not fit into the terminal. */
+function printTable(rows: readonly (readonly string[])[]): void {
+  const isNumber = (column: number) => column >= 3 && column <= 5;
+  const lines = aligned(rows, isNumber);
+  const columns = Deno.stdout.isTerminal() ? columnsOfTerminal() : Infinity;
+  if (lines.every(({ length }) => length <= columns)) return print(lines.join("\n"));
+  print(aligned(rows.map((row) => row.slice(0, -1)), isNumber).join("\n"));
+  note("models --json also prints where they are");
 }
 
 async function shipped(network: ShippedNetwork, isUsed: boolean): Promise<ModelInfo> {

@@ -346,3 +346,12 @@ Deno.test({
     }
   },
 });
+
+Deno.test("without a cache folder, models lists the others, and rm says how to set one", async () => {
+  const env = { PEMBROKE_CACHE: "", XDG_CACHE_HOME: "", HOME: "", LOCALAPPDATA: "" };
+  const { code, stdout, stderr } = await run(["models"], { env });
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.trimEnd().split("\n").length, 3 + catalogue.length);
+  const line = theError(await run(["rm", "squeezenet"], { env }), 1);
+  assertEquals(line, "no cache folder: set PEMBROKE_CACHE");
+});

@@ -44,6 +44,27 @@ testWith(
   },
 );
 
+testWith(
+  terminal,
+  "models prints where models are only in a terminal that is wide enough",
+  async () => {
+    await using folder = await TempFolder.make();
+    const screens = [80, 300].map(async (columns) => {
+      const line = `stty cols ${columns}; ${command} models`;
+      const { code, screen } = await inTerminal(line, { PEMBROKE_CACHE: folder.path });
+      assertEquals(code, 0, screen);
+      return screen;
+    });
+    const [narrow, wide] = await Promise.all(screens);
+    assertMatch(wide, / accuracy +where\r\n/);
+    assertMatch(wide, /\nresnet18 +available .* 69\.8 % +http:.*\.pth\r\n/);
+    assertMatch(narrow, / accuracy\r\n/);
+    assertMatch(narrow, /\nresnet18 +available .* 69\.8 %\r\n/);
+    assertMatch(narrow, /models --json also prints where they are/);
+    for (const line of narrow.split("\r\n")) assert(line.length <= 80, line);
+  },
+);
+
 testWith(terminal, "a progress bar appears on the terminal only, and disappears", async () => {
   await using folder = await TempFolder.make();
   const out = `${folder.path}/out.txt`;
