@@ -8,7 +8,8 @@ import type { RgbImage } from "../image/pixels.ts";
 import type { Classifier } from "../models/mod.ts";
 import type { Options } from "./args.ts";
 import type { ExplainArgs } from "./args_explain.ts";
-import { invalidValue } from "./choices.ts";
+import { invalidValue, nearest } from "./choices.ts";
+import { quoted } from "./class_folders.ts";
 import { type Device, openModel } from "./device.ts";
 import { UsageError } from "./errors.ts";
 import { type Explained, explainImage, readPhoto } from "./explained.ts";
@@ -113,7 +114,21 @@ function indexOf(model: Classifier, wanted: string): number {
     return classIndex(model, wanted);
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
-    const rule = `be a label of the model, or an index from 0 to ${model.numClasses - 1}`;
+    const similar = similarLabels(model, wanted);
+    const hint = similar.length > 0 ? `, such as ${quoted(similar)}` : "";
+    const rule = `be a label of the model${hint}, or an index from 0 to ${model.numClasses - 1}`;
     throw invalidValue("--class", wanted, rule);
   }
+}
+
+/** The labels that contain a word, or have a name that is spelled in nearly the same way. */
+function similarLabels({ classes }: Classifier, word: string): string[] {
+  const wanted = word.toLowerCase();
+  const isSimilar = (label: string) => {
+    const names = label.toLowerCase().split(/,\s*/);
+    return nearest(wanted, names) || names.some((name) => name.split(/\s+/).includes(wanted));
+  };
+  return classes.map(({ label }) => label).filter((label) =>
+    label.length < 200 && isSimilar(label)
+  );
 }

@@ -69,6 +69,16 @@ Deno.test("explain names wrong classes, images and places in one line", async ()
     theError(await run([...args, out, coffee, "--class", "unicorn"]), 2),
     '--class is "unicorn", must be a label of the model, or an index from 0 to 199',
   );
+  const similar = {
+    Cat: '"tabby, tabby cat", "Persian cat", "Egyptian cat" and 1 more',
+    expresso: '"espresso"', // one letter differs
+  };
+  for (const [name, labels] of Object.entries(similar)) {
+    assertEquals(
+      theError(await run([...args, out, coffee, "--class", name]), 2),
+      `--class is "${name}", must be a label of the model, such as ${labels}, or an index from 0 to 199`,
+    );
+  }
   assertEquals(
     theError(await run([...args, out, coffee, "--class", "200"]), 2),
     '--class is "200", must be a label of the model, or an index from 0 to 199',
