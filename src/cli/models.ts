@@ -21,7 +21,7 @@ import { mirrorFromEnv, requireCacheFolder } from "./cache.ts";
 import { bestCached } from "./chosen_weights.ts";
 import { asFileError } from "./errors.ts";
 import { aligned, megabytes } from "./output.ts";
-import { columnsOfTerminal, note, print } from "./terminal.ts";
+import { columnsForResults, note, print } from "./terminal.ts";
 
 /** A bundled, cached or downloadable model, as `--json` prints it. */
 interface ModelInfo {
@@ -81,7 +81,7 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
 function printTable(rows: readonly (readonly string[])[]): void {
   const isNumber = (column: number) => column >= 3 && column <= 5;
   const lines = aligned(rows, isNumber);
-  const columns = Deno.stdout.isTerminal() ? columnsOfTerminal() : Infinity;
+  const columns = columnsForResults();
   if (lines.every(({ length }) => length <= columns)) return print(lines.join("\n"));
   print(aligned(rows.map((row) => row.slice(0, -1)), isNumber).join("\n"));
   note("models --json also prints where they are");

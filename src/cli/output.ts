@@ -62,21 +62,42 @@ export function timingsText({ input, timings }: Classification): string {
 /**
  * A model's layers as a table, with totals. If there are branches, a column lists the inputs of each
  * layer, unless it takes the output of the previous layer.
+ *
+ * @param columns The width of the terminal. The column of inputs is left out if it does not fit.
  */
-export function summaryText(summary: ModelSummary): string {
-  const number = (value: number) => value.toLocaleString("en-US");
+export function summaryText(summary: ModelSummary, columns = Infinity): string {
   const hasBranches = summary.layers.some(({ inputs }) => inputs);
+  const lines = summaryLines(summary, hasBranches);
+  const fits = !hasBranches || lines.every(({ length }) => length <= columns);
+  const [first, ...more] = fits ? lines : summaryLines(summary, false);
+  const { lastLayer, inputShape } = summary;
+  return [
+    bold(`${summary.model}, input ${sampleText(inputShape.slice(1))}`),
+    first,
+    ...more.slice(0, -1),
+    bold(more.at(-1)!),
+    ...(lastLayer
+      ? [
+        `last layer ${lastLayer.name}: ${lastLayer.inFeatures} → ${lastLayer.outFeatures} features`,
+      ]
+      : []),
+    ...(fits ? [] : ["a wider terminal also shows the inputs of each layer"]),
+  ].join("\n");
+}
+
+function summaryLines(summary: ModelSummary, hasInputs: boolean): string[] {
+  const number = (value: number) => value.toLocaleString("en-US");
   const rows = summary.layers.map(({ name, type, inputs = [], outputShape, parameters, macs }) => [
     name,
     type,
-    ...(hasBranches ? [inputs.join(", ")] : []),
+    ...(hasInputs ? [inputs.join(", ")] : []),
     sampleText(outputShape.slice(1)),
     parameters > 0 ? number(parameters) : "",
     macs > 0 ? number(macs) : "",
   ]);
   const totals = [number(summary.parameters), number(summary.macs)];
-  const head = ["layer", "type", ...(hasBranches ? ["inputs"] : []), "output"];
-  const [first, ...lines] = aligned(
+  const head = ["layer", "type", ...(hasInputs ? ["inputs"] : []), "output"];
+  return aligned(
     [
       [...head, "parameters", "multiply-adds"],
       ...rows,
@@ -84,18 +105,6 @@ export function summaryText(summary: ModelSummary): string {
     ],
     (column) => column >= head.length,
   );
-  const { lastLayer, inputShape } = summary;
-  return [
-    bold(`${summary.model}, input ${sampleText(inputShape.slice(1))}`),
-    first,
-    ...lines.slice(0, -1),
-    bold(lines.at(-1)!),
-    ...(lastLayer
-      ? [
-        `last layer ${lastLayer.name}: ${lastLayer.inFeatures} → ${lastLayer.outFeatures} features`,
-      ]
-      : []),
-  ].join("\n");
 }
 
 /** The shape of a sample, "3×224×224"; "1" without axes, for a single value. */

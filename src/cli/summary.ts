@@ -5,7 +5,7 @@ import { bundledNetwork } from "../models/bundled.ts";
 import type { Options } from "./args.ts";
 import { selectModel } from "./model.ts";
 import { summaryText } from "./output.ts";
-import { print } from "./terminal.ts";
+import { columnsForResults, print } from "./terminal.ts";
 
 /** Prints the layers as a table or as JSON, and returns the exit code. */
 export async function summary(options: Options): Promise<number> {
@@ -14,6 +14,7 @@ export async function summary(options: Options): Promise<number> {
   const named = weights === undefined && seed === undefined ? { model, seed: 0 } : {};
   using selected = await selectModel({ ...options, ...named });
   const result = summarize(selected.model, selected.model.inputShape());
-  print(options.format === "text" ? summaryText(result) : JSON.stringify(result));
+  const isText = options.format === "text";
+  print(isText ? summaryText(result, columnsForResults()) : JSON.stringify(result));
   return 0;
 }

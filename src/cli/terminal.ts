@@ -28,6 +28,11 @@ export function columnsOfTerminal(): number {
   }
 }
 
+/** The columns for results. Infinity if they do not go to a terminal. */
+export function columnsForResults(): number {
+  return Deno.stdout.isTerminal() ? columnsOfTerminal() : Infinity;
+}
+
 /** The scripts whose letters joiners and variation selectors change. */
 const shapedScripts =
   "Arab Syrc Nkoo Adlm Mong Deva Beng Guru Gujr Orya Taml Telu Knda Mlym Sinh " +

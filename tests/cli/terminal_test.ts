@@ -44,26 +44,43 @@ testWith(
   },
 );
 
+/** What a command prints in terminals with 80 and with 300 columns. */
+async function inWidths(line: string, env: Record<string, string> = {}): Promise<string[]> {
+  return await Promise.all([80, 300].map(async (columns) => {
+    const { code, screen } = await inTerminal(`stty cols ${columns}; ${command} ${line}`, {
+      NO_COLOR: "1",
+      ...env,
+    });
+    assertEquals(code, 0, screen);
+    for (const line of screen.split("\r\n")) assert(line.length <= columns, line);
+    return screen;
+  }));
+}
+
 testWith(
   terminal,
   "models prints where models are only in a terminal that is wide enough",
   async () => {
     await using folder = await TempFolder.make();
-    const screens = [80, 300].map(async (columns) => {
-      const line = `stty cols ${columns}; ${command} models`;
-      const { code, screen } = await inTerminal(line, { PEMBROKE_CACHE: folder.path });
-      assertEquals(code, 0, screen);
-      return screen;
-    });
-    const [narrow, wide] = await Promise.all(screens);
+    const [narrow, wide] = await inWidths("models", { PEMBROKE_CACHE: folder.path });
     assertMatch(wide, / accuracy +where\r\n/);
     assertMatch(wide, /\nresnet18 +available .* 69\.8 % +http:.*\.pth\r\n/);
     assertMatch(narrow, / accuracy\r\n/);
     assertMatch(narrow, /\nresnet18 +available .* 69\.8 %\r\n/);
     assertMatch(narrow, /models --json also prints where they are/);
-    for (const line of narrow.split("\r\n")) assert(line.length <= 80, line);
   },
 );
+
+testWith(terminal, "summary prints inputs only in a terminal that is wide enough", async () => {
+  const [narrow, wide] = await inWidths("summary -m resnet-tiny");
+  assertMatch(
+    wide,
+    /\nlayer2\.0\.add +Add +layer2\.0\.bn2, layer2\.0\.downsample\.1 +96×16×16\r\n/,
+  );
+  assertMatch(wide, /384 → 200 features\r\n$/);
+  assertMatch(narrow, /\nlayer2\.0\.add +Add +96×16×16\r\n/);
+  assertMatch(narrow, /\r\na wider terminal also shows the inputs of each layer\r\n$/);
+});
 
 testWith(terminal, "a progress bar appears on the terminal only, and disappears", async () => {
   await using folder = await TempFolder.make();
