@@ -259,6 +259,7 @@ const library = {
     "pembroke.webgpu.js": new URL("src/backend/webgpu.ts", root),
     "pembroke.onnx.js": new URL("src/models/onnx/convert.ts", root),
     "pembroke.pth.js": new URL("src/weights/pth/reader.ts", root),
+    "pembroke.compressed.js": new URL("src/weights/deep_compression/reader.ts", root),
     "pembroke.explain.js": new URL("src/explain/methods.ts", root),
     "pembroke.calibrate.js": new URL("src/models/calibrate.ts", root),
   },

@@ -11,7 +11,6 @@ import { sameShape, type Shape } from "../tensor.ts";
 import { escapeText, formatShape } from "../weights/io/quote.ts";
 import { checkWeights, parametrization } from "../weights/check.ts";
 import { isWeight, type WeightsFile } from "../weights/tensor_file.ts";
-import { DeepCompressedFile } from "../weights/deep_compression/reader.ts";
 import { caffe227Preprocessing } from "./bvlc_alexnet.ts";
 import type { Description } from "./description.ts";
 import { matchHead } from "./load.ts";
@@ -114,7 +113,7 @@ export function classCount(file: WeightsFile, name: NetworkName): number | undef
 
 /** Caffe's preprocessing for files of Deep Compression. Undefined for files that use their network's. */
 export function preprocessingOf(file: WeightsFile): Preprocessing | undefined {
-  return file instanceof DeepCompressedFile ? caffe227Preprocessing : undefined;
+  return file.format === "deep-compression" ? caffe227Preprocessing : undefined;
 }
 
 /**

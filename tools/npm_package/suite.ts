@@ -13,6 +13,7 @@ import { assert, assertEquals, assertMatch } from "../../tests/assert.ts";
 import type { TempFolder } from "../../tests/cli/run.ts";
 import { needsBun } from "../../tests/needs.ts";
 import { runProgram, runTool } from "../../tests/tools.ts";
+import { deepCompressed } from "../../tests/weights/deep_compression/writer.ts";
 import { Server } from "../../bench/lib/server.ts";
 import { testLearningInNode } from "./learn.ts";
 
@@ -52,7 +53,8 @@ export async function testPackage(t: Deno.TestContext, project: TempFolder): Pro
   await t.step("Node learns from photos", () => testLearningInNode(project));
   await t.step("Node loads readers and heat maps when it needs them", async () => {
     await project.write("later.js", later);
-    const expected = ["onnx: true", "pth: 0.bias", "heat map: espresso true", ""];
+    await project.write("squeezenet.net", deepCompressed("squeezenet1_0"));
+    const expected = ["onnx: true", "pth: 0.bias", "net: 52", "heat map: espresso true", ""];
     assertEquals(await runProgram("node", ["later.js"], path), expected.join("\n"));
   });
   const { missing } = await needsBun();
@@ -168,6 +170,8 @@ console.log("onnx:", onnx instanceof OnnxNetwork);
 onnx.dispose();
 const pth = await openWeights(await fileSource(${fixture("weights/parametrizations.pth")}));
 console.log("pth:", [...pth.entries.keys()][0]);
+const net = await openWeights(await fileSource("squeezenet.net"));
+console.log("net:", net.entries.size);
 const image = await decodeImage(await readFile("photo.jpg"));
 const model = await loadModel({ precision: "int8" });
 await model.calibrate([image]);
