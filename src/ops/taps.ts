@@ -32,6 +32,35 @@ export function checkResampled(op: string, parameter: string, size: number): num
 }
 
 /**
+ * The taps that a function adds.
+ *
+ * @param size The size of the input.
+ * @param out The size of the output.
+ * @param most The most taps of a position.
+ * @param fill Adds the taps of a position in the output.
+ */
+export function tapsOf(
+  size: number,
+  out: number,
+  most: number,
+  fill: (i: number, add: (position: number, weight: number) => void) => void,
+): Taps {
+  const starts = new Int32Array(out + 1);
+  const positions = new Int32Array(most * out), weights = new Float32Array(most * out);
+  let count = 0;
+  const add = (position: number, weight: number) => {
+    positions[count] = position;
+    weights[count++] = weight;
+  };
+  for (let i = 0; i < out; i++) {
+    fill(i, add);
+    starts[i + 1] = count;
+  }
+  const used = { positions: positions.subarray(0, count), weights: weights.subarray(0, count) };
+  return { size, starts, ...used };
+}
+
+/**
  * The taps for positions between those of the input.
  *
  * @param size The size of the input.
@@ -40,25 +69,11 @@ export function checkResampled(op: string, parameter: string, size: number): num
  * integers, both are read. (A weight of 0 would turn infinity into NaN.)
  */
 export function tapsAt(size: number, out: number, sourceOf: (position: number) => number): Taps {
-  const starts = new Int32Array(out + 1);
-  const positions = new Int32Array(2 * out), weights = new Float32Array(2 * out);
-  let count = 0;
-  for (let i = 0; i < out; i++) {
+  return tapsOf(size, out, 2, (i, add) => {
     const source = sourceOf(i), low = Math.floor(source), share = Math.fround(source - low);
-    positions[count] = low;
-    weights[count++] = 1 - share;
-    if (share > 0) {
-      positions[count] = low + 1;
-      weights[count++] = share;
-    }
-    starts[i + 1] = count;
-  }
-  return {
-    size,
-    starts,
-    positions: positions.subarray(0, count),
-    weights: weights.subarray(0, count),
-  };
+    add(low, 1 - share);
+    if (share > 0) add(low + 1, share);
+  });
 }
 
 /** The taps of the gradient: those of each input position are the outputs that read it. */

@@ -9,7 +9,7 @@
 import { ArgumentError } from "../../errors.ts";
 import { ResampleLayer } from "../../layers/resample.ts";
 import type { Resampling } from "../../ops/resample.ts";
-import { checkResampled, tapsAt } from "../../ops/taps.ts";
+import { checkResampled, type Taps, tapsAt, tapsOf } from "../../ops/taps.ts";
 import type { Shape } from "../../tensor.ts";
 
 /** The sizes of an axis, and the factor between them. */
@@ -48,11 +48,36 @@ const roundings = {
   round_prefer_ceil: (position) => Math.floor(position + 0.5 + tolerance),
 } satisfies Record<string, (position: number) => number>;
 
+/** How positions between those of the input are interpolated. */
+export interface Filter {
+  /** The weight at a distance from a position. */
+  readonly weight: (distance: number) => number;
+  /** From which distance on it is 0. */
+  readonly radius: number;
+  /** Whether smaller outputs are computed from all positions of the input. */
+  readonly antialias: boolean;
+  /** Whether positions beyond the edges do not count. Otherwise they are those at the edges. */
+  readonly excludesOutside: boolean;
+}
+
 /** How positions are computed. */
 export interface ResizeMode {
   readonly coordinates: keyof typeof coordinates;
-  /** How positions are rounded; "linear" interpolates between them. */
-  readonly rounding: keyof typeof roundings | "linear";
+  /** How positions are rounded or interpolated. */
+  readonly rounding: keyof typeof roundings | Filter;
+}
+
+/** The weights of linear interpolation. */
+export const linear = (distance: number): number => Math.max(0, 1 - distance);
+
+/** The weights of cubic interpolation. Source: Keys, Cubic convolution interpolation, 1981 */
+export function cubic(a: number): Filter["weight"] {
+  return (d) =>
+    d < 1
+      ? ((a + 2) * d - (a + 3)) * d * d + 1
+      : d < 2
+      ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+      : 0;
 }
 
 /** Whether there are such coordinates. */
@@ -101,14 +126,27 @@ export class Resize extends ResampleLayer {
     return { input, output, taps: () => axes.map((axis) => this.#taps(axis)) };
   }
 
-  #taps(axis: AxisSizes) {
-    const { coordinates: name, rounding } = this.mode, position = coordinates[name];
-    const round = rounding === "linear" ? (value: number) => value : roundings[rounding];
-    const last = axis.size - 1;
-    return tapsAt(axis.size, axis.out, (i) => {
-      // An axis that keeps its size is not interpolated.
-      const at = axis.out === axis.size && axis.scale === 1 ? i : round(position(i, axis));
-      return Math.min(Math.max(at, 0), last);
+  #taps(axis: AxisSizes): Taps {
+    const { coordinates: name, rounding } = this.mode, { size, out, scale } = axis;
+    const inside = (position: number) => Math.min(Math.max(position, 0), size - 1);
+    // An axis that keeps its size is not interpolated.
+    const isSame = out === size && scale === 1;
+    const position = (i: number) => isSame ? i : coordinates[name](i, axis);
+    if (typeof rounding === "string") {
+      return tapsAt(size, out, (i) => inside(roundings[rounding](position(i))));
+    }
+    const { weight, radius, antialias, excludesOutside } = rounding;
+    const factor = antialias ? Math.min(1, scale) : 1, reach = radius / factor;
+    return tapsOf(size, out, Math.ceil(2 * reach) + 1, (i, add) => {
+      const at = position(i), weights = new Map<number, number>();
+      let sum = 0;
+      for (let from = Math.ceil(at - reach); from <= at + reach; from++) {
+        const share = weight(Math.abs(from - at) * factor), near = inside(from);
+        if (share === 0 || excludesOutside && near !== from) continue;
+        weights.set(near, (weights.get(near) ?? 0) + share);
+        sum += share;
+      }
+      for (const [from, share] of weights) add(from, share / sum);
     });
   }
 }

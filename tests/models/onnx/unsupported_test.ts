@@ -167,8 +167,8 @@ Deno.test("unsupported nodes give an error that names the node", async () => {
   await check(
     "Resize",
     ["", "whole"],
-    { mode: "cubic" },
-    "the mode cubic, half_pixel, round_prefer_floor is not supported",
+    { mode: "lanczos" },
+    "the mode lanczos, half_pixel, round_prefer_floor is not supported",
   );
   await check("Pad", ["whole"], {}, "its pads do not fit its input: damaged");
   await check("Pad", ["rows"], { mode: "wrap" }, "the mode wrap is not supported");

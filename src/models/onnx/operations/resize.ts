@@ -11,8 +11,10 @@ import { escapeText, formatShape } from "../../../weights/io/quote.ts";
 import type { Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import {
+  cubic,
   isCoordinates,
   isRounding,
+  linear,
   Resize,
   type ResizedAxis,
   type ResizeMode,
@@ -22,8 +24,7 @@ import {
 /** Resize, and Upsample before opset 10. */
 export const resize: Operation = (node, build) => {
   const x = node.activation(0), { shape } = x, mode = readMode(node);
-  for (const name of ["cubic_coeff_a", "extrapolation_value"]) node.number(name, 0);
-  for (const name of ["antialias", "exclude_outside"]) node.expect(name, 0);
+  node.number("extrapolation_value", 0);
   if (node.text("keep_aspect_ratio_policy", "stretch") !== "stretch") {
     throw node.bad("keep_aspect_ratio_policy is not supported, only stretch");
   }
@@ -48,8 +49,13 @@ function readMode(node: NodeReader): ResizeMode {
   );
   const nearest = node.text("nearest_mode", isOld ? "floor" : "round_prefer_floor");
   if (isCoordinates(coordinates)) {
-    const isLinear = mode === "linear" || mode === "bilinear"; // before opset 9
-    if (isLinear) return { coordinates, rounding: "linear" };
+    const isCubic = mode === "cubic", a = node.number("cubic_coeff_a", -0.75);
+    const filter = {
+      antialias: node.number("antialias", 0) !== 0,
+      excludesOutside: node.number("exclude_outside", 0) !== 0,
+      ...(isCubic ? { weight: cubic(a), radius: 2 } : { weight: linear, radius: 1 }),
+    };
+    if (isCubic || /^(bi)?linear$/.test(mode)) return { coordinates, rounding: filter }; // bilinear before opset 9
     if (mode === "nearest" && isRounding(nearest)) return { coordinates, rounding: nearest };
   }
   const how = [mode, coordinates, nearest].map(escapeText).join(", ");

@@ -1,0 +1,43 @@
+/** Resizing that ONNX's own tests do not have. */
+
+import { assertAllClose, assertEquals } from "../../assert.ts";
+import { floats, integers, node, port } from "../../weights/onnx/helpers.ts";
+import { run } from "./models.ts";
+
+Deno.test("Resize averages all pixels of a smaller image, as PyTorch does with antialias", async () => {
+  const rows = [
+    ...[[1, 2, 4, 8, 16, -3, 5], [0, 3, 1, -2, 6, 7, 9], [2, 2, -5, 1, 0, 4, 3]],
+    ...[[8, 1, 1, 0, -1, -2, -3], [4, 4, 7, 5, 2, 1, 0]],
+  ];
+  const resized = async (mode: string, height: number) => {
+    const attributes = {
+      ...{ mode, antialias: 1, exclude_outside: 1, cubic_coeff_a: { float: -0.5 } },
+      coordinate_transformation_mode: "half_pixel",
+    };
+    const nodes = [node("Resize", ["x", "", "", "to"], ["y"], attributes)];
+    const parts = { nodes, tensors: [integers("to", 1, 1, height, 3)], opset: 18 };
+    const inputs = [port("x", 1, 1, 5, 7)];
+    const { shape, values } = await run({ ...parts, inputs }, rows.flat(), [1, 1, 5, 7]);
+    assertEquals(shape, [1, 1, height, 3]);
+    return values;
+  };
+  // torch.nn.functional.interpolate(x, (2, 3), mode="bilinear", antialias=True), and so on
+  const bilinear = [1.545455, 3.008022, 4.853896, 3.090909, 1.368984, 0.37013];
+  const bicubic = [1.200662, 3.173621, 5.219223, 3.321371, 1.107688, 0.107732];
+  const higher = [
+    ...[1.630521, 9.070344, 3.652836, 1.493544, 4.657626, 6.3644, 1.013731, 0.203655, 7.063056],
+    ...[0.560484, -0.84249, 3.060483, 2.892493, -0.771046, -1.335031, 4.393329, 1.994034],
+    ...[-1.354447, 4.773646, 4.965539, 0.794121],
+  ];
+  assertAllClose(await resized("linear", 2), bilinear, { abs: 5e-6 });
+  assertAllClose(await resized("cubic", 2), bicubic, { abs: 5e-6 });
+  assertAllClose(await resized("cubic", 7), higher, { abs: 5e-6 });
+});
+
+Deno.test("Resize keeps infinite pixels that have no weight apart", async () => {
+  const attributes = { mode: "cubic", coordinate_transformation_mode: "align_corners" };
+  const nodes = [node("Resize", ["x", "", "scales"], ["y"], attributes)];
+  const parts = { nodes, tensors: [floats("scales", [3], 1, 1, 1.5)] };
+  const { values } = await run(parts, [1, Infinity, 3, 4, 5, 6], [1, 1, 6]);
+  assertEquals([values[0], values.at(-1)], [1, 6]);
+});
