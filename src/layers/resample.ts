@@ -4,7 +4,13 @@
  * @module
  */
 
-import { resample, resampleBackward, ResampleTables, type Resampling } from "../ops/resample.ts";
+import {
+  planesOf,
+  resample,
+  resampleBackward,
+  ResampleTables,
+  type Resampling,
+} from "../ops/resample.ts";
 import { checkTensor } from "../ops/checks.ts";
 import { type Backend, sameShape, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
@@ -73,7 +79,7 @@ function tablesFor(
   resampling: Resampling,
   gradient: boolean,
 ): KeptTables {
-  const plane = resampling.input.slice(2);
+  const plane = planesOf(resampling.input, resampling.axis).slice(1);
   if (old?.backend === backend && sameShape(old.plane, plane)) return old;
   const tables = new ResampleTables(backend, resampling, gradient);
   old?.tables[Symbol.dispose]();

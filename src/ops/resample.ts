@@ -5,12 +5,12 @@
  */
 
 import { kernelsOf } from "../backend/interface.ts";
-import type { Backend, Shape, Tensor } from "../tensor.ts";
+import { type Backend, elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkTensor, disposeOnError, produce } from "./checks.ts";
 import { tableOf, type Taps, tapsAt, transposedTaps } from "./taps.ts";
 
 /**
- * A resampling of the planes of [N, C, L] or [N, C, H, W].
+ * A resampling of the planes of [N, C, L] or [N, C, H, W], or of one axis of any shape.
  *
  * @internal
  */
@@ -19,6 +19,8 @@ export interface Resampling {
   readonly input: Shape;
   /** The shape of the output. */
   readonly output: Shape;
+  /** The axis that is resampled. The axes behind it are the rows of its planes. Default: those of planes. */
+  readonly axis?: number;
   /** Computes the taps of each axis of a plane. */
   readonly taps: () => readonly Taps[];
 }
@@ -27,9 +29,11 @@ export interface Resampling {
 export class ResampleTables implements Disposable {
   readonly #rows: Tensor<Int32Array>;
   readonly #columns: Tensor<Int32Array>;
+  readonly #axis?: number;
 
   /** @param gradient Whether the tables are those of the gradient. */
-  constructor(backend: Backend, { taps }: Resampling, gradient: boolean) {
+  constructor(backend: Backend, { taps, axis }: Resampling, gradient: boolean) {
+    this.#axis = axis;
     const axes = gradient ? taps().map(transposedTaps) : taps();
     const [columns, rows = tapsAt(1, 1, () => 0)] = axes.toReversed();
     this.#rows = upload(backend, rows);
@@ -41,7 +45,7 @@ export class ResampleTables implements Disposable {
 
   /** Computes y from x. */
   apply(y: Tensor, x: Tensor): void {
-    const [planes, h, w] = planesOf(x.shape), [, oh, ow] = planesOf(y.shape);
+    const [[planes, h, w], [, oh, ow]] = [x, y].map(({ shape }) => planesOf(shape, this.#axis));
     kernelsOf(x).resample(y, x, this.#rows, this.#columns, { n: planes, c: 1, h, w, oh, ow });
   }
 
@@ -58,8 +62,9 @@ function upload(backend: Backend, taps: Taps): Tensor<Int32Array> {
 }
 
 /** The number of planes, their height and width. */
-function planesOf([n, c, ...plane]: Shape): readonly number[] {
-  return plane.length === 1 ? [n * c, 1, ...plane] : [n * c, ...plane];
+export function planesOf(shape: Shape, axis = 2): readonly number[] {
+  const inner = shape.slice(axis + 1), plane = [shape[axis], elements(inner)];
+  return [elements(shape.slice(0, axis)), ...(inner.length > 0 ? plane : [1, shape[axis]])];
 }
 
 /**

@@ -31,9 +31,8 @@ import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import { maxDimensions } from "../../weights/layout.ts";
 import type { ParameterMapping } from "../../weights/onnx/reader.ts";
-import { Affine, ChannelAffine } from "./affine_layer.ts";
-import { Blocks } from "./blocks_layer.ts";
-import { FakeQuantize } from "./fake_quantize_layer.ts";
+import { Affine, ChannelAffine, FakeQuantize } from "./constant_layers.ts";
+import { Blocks } from "./moving_layers.ts";
 import type { NodeReader } from "./node.ts";
 import { ordersOf, tooLarge } from "./shape_rules.ts";
 import {

@@ -1,6 +1,6 @@
 /** Rounding activations to 8 bits. */
 
-import { FakeQuantize } from "../../../src/models/onnx/fake_quantize_layer.ts";
+import { FakeQuantize } from "../../../src/models/onnx/constant_layers.ts";
 import { assertEquals } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
 

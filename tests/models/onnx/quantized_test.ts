@@ -6,7 +6,7 @@ import { FileError } from "../../../src/errors.ts";
 import { storedPrecision } from "../../../src/models/load.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { Conv2d } from "../../../src/layers/mod.ts";
-import { FakeQuantize } from "../../../src/models/onnx/fake_quantize_layer.ts";
+import { FakeQuantize } from "../../../src/models/onnx/constant_layers.ts";
 import { fileSource } from "../../../src/weights/io/file_source.ts";
 import { ConvWeight } from "../../../src/layers/rounded_weight.ts";
 import { openWeights } from "../../../src/weights/mod.ts";

@@ -171,7 +171,6 @@ Deno.test("unsupported nodes give an error that names the node", async () => {
     "the mode lanczos, half_pixel, round_prefer_floor is not supported",
   );
   await check("Pad", ["whole"], {}, "its pads do not fit its input: damaged");
-  await check("Pad", ["rows"], { mode: "wrap" }, "the mode wrap is not supported");
   await check("Slice", ["rows"], {}, "its bounds are missing: damaged");
   await check("Range", [], {}, "this operation is only supported for constants");
   await check("Cast", [], { to: 7 }, "the data type 7 is not supported, only floats and booleans");

@@ -7,7 +7,7 @@
 import { Add, Mul } from "../../../layers/mod.ts";
 import { elements, sameShape } from "../../../tensor.ts";
 import { formatShape } from "../../../weights/io/quote.ts";
-import { Repeated } from "../affine_layer.ts";
+import { Repeated } from "../constant_layers.ts";
 import type { LayerBuilder } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import {

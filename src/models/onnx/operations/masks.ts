@@ -5,7 +5,7 @@
  */
 
 import { Add, Hardtanh, Mul } from "../../../layers/mod.ts";
-import { Affine } from "../affine_layer.ts";
+import { Affine } from "../constant_layers.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import {

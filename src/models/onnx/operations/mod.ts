@@ -14,6 +14,7 @@ import { einsum } from "./einsum.ts";
 import { gemm, matMul } from "./matrix.ts";
 import * as normalization from "./normalization.ts";
 import { averagePool, globalPool, maxPool } from "./pooling.ts";
+import * as positions from "./positions.ts";
 import { div, exp, log, pow, reciprocal, reduction, sqrt } from "./power.ts";
 import { dequantizeLinear, moving, onIntegers, quantizeLinear } from "./quantization.ts";
 import { resize } from "./resize.ts";
@@ -49,7 +50,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Expand", expand],
   ["Flatten", moving(shape.flatten)],
   ["Floor", masks.floor],
-  ["Gather", moving(shape.gather)],
+  ["Gather", moving(positions.gather)],
   ["Gelu", activation.gelu],
   ["Gemm", gemm],
   ["GlobalAveragePool", globalPool("mean")],
@@ -79,7 +80,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Not", masks.not],
   ["Or", masks.or],
   ["PRelu", activation.pRelu],
-  ["Pad", shape.pad],
+  ["Pad", positions.pad],
   ["Pow", pow],
   ["QLinearConv", onIntegers],
   ["QLinearMatMul", onIntegers],
@@ -100,11 +101,11 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["Selu", activation.selu],
   ["Sigmoid", activation.sigmoid],
   ["Sign", masks.sign],
-  ["Slice", moving(shape.slice)],
+  ["Slice", moving(positions.slice)],
   ["Softmax", activation.softmax],
   ["Softplus", activation.softplus],
   ["SpaceToDepth", moving(shape.spaceToDepth)],
-  ["Split", moving(shape.split)],
+  ["Split", moving(positions.split)],
   ["Sqrt", sqrt],
   ["Squeeze", moving(shape.squeeze)],
   ["Sub", arithmetic.sub],

@@ -4,45 +4,25 @@
  * @module
  */
 
-import {
-  ChannelShuffle,
-  Concat,
-  ConstantPad2d,
-  type Layer,
-  Permute,
-  ReflectionPad2d,
-  ReplicationPad2d,
-  Reshape,
-  Slice,
-  ZeroPad2d,
-} from "../../../layers/mod.ts";
+import { ChannelShuffle, Concat, Permute, Reshape } from "../../../layers/mod.ts";
 import { elements, sameShape, type Shape } from "../../../tensor.ts";
-import { escapeText, formatShape } from "../../../weights/io/quote.ts";
-import { Blocks } from "../blocks_layer.ts";
+import { formatShape } from "../../../weights/io/quote.ts";
+import { Blocks } from "../moving_layers.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import {
   movesBatch,
   permutation,
-  sliceIndices,
-  splitSizes,
   squeezedShape,
   targetShape,
   unsqueezedShape,
 } from "../shape_rules.ts";
 import type { NodeReader } from "../node.ts";
 import { lifted, permutedLifted, reshapedLifted, settled, shapeInFile } from "../moved.ts";
-import {
-  type Activation,
-  isOpen,
-  type Moved,
-  type NumberArray,
-  probed,
-  shapeOf,
-} from "../values.ts";
+import { type Activation, type Moved, type NumberArray, probed, shapeOf } from "../values.ts";
 import { filled } from "./constants.ts";
 
 /** An optional input of numbers, as folding takes it. */
-function numbersAt(node: NodeReader, index: number, what: string): NumberArray | undefined {
+export function numbersAt(node: NodeReader, index: number, what: string): NumberArray | undefined {
   if (!node.has(index)) return undefined;
   const numbers = node.numbers(index, what);
   return { shape: [numbers.length], numbers, isFloat: false };
@@ -53,7 +33,7 @@ function numbersAt(node: NodeReader, index: number, what: string): NumberArray |
  *
  * @param target Returns the shape in the file for that of the input, for the first batch size or the second.
  */
-function reshaped(
+export function reshaped(
   node: NodeReader,
   build: LayerBuilder,
   x: Activation | Moved,
@@ -166,135 +146,6 @@ export const concat: Operation = (node, build) => {
   });
   return inputs.length === 1 ? inputs[0] : build.apply(node, new Concat(axis), inputs);
 };
-
-export const slice: Operation = (node, build) => {
-  const x = node.activation(0);
-  const names = ["starts", "ends", "axes", "steps"];
-  const bounds = names.map((name, i) => numbersAt(node, i + 1, name));
-  const [starts, ends] = bounds.map((array, i) => array?.numbers ?? node.list(names[i]));
-  return sliceIndices(node, x.shape, bounds).reduce((y, { axis, start, end, step }, i) => {
-    const size = x.shape[axis], first = starts![i], last = ends![i];
-    const isAll = axis === 0 && !node.scope.isBatchFixed
-      ? first === 0 && last >= endless && step === 1
-      : start === 0 && end === size && step === 1;
-    if (isOpen(x, axis) && (isClamped(first, size) || isClamped(last, size))) {
-      node.scope.bindSize();
-    }
-    if (isAll) return y;
-    if (axis === 0) throw node.bad("a part of the batch is not supported");
-    if (step < 0) {
-      if (isOpen(x, axis)) node.scope.bindSize();
-      const count = Math.max(0, Math.ceil((end - start) / step));
-      const at = Array.from(
-        { length: Math.min(count, maxPositions + 1) },
-        (_, i) => start + i * step,
-      );
-      return pick(node, build, y, axis, at);
-    }
-    // As given where possible, so that other sizes of images work.
-    const from = first < 0 && first >= -size ? first : start;
-    const to = last >= size ? undefined : last < 0 ? last : end;
-    return build.apply(node, new Slice(axis, from, to, { step }), [y]);
-  }, x);
-};
-
-/** From here on, an end means that of the axis, whatever its size is. */
-const endless = 2 ** 30;
-
-/** Whether a bound of Slice is beyond an axis, but not beyond one of every size. */
-function isClamped(bound: number, size: number): boolean {
-  return Math.abs(bound) < endless && (bound >= size || bound < -size);
-}
-
-export const split: Operation = (node, build) => {
-  const x = node.activation(0), axis = node.axis("axis", x.shape.length, 0);
-  const input = node.has(1) ? node.numbers(1, "split") : undefined;
-  const sizes = splitSizes(node, x.shape[axis], input);
-  if (axis === 0) throw node.bad("splitting the batch is not supported");
-  if (isOpen(x, axis)) node.scope.bindSize();
-  let end = 0;
-  return sizes.map((size, i) => {
-    const start = end;
-    end += size;
-    if (!node.node.outputs[i]) return undefined;
-    return build.apply(node, new Slice(axis, start, end), [x]);
-  });
-};
-
-/** The most positions that Gather takes one by one. */
-const maxPositions = 64;
-
-/** Takes positions of an axis, of which a single one may go. */
-export const gather: Operation = (node, build) => {
-  const x = node.activation(0), axis = node.axis("axis", x.shape.length, 0);
-  const indices = node.numbers(1, "indices"), isOne = node.rank(1) === 0;
-  if (axis === 0) throw node.bad("a part of the batch is not supported");
-  if (node.rank(1) > 1) throw node.bad("only a list of indices is supported");
-  const y = pick(node, build, x, axis, indices);
-  if (!isOne) return y;
-  return reshaped(node, build, y, (from) => from.filter((_, i) => i !== axis));
-};
-
-/** Takes the positions of an axis one by one. */
-function pick(
-  node: NodeReader,
-  build: LayerBuilder,
-  x: Activation,
-  axis: number,
-  indices: readonly number[],
-): Activation {
-  if (indices.length === 0 || indices.length > maxPositions) {
-    throw node.bad(`only 1 to ${maxPositions} positions one by one are supported`);
-  }
-  const parts = indices.map((index) => {
-    node.resolveIndex(index, x.shape[axis]);
-    const end = index === -1 ? undefined : index + 1; // from the end, if the index is
-    return build.apply(node, new Slice(axis, index, end), [x], { suffix: ".part" });
-  });
-  return parts.length > 1 ? build.apply(node, new Concat(axis), parts) : parts[0];
-}
-
-/** The sides of planes: left, right, top and bottom. */
-type Sides = readonly [number, number, number, number];
-
-/** Makes the layer that pads planes. */
-type PadLayer = (sides: Sides) => Layer;
-
-/** The padding of every axis: all before, then all after. Inputs since opset 11. */
-export const pad: Operation = (node, build) => {
-  const x = node.activation(0), { shape } = x, create = padLayer(node);
-  const pads = node.listOrInput("pads", 1) ?? node.list("paddings") ?? [];
-  const axes = node.has(3) ? node.numbers(3, "axes") : shape.map((_, axis) => axis);
-  if (pads.length !== 2 * axes.length) throw node.bad("its pads do not fit its input: damaged");
-  const sides = shape.map(() => [0, 0]);
-  for (const [i, axis] of axes.entries()) {
-    sides[node.resolveAxis(axis, shape.length)] = [pads[i], pads[i + axes.length]];
-  }
-  const isPadded = sides.map(([before, after]) => before !== 0 || after !== 0);
-  if (isPadded[0]) throw node.bad("padding the batch is not supported");
-  if (!isPadded.includes(true)) return x;
-  if (shape.length === 4 && !isPadded[1]) {
-    const [, , [top, bottom], [left, right]] = sides;
-    return build.apply(node, create([left, right, top, bottom]), [x]);
-  }
-  return sides.reduce((y, [before, after], axis) => { // each axis as the height of planes
-    if (!isPadded[axis]) return y;
-    const outer = elements(y.shape.slice(1, axis)), inner = elements(y.shape.slice(axis + 1));
-    const planes = build.view(node, y, [y.shape[0], outer, y.shape[axis], inner]);
-    const padded = build.apply(node, create([0, 0, before, after]), [planes]);
-    return build.view(node, padded, y.shape.with(axis, padded.shape[2]));
-  }, x);
-};
-
-/** Reads what a padding consists of. */
-function padLayer(node: NodeReader): PadLayer {
-  const mode = node.text("mode", "constant"), attribute = node.number("value", 0);
-  const value = node.has(2) ? node.scalar(2, "value") : attribute;
-  if (mode === "reflect") return (sides) => new ReflectionPad2d(sides);
-  if (mode === "edge") return (sides) => new ReplicationPad2d(sides);
-  if (mode !== "constant") throw node.bad(`the mode ${escapeText(mode)} is not supported`);
-  return (sides) => value === 0 ? new ZeroPad2d(sides) : new ConstantPad2d(sides, value);
-}
 
 /** Channels become blocks of pixels: [N, C · b², H, W] → [N, C, H · b, W · b]. */
 export const depthToSpace: Operation = (node, build) => {

@@ -1,14 +1,17 @@
 /**
- * Moves elements between channels and blocks of pixels.
+ * Layers that move elements.
  *
  * @module
  */
 
 import { ArgumentError } from "../../errors.ts";
 import { checkForward, type ForwardOptions, Layer } from "../../layers/layer.ts";
+import { ResampleLayer } from "../../layers/resample.ts";
 import { checkTensor } from "../../ops/checks.ts";
 import { inversePermutation, permutation, reorder } from "../../ops/permute.ts";
-import type { Shape, Tensor } from "../../tensor.ts";
+import type { Resampling } from "../../ops/resample.ts";
+import { checkResampled, tapsAt } from "../../ops/taps.ts";
+import { elements, type Shape, type Tensor } from "../../tensor.ts";
 
 /** The axes of images between the two forms: split, and in another order. */
 interface Axes {
@@ -72,5 +75,29 @@ export class Blocks extends Layer {
     return this.isDepthFirst
       ? { split: [n, b, b, c / b ** 2, h, w], order: [0, 3, 4, 1, 5, 2], output }
       : { split: [n, c / b ** 2, b, b, h, w], order: [0, 1, 4, 2, 5, 3], output };
+  }
+}
+
+/** Takes positions of an axis, ONNX's Gather. Negative ones count from the end. */
+export class Gather extends ResampleLayer {
+  override readonly type = "Gather";
+
+  constructor(readonly axis: number, readonly positions: readonly number[]) {
+    super();
+  }
+
+  protected override resampling(input: Shape): Resampling {
+    const { axis, positions } = this, size = input[axis], { length } = positions;
+    const inner = elements(input.slice(axis + 1));
+    if (positions.some((at) => !(at < size && at >= -size))) {
+      const expected = `with all positions of the axis ${axis} that it takes`;
+      throw new ArgumentError(this.type, "the shape of x", input, expected);
+    }
+    for (const count of [length, inner]) checkResampled(this.type, "a size of x", count);
+    const taken = () =>
+      tapsAt(size, length, (i) => positions[i] < 0 ? positions[i] + size : positions[i]);
+    const taps = () =>
+      axis === input.length - 1 ? [taken()] : [taken(), tapsAt(inner, inner, (i) => i)];
+    return { input, output: input.with(axis, length), axis, taps };
   }
 }

@@ -5,9 +5,11 @@
  */
 
 import { kernelsOf } from "../../backend/interface.ts";
+import { ElementwiseActivation } from "../../layers/activation.ts";
 import { checkForward, type ForwardOptions, Layer } from "../../layers/layer.ts";
 import { BatchNorm } from "../../layers/norm.ts";
 import { constantParameter, type Parameter } from "../../layers/parameter.ts";
+import { activateBackward } from "../../ops/activation_kinds.ts";
 import { add } from "../../ops/arithmetic.ts";
 import { checkAnyShape, checkTensor, disposeOnError, produce } from "../../ops/checks.ts";
 import type { Shape, Tensor } from "../../tensor.ts";
@@ -115,4 +117,26 @@ function zeros({ backend }: Tensor, shape: Shape): Tensor {
     backend.fill(dx, 0);
     return dx;
   });
+}
+
+/**
+ * QuantizeLinear and DequantizeLinear: the nearest of 256 multiples of a scale, ties to even. Like
+ * `torch.fake_quantize_per_tensor_affine`, its gradient is that of clamping.
+ */
+export class FakeQuantize extends ElementwiseActivation {
+  override readonly type = "FakeQuantize";
+
+  /**
+   * @param scale The distance of neighbours, positive.
+   * @param lowest The least of the integers: 0, or below.
+   */
+  constructor(readonly scale: number, readonly lowest: number) {
+    super({ kind: "fakeQuantize", a: scale, b: lowest });
+  }
+
+  override backward(dy: Tensor): Tensor {
+    const [x] = this.recall(), { scale, lowest } = this;
+    const [a, b] = [(lowest - 0.5) * scale, (lowest + 255.5) * scale];
+    return activateBackward(this.type, dy, x, { kind: "hardtanh", a, b }, {});
+  }
 }
