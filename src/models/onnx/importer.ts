@@ -22,9 +22,9 @@ import { Problems } from "./problems.ts";
 import { changeStored, repeatForBatch } from "./stored.ts";
 import {
   type Activation,
+  byteGrid,
   type Constant,
   type GraphValue,
-  type Grid,
   isIndexTensor,
   type LayerStep,
   maxFolded,
@@ -36,10 +36,8 @@ import {
   stepsOf,
   type StoredConstant,
   storedConstant,
+  wholeNumbers,
 } from "./values.ts";
-
-/** Integers from 0 to 255, which stand for themselves. */
-const byteGrid: Grid = { dtype: "U8", scale: 1, zero: 0, lowest: 0, low: 0, high: 255 };
 
 /** The most elements of a computed value. A small file may have {@linkcode maxFolded}, others one for each byte. */
 const maxElements = 1 << 19;
@@ -100,14 +98,17 @@ export class GraphImport implements Scope {
     for (const node of nodes) await this.#convert(node);
     const outputs = new Map<string, Activation>();
     if (this.#file.graph.outputs.length === 0) throw this.#file.bad("has no outputs: damaged");
-    const all = this.#file.graph.outputs, others = all.filter(({ name }) => !this.#scores(name));
-    const needed = stepsOf(others.map(({ name }) => this.value(name)));
+    const all = this.#file.graph.outputs;
+    const others = all.filter(({ name }) => !this.#scores(name))
+      .map(({ name }) => this.value(name)).filter((value) => value?.kind === "activation");
+    const needed = stepsOf(others);
     for (const { name } of all) {
-      const step = this.#scores(name)?.step;
-      if (step && needed.has(step)) continue; // another output has the scores
-      const value = this.#scores(name) ?? this.value(name);
+      const scores = this.#scores(name);
+      const isNeeded = scores?.step && needed.has(scores.step); // by the probabilities, for example
+      if (isNeeded && others.some(({ shape }) => sameShape(shape, scores.shape))) continue;
+      const value = scores && all.length === 1 ? scores : this.value(name);
       if (value?.kind === "activation") {
-        if (value.isInteger) {
+        if (value.isInteger && value.grid !== wholeNumbers) {
           throw this.#file.bad(`its output ${escapeText(name)} holds integers: not supported`);
         }
         outputs.set(name, this.#problems.check(this.#builder.computed(value)));
@@ -122,11 +123,12 @@ export class GraphImport implements Scope {
     return outputs;
   }
 
-  /** The scores of which an output is the index of the largest. */
+  /** The scores of each sample, of which an output is the index of the largest. */
   #scores(name: string): Activation | undefined {
     const value = this.value(name);
     if (value?.kind !== "activation" || value.origin?.op !== "ArgMax") return undefined;
-    return value.origin.inputs[0];
+    const { inputs: [scores], numbers: [axis] = [] } = value.origin;
+    return scores.shape[axis] === elements(scores.shape.slice(1)) ? scores : undefined;
   }
 
   /** Gives an activation the shape of an output, and the layer that does it the name of its last. */

@@ -117,6 +117,14 @@ export interface Grid {
   readonly high: number;
 }
 
+/** Integers from 0 to 255, which stand for themselves. */
+export const byteGrid: Grid = { dtype: "U8", scale: 1, zero: 0, lowest: 0, low: 0, high: 255 };
+
+/** Integers of any size, which stand for themselves. */
+export const wholeNumbers: Grid = {
+  ...{ dtype: "I64", scale: 1, zero: 0, lowest: -Infinity, low: -Infinity, high: Infinity },
+};
+
 /** Whether two grids are the same. */
 export function isSameGrid(a: Grid, b: Grid): boolean {
   return a === b || a.dtype === b.dtype && a.scale === b.scale && a.zero === b.zero;

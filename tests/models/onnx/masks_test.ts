@@ -159,3 +159,42 @@ Deno.test("comparisons of ONNX graphs pass gradients on to what they choose", as
   assertEquals([...await output.read()], [1, 0, 1, 2]);
   assertEquals([...await dx.read()].map((value) => value + 0), [1, 0, -1, 2]);
 });
+
+Deno.test("ArgMax and ArgMin give the index of the first or the last of equal values", async () => {
+  const x = [3, -1, 7, 7, 0, 7, -5, -5, 2, 9, 9, 1];
+  const indexed = async (op: string, axis: number, more: Record<string, number> = {}) => {
+    const nodes = [node(op, ["x"], ["y"], { axis, ...more })];
+    return await run({ nodes }, x, [1, 2, 2, 3]);
+  };
+  const none = { keepdims: 0 }, last = { ...none, select_last_index: 1 };
+  assertEquals(await indexed("ArgMax", 3), { shape: [1, 2, 2, 1], values: [2, 0, 2, 0] });
+  assertEquals((await indexed("ArgMax", -1, last)).values, [2, 2, 2, 1]);
+  assertEquals(await indexed("ArgMin", 3, none), { shape: [1, 2, 2], values: [1, 1, 0, 2] });
+  assertEquals((await indexed("ArgMin", 3, last)).values, [1, 1, 1, 2]);
+  assertEquals((await indexed("ArgMax", 1, none)).values, [0, 0, 0, 1, 1, 0]);
+  assertEquals(await indexed("ArgMax", 2), { shape: [1, 2, 1, 3], values: [1, 1, 0, 1, 1, 0] });
+  const tiny = [node("ArgMax", ["x"], ["y"], { axis: 1 })];
+  const other = { nodes: [node("Cast", ["y"], ["z"], { to: 1 })] };
+  const nodes = [...tiny, ...other.nodes, node("Mul", ["z", "z"], ["w"])];
+  const parts = { nodes, outputs: [port("w")] };
+  const close = [1e-20, 1.0000001e-20, -1e30, 1e20, 1e20, 1.0000001e20];
+  assertEquals((await run(parts, close, [2, 3])).values, [1, 4]);
+});
+
+Deno.test("Cast to integers leaves the fraction out, and floats may follow", async () => {
+  const cast = (from: string, to: string, type: number) => node("Cast", [from], [to], { to: type });
+  const x = [-2.9, -1, -0.4, 0, 0.6, 1.999, 255.5, 3e6];
+  for (
+    const nodes of [
+      [cast("x", "y", 7)],
+      [cast("x", "i", 6), cast("i", "j", 7), cast("j", "y", 1)],
+    ]
+  ) {
+    const { values } = await run({ nodes }, x, [1, 8]);
+    assertEquals(values.map((value) => value + 0), [-2, -1, 0, 0, 0, 1, 255, 3e6]);
+  }
+  const halves = [node("Cast", ["x"], ["i"], { to: 7 }), node("Div", ["i", "two"], ["y"])];
+  const parts = { nodes: halves, tensors: [floats("two", [], 2)] };
+  const error = await run(parts, x, [1, 8]).catch((error) => error);
+  assertEquals(error.message, "weights: node y (Div): its input i holds integers: not supported");
+});

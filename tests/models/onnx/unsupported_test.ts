@@ -173,7 +173,8 @@ Deno.test("unsupported nodes give an error that names the node", async () => {
   await check("Pad", ["whole"], {}, "its pads do not fit its input: damaged");
   await check("Slice", ["rows"], {}, "its bounds are missing: damaged");
   await check("Range", [], {}, "this operation is only supported for constants");
-  await check("Cast", [], { to: 7 }, "the data type 7 is not supported, only floats and booleans");
+  const types = "only floats, integers and booleans";
+  await check("Cast", [], { to: 8 }, `the data type 8 is not supported, ${types}`);
 
   const flat = node("Reshape", ["x", "to"], ["f"]);
   const after = (...nodes: Uint8Array<ArrayBuffer>[]) => ({ nodes: [flat, ...nodes], tensors });

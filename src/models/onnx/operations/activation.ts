@@ -32,7 +32,7 @@ import type { NodeReader } from "../node.ts";
 import { type Activation, fixedNumbers, scaledOf, shapeOf, type Value } from "../values.ts";
 import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
-import { isNonZero } from "./masks.ts";
+import { isNonZero, truncated } from "./masks.ts";
 import { isAlong, isNear, mapOperand, scalar } from "./parameters.ts";
 import { checkFloats } from "./quantization.ts";
 
@@ -228,8 +228,8 @@ export const dropout: Operation = (node, build) => {
 
 export const identity: Operation = (node) => node.activation(0);
 
-/** TensorProto.DataType of booleans. */
-const booleans = 9;
+/** TensorProto.DataType of booleans, and of integers. */
+const booleans = 9, integers = [2, 3, 4, 5, 6, 7, 12, 13];
 
 /** All floats are computed as float32. Integers become floats if they stand for themselves. */
 export const cast: Operation = (node, build) => {
@@ -239,5 +239,6 @@ export const cast: Operation = (node, build) => {
     return isInteger ? { ...x, isInteger: false, grid: undefined } : x;
   }
   if (to === booleans) return isNonZero(node, build, x);
-  throw node.bad(`the data type ${to} is not supported, only floats and booleans`);
+  if (integers.includes(to)) return isInteger ? x : truncated(node, build, x);
+  throw node.bad(`the data type ${to} is not supported, only floats, integers and booleans`);
 };

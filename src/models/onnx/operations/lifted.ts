@@ -25,7 +25,7 @@ const elementwise: ReadonlySet<string> = new Set([
 
 /** Operations along axes, none of which may be a part of the batch; and CastLike, which only reads a type. */
 const alongAxes =
-  /^(CastLike|Concat|Expand|Gather|Gemm|LayerNormalization|MatMul|Reduce.+|Slice|(Log)?Softmax|Split)$/;
+  /^(Arg.+|CastLike|Concat|Expand|Gather|Gemm|LayerNormalization|MatMul|Reduce.+|Slice|(Log)?Softmax|Split)$/;
 
 /** Runs an operation. If a tensor has its batch elsewhere, the operation sees the batch in front. */
 export function operate(

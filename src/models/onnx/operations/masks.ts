@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Add, Hardtanh, Mul } from "../../../layers/mod.ts";
+import { Add, Hardtanh, Mul, ReLU } from "../../../layers/mod.ts";
 import { Affine } from "../constant_layers.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
@@ -12,11 +12,14 @@ import {
   type Activation,
   type Constant,
   fixedNumbers,
+  isOpen,
   mapNumbers,
+  numbersFrom,
   type Operand,
   scaledOf,
   type Twice,
   type Value,
+  wholeNumbers,
 } from "../values.ts";
 import { sub } from "./arithmetic.ts";
 import { merge } from "./broadcast.ts";
@@ -166,26 +169,63 @@ function rounded(node: NodeReader, build: LayerBuilder, x: Activation): Activati
 
 export const round: Operation = (node, build) => rounded(node, build, node.activation(0));
 
-/** The index of the largest score, which is left out at the end of a graph. */
-export const argMax: Operation = (node, build) => {
-  for (const name of ["keepdims", "select_last_index"]) node.number(name, 0);
-  const x = node.activation(0), axis = node.axis("axis", x.shape.length, 0);
-  if (axis !== 1) throw node.bad("only the index of the largest class is supported (axis 1)");
-  return build.pattern(node, x, "at the end of a graph");
-};
-
-/** The next integer below x, or above it. */
-function nextInteger(direction: 1 | -1): Operation {
+/**
+ * The index of the largest or smallest value. Each position with this value gets a number, so that the
+ * first or the last of them has the largest number. A classifier has the scores instead.
+ */
+export function indexOf(sign: 1 | -1): Operation {
   return (node, build) => {
-    const x = node.activation(0), y = rounded(node, build, x);
-    const ahead = merge(node, build, new Add(), [
-      build.scale(node, x, direction, 0),
-      build.scale(node, y, -direction, 0),
-    ]);
-    const step = signOf(node, build, ahead, 0);
-    return merge(node, build, new Add(), [y, build.scale(node, step, direction, 0)]);
+    const of = node.activation(0), axis = node.axis("axis", of.shape.length, 0);
+    if (axis === 0) throw node.bad("an index in the batch is not supported");
+    if (isOpen(of, axis)) node.scope.bindSize();
+    const x = build.scale(node, of, sign, 0), size = of.shape[axis];
+    const isLast = node.number("select_last_index", 0) !== 0;
+    build.countNumbers(node, size);
+    const peak = build.scale(node, build.reduce(node, x, "max", [axis]), -1, 0);
+    const below = signOf(node, build, merge(node, build, new Add(), [x, peak]), -1); // or 0
+    const array = {
+      shape: [size, ...Array<number>(of.shape.length - 1 - axis).fill(1)],
+      numbers: numbersFrom(size, (i) => isLast ? i + 1 : size - i),
+      isFloat: true,
+    };
+    const constant: Constant = { kind: "constant", numbers: [array, array], isSized: false };
+    const numbered = combineConstant(node, build, build.scale(node, below, 1, 1), "mul", {
+      constant,
+    });
+    const first = build.reduce(node, numbered, "max", [axis]);
+    const index = build.scale(node, first, isLast ? 1 : -1, isLast ? -1 : size);
+    const keep = node.number("keepdims", 1) !== 0;
+    const y = keep ? index : build.view(node, index, of.shape.toSpliced(axis, 1));
+    const origin = { op: node.op, inputs: [of], numbers: [axis] };
+    return { ...build.computed(y), grid: wholeNumbers, isInteger: true, isPositive: true, origin };
   };
 }
 
-export const floor = nextInteger(-1);
-export const ceil = nextInteger(1);
+/** The next integer below x, or above it. */
+function nextInteger(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  direction: 1 | -1,
+): Activation {
+  const y = rounded(node, build, x);
+  const ahead = merge(node, build, new Add(), [
+    build.scale(node, x, direction, 0),
+    build.scale(node, y, -direction, 0),
+  ]);
+  const step = signOf(node, build, ahead, 0);
+  return merge(node, build, new Add(), [y, build.scale(node, step, direction, 0)]);
+}
+
+export const floor: Operation = (node, build) => nextInteger(node, build, node.activation(0), -1);
+export const ceil: Operation = (node, build) => nextInteger(node, build, node.activation(0), 1);
+
+/** A number without its fraction, as an integer. */
+export function truncated(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  const parts = (x.isPositive ? [1] : [1, -1]).map((sign) => {
+    const part = build.apply(node, new ReLU(), [build.scale(node, x, sign, 0)]);
+    return build.scale(node, nextInteger(node, build, part, -1), sign, 0);
+  });
+  const y = parts.length > 1 ? merge(node, build, new Add(), parts) : build.computed(parts[0]);
+  return { ...y, grid: wholeNumbers, isInteger: true };
+}
