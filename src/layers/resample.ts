@@ -18,6 +18,7 @@ import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 /** Tables, and what they were made for. */
 interface KeptTables {
   readonly backend: Backend;
+  /** The sizes of the planes, before and after. */
   readonly plane: Shape;
   readonly tables: ResampleTables;
 }
@@ -79,7 +80,8 @@ function tablesFor(
   resampling: Resampling,
   gradient: boolean,
 ): KeptTables {
-  const plane = planesOf(resampling.input, resampling.axis).slice(1);
+  const { input, output, axis } = resampling;
+  const plane = [input, output].flatMap((shape) => planesOf(shape, axis).slice(1));
   if (old?.backend === backend && sameShape(old.plane, plane)) return old;
   const tables = new ResampleTables(backend, resampling, gradient);
   old?.tables[Symbol.dispose]();

@@ -8,7 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { checkBoolean, checkOptions, checkPlanes, checkTensor, type OutOptions } from "./checks.ts";
 import { resample, resampleBackward, type Resampling } from "./resample.ts";
-import { type AxisResize, checkResampled, resizeTaps } from "./taps.ts";
+import { checkResampled, type Taps, tapsAt } from "./taps.ts";
 
 /**
  * Options of {@linkcode interpolate}, with PyTorch's names. One of the first two is required.
@@ -101,28 +101,40 @@ export function interpolation(op: string, input: Shape, options: InterpolateOpti
     throw new ArgumentError(op, parameter, given, expected);
   }
   const plane = input.slice(2), usesScale = size === undefined && !recomputeScaleFactor;
-  const resizes = plane.map((from, axis): AxisResize => {
-    const scale = each[axis], out = size === undefined ? Math.floor(from * scale) : scale;
-    checkResampled(op, "a size of the output", out);
+  const outs = plane.map((from, axis) => {
+    const out = size === undefined ? Math.floor(from * each[axis]) : each[axis];
     checkResampled(op, "a size of x", from);
-    const step = usesScale ? 1 / scale : from / out;
-    return { size: from, out, step, ...rules(options, from === out) };
+    return checkResampled(op, "a size of the output", out);
   });
-  const output = [...input.slice(0, 2), ...resizes.map(({ out }) => out)];
-  return { input, output, taps: () => resizes.map(resizeTaps) };
+  const taps = () =>
+    plane.map((from, axis) => {
+      const step = usesScale ? 1 / each[axis] : from / outs[axis];
+      return axisTaps(options, from, outs[axis], step);
+    });
+  return { input, output: [...input.slice(0, 2), ...outs], taps };
 }
 
-/** How PyTorch computes positions in each mode. An axis that keeps its size is not interpolated. */
-function rules(
+/**
+ * The taps of an axis. Positions are computed in float32, as PyTorch does.
+ *
+ * @param step Positions of the input for one of the output.
+ */
+function axisTaps(
   { mode = "nearest", alignCorners = false }: InterpolateOptions,
-  keepsSize: boolean,
-): Pick<AxisResize, "coordinates" | "rounding"> {
-  if (mode === "nearest") return { coordinates: "asymmetric", rounding: "floor" };
-  if (mode === "nearest-exact") {
-    return { coordinates: "half_pixel", rounding: "round_prefer_ceil" };
-  }
-  const aligned = alignCorners || keepsSize;
-  return { coordinates: aligned ? "align_corners" : "half_pixel", rounding: "linear" };
+  size: number,
+  out: number,
+  step: number,
+): Taps {
+  const { fround } = Math, isFloor = mode === "nearest", isNearest = mode.startsWith("nearest");
+  // An axis that keeps its size is not interpolated: the first and the last positions meet.
+  const isAligned = !isNearest && (alignCorners || size === out);
+  const scale = fround(!isAligned ? step : out > 1 ? fround(size - 1) / (out - 1) : 0);
+  return tapsAt(size, out, (i) => {
+    const isHalf = !isFloor && !isAligned;
+    const at = isHalf ? fround(fround(scale * (i + 0.5)) - 0.5) : fround(scale * i);
+    const position = isNearest ? Math.floor(isFloor ? at : at + 0.5) : at;
+    return Math.min(Math.max(position, 0), size - 1);
+  });
 }
 
 /** Checks what does not depend on the shape of the input. */

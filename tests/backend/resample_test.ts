@@ -2,7 +2,8 @@
 
 import type { Backend } from "../../src/backend/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
-import { type AxisResize, resizeTaps, tapsAt, transposedTaps } from "../../src/ops/taps.ts";
+import { type InterpolateOptions, interpolation } from "../../src/ops/interpolate.ts";
+import { tapsAt, transposedTaps } from "../../src/ops/taps.ts";
 import { assertAllClose, assertEquals } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
@@ -136,37 +137,24 @@ testOnEveryBackend(
   },
 );
 
-/** The positions that taps read, and the weight of the second one of each. */
-function positionsOf(axis: AxisResize): number[] {
-  const { starts, positions, weights } = resizeTaps(axis);
-  return Array.from({ length: axis.out }, (_, i) => {
+/** The positions of an axis of 4 that an interpolation reads, and the weight of the second one of each. */
+function positionsOf(options: Omit<InterpolateOptions, "size">, size: number): number[] {
+  const [taps] = interpolation("test", [1, 1, 4], { ...options, size }).taps();
+  const { starts, positions, weights } = taps;
+  return Array.from({ length: size }, (_, i) => {
     const second = starts[i + 1] - starts[i] === 2 ? weights[starts[i] + 1] : 0;
     return positions[starts[i]] + second;
   });
 }
 
-Deno.test("positions follow the formulas of ONNX's Resize", () => {
-  // examples of the operator's documentation and of onnxruntime, computed by hand
-  const axis = { size: 4, out: 8, step: 0.5 };
-  const expected: [AxisResize["coordinates"], AxisResize["rounding"], number[]][] = [
-    ["half_pixel", "linear", [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]],
-    ["asymmetric", "linear", [0, 0.5, 1, 1.5, 2, 2.5, 3, 3]],
-    ["asymmetric", "floor", [0, 0, 1, 1, 2, 2, 3, 3]],
-    ["asymmetric", "ceil", [0, 1, 1, 2, 2, 3, 3, 3]],
-    ["asymmetric", "round_prefer_floor", [0, 0, 1, 1, 2, 2, 3, 3]],
-    ["asymmetric", "round_prefer_ceil", [0, 1, 1, 2, 2, 3, 3, 3]],
-    ["half_pixel", "round_prefer_floor", [0, 0, 1, 1, 2, 2, 3, 3]],
-    ["align_corners", "round_prefer_floor", [0, 0, 1, 1, 2, 2, 3, 3]],
-    ["pytorch_half_pixel", "linear", [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]],
-  ];
-  for (const [coordinates, rounding, positions] of expected) {
-    const name = `${coordinates} ${rounding}`;
-    assertEquals(positionsOf({ ...axis, coordinates, rounding }), positions, name);
-  }
-  const one = { size: 4, out: 1, step: 4, rounding: "linear" } as const;
-  assertEquals(positionsOf({ ...one, coordinates: "half_pixel" }), [1.5]);
-  assertEquals(positionsOf({ ...one, coordinates: "pytorch_half_pixel" }), [0]);
-  assertEquals(positionsOf({ ...one, coordinates: "align_corners" }), [0]);
+Deno.test("positions follow the formulas of PyTorch's interpolate()", () => {
+  const linear = { mode: "linear" } as const, aligned = { ...linear, alignCorners: true };
+  assertEquals(positionsOf({ mode: "nearest" }, 8), [0, 0, 1, 1, 2, 2, 3, 3]);
+  assertEquals(positionsOf({ mode: "nearest" }, 3), [0, 1, 2]);
+  assertEquals(positionsOf({ mode: "nearest-exact" }, 3), [0, 2, 3]);
+  assertEquals(positionsOf(linear, 8), [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]);
+  assertEquals(positionsOf(aligned, 7), [0, 0.5, 1, 1.5, 2, 2.5, 3]);
+  assertEquals([positionsOf(linear, 1), positionsOf(aligned, 1)], [[1.5], [0]]);
 });
 
 Deno.test("transposed taps list the outputs of each input, some of which have none", () => {

@@ -112,7 +112,8 @@ export class Repeated extends Layer {
   }
 }
 
-function zeros({ backend }: Tensor, shape: Shape): Tensor {
+/** A tensor of zeros on the backend of another one. */
+export function zeros({ backend }: Tensor, shape: Shape): Tensor {
   return disposeOnError(backend.empty(shape), (dx) => {
     backend.fill(dx, 0);
     return dx;

@@ -24,7 +24,7 @@ import {
   spread,
 } from "./fold_elements.ts";
 import { concat, gather, permute, scatter as scattered, slice, split } from "./fold_shapes.ts";
-import { batchNorm, matMul, reduceWith, softmax } from "./fold_sums.ts";
+import { batchNorm, cumSum, matMul, reduceWith, softmax } from "./fold_sums.ts";
 import type { NodeReader } from "./node.ts";
 import {
   permutation,
@@ -52,6 +52,7 @@ const folds: ReadonlyMap<string, readonly [inputs: number, fold: Fold]> = new Ma
   ["Concat", [1, join]],
   ["ConstantOfShape", [1, constantOfShape]],
   ["Cos", [1, each(Math.cos)]],
+  ["CumSum", [2, cumSum]],
   ["Div", [2, divide]],
   ["Equal", [2, compare((a, b) => a === b)]],
   ["Exp", [1, each(Math.exp)]],

@@ -9,7 +9,7 @@ import { formatShape } from "../../weights/io/quote.ts";
 import { checkSize, combine, type Fold } from "./fold_elements.ts";
 import { reduce } from "./fold_shapes.ts";
 import type { NodeReader } from "./node.ts";
-import { mapNumbers, type NumberArray, numbersFrom } from "./values.ts";
+import { mapNumbers, type NumberArray, numbersFrom, roomFor } from "./values.ts";
 
 /**
  * Combines the elements along the axes that an attribute or input lists.
@@ -94,4 +94,19 @@ export function matMul(node: NodeReader, [a, b]: readonly NumberArray[]): Number
     return sum;
   });
   return { shape, numbers, isFloat: a.isFloat };
+}
+
+/** Sums of all elements up to each position of an axis. */
+export function cumSum(node: NodeReader, [x, at]: readonly NumberArray[]): NumberArray {
+  const axis = node.resolveIndex(at.numbers[0], x.shape.length), size = x.shape[axis];
+  const step = elements(x.shape.slice(axis + 1)), isReversed = node.number("reverse", 0) !== 0;
+  const skipsOwn = node.number("exclusive", 0) !== 0, count = checkSize(node, x.shape);
+  const numbers = roomFor(count);
+  for (let i = 0; i < count; i++) {
+    const own = isReversed ? count - 1 - i : i, before = isReversed ? own + step : own - step;
+    const isFirst = Math.floor(i / step) % size === 0;
+    const taken = skipsOwn ? before : own;
+    numbers[own] = (isFirst ? 0 : numbers[before]) + (isFirst && skipsOwn ? 0 : x.numbers[taken]);
+  }
+  return { ...x, numbers };
 }

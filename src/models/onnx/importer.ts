@@ -4,35 +4,34 @@
  * @module
  */
 
-import { elements, sameShape, type Shape } from "../../tensor.ts";
+import { elements, sameShape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
-import { fold, isFolded, shapeNumbers } from "./fold.ts";
+import { fold, isFolded } from "./fold.ts";
 import type { GraphInput } from "./input.ts";
 import { LargeFolder, NumberBudget } from "./large.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
+import { withTensor } from "./operations/constants.ts";
 import { operate } from "./operations/lifted.ts";
 import { operations, severalOutputs, takesIntegers } from "./operations/mod.ts";
 import { checkFloats, isSymmetric } from "./operations/quantization.ts";
-import { shapeInFile } from "./moved.ts";
 import { orderNodes } from "./order.ts";
 import { Problems } from "./problems.ts";
-import { changeStored, repeatForBatch } from "./stored.ts";
+import { changeStored, repeatForBatch, shapeConstant } from "./stored.ts";
 import {
   type Activation,
   byteGrid,
   type Constant,
+  fixedNumbers,
   type GraphValue,
   isIndexTensor,
   type LayerStep,
   maxFolded,
   type NumberArray,
   numberCount,
-  probed,
   sameNumbers,
-  shapeOf,
   stepsOf,
   type StoredConstant,
   storedConstant,
@@ -234,24 +233,38 @@ export class GraphImport implements Scope {
     const { op } = node, { inputs } = node.node;
     const values = inputs.map((name) => name === "" ? undefined : this.value(name));
     const isShape = op === "Shape" || op === "Size", [first] = values;
-    if (isShape && first && !("numbers" in first)) return [this.#shape(node, first)];
+    if (isShape && first && !("numbers" in first)) return [shapeConstant(node, first)];
     const constants = values.filter((value) => value?.kind === "constant");
     const given = values.filter((value) => value !== undefined);
     if (constants.length < given.length || given.length === 0) return undefined;
-    if (constants.some(({ row }) => row)) {
-      if (op === "Identity") return [constants[0]];
-      throw node.bad("its input is repeated for each sample: not supported");
-    }
+    if (constants.some(({ row }) => row)) return op === "Identity" ? [constants[0]] : undefined;
     const moved = changeStored(node, values as (Constant | undefined)[]);
     const isLarge = moved && elements(moved.shape) > maxFolded;
     if (isFolded(op) && !isLarge && constants.every(({ numbers }) => numbers)) {
-      return this.#foldAll(node, values as (Constant | undefined)[], moved);
+      const small = this.#small(node, values as (Constant | undefined)[], moved);
+      if (small) return small;
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
     const repeated = repeatForBatch(node, values as (Constant | undefined)[], this.batches);
     if (repeated) return [repeated];
-    if (!isFolded(op)) throw node.bad("this operation is not supported for constants");
+    if (!isFolded(op)) return undefined;
     return await this.#large.fold(node, values as (Constant | undefined)[]);
+  }
+
+  /** Computes small outputs. Undefined if there is no memory for them but as tensors. */
+  #small(
+    node: NodeReader,
+    inputs: readonly (Constant | undefined)[],
+    stored: StoredConstant | undefined,
+  ): readonly Constant[] | undefined {
+    const isFixed = inputs.every((x) => !x || !x.isSized && fixedNumbers(x)) &&
+      inputs.some((x) => x?.numbers?.[0].isFloat);
+    try {
+      const outputs = this.#foldAll(node, inputs, stored);
+      if (!isFixed || this.#budget.hasRoom(outputs)) return outputs;
+    } catch (error) {
+      if (!(isFixed && error instanceof NodeError && error.isLarge)) throw error;
+    }
   }
 
   /** Computes small outputs for both batch sizes, and for other sizes of images. */
@@ -265,7 +278,8 @@ export class GraphImport implements Scope {
     const outputs = this.#fold(node, firsts);
     const isSame = firsts.every((array, i) => array === seconds[i]);
     const again = isSame ? outputs : this.#fold(node, seconds);
-    const isSized = inputs.some((input) => input?.isSized);
+    const sized = inputs.filter((input) => input?.isSized), isSized = sized.length > 0;
+    const source = sized.every((input) => input!.source === sized[0]!.source) && sized[0]?.source;
     const others = isSized ? this.#foldOthers(node, inputs) : undefined;
     return outputs.map((array, i): Constant => {
       const numbers = [array, again[i]] as const, other = others?.[i];
@@ -273,7 +287,7 @@ export class GraphImport implements Scope {
           sameShape(array.shape, other.shape);
       return {
         ...{ kind: "constant", numbers, isSized: !isFree },
-        ...(!isFree && { others: other }),
+        ...(!isFree && { others: other, ...(source && { source }) }),
         ...(stored && i === 0 && { stored }),
       };
     });
@@ -299,29 +313,6 @@ export class GraphImport implements Scope {
     return this.#budget.compute(node, () => fold(node, given));
   }
 
-  /** The shape of a value, for both batch sizes, and for other sizes of images. */
-  #shape(node: NodeReader, x: GraphValue): Constant {
-    const numbersOf = (sizes: Shape): NumberArray =>
-      node.op === "Shape"
-        ? shapeNumbers(node, sizes)
-        : { shape: [], numbers: [elements(sizes)], isFloat: false };
-    if (x.kind === "constant") {
-      const own = shapeOf(x),
-        shapes = x.row ? this.batches.map((batch) => own.with(0, batch)) : [own];
-      const [first, second = first] = shapes.map(numbersOf);
-      return { kind: "constant", numbers: [first, second], isSized: false };
-    }
-    if (x.kind === "moved") {
-      const { of, shape } = x, [, batch] = this.batches;
-      const numbers = [numbersOf(shape), numbersOf(shapeInFile(x, batch))] as const;
-      return { kind: "constant", numbers, isSized: !sameShape(of.shape, of.other) };
-    }
-    const { shape, other } = x;
-    const numbers = [numbersOf(shape), numbersOf(shape.with(0, this.batches[1]))] as const;
-    if (sameShape(shape, other)) return { kind: "constant", numbers, isSized: false };
-    return { kind: "constant", numbers, isSized: true, others: numbersOf(probed(x)) };
-  }
-
   /** The outputs of layers. */
   #layers(node: NodeReader): readonly (GraphValue | undefined)[] {
     const { op, outputCount } = node, create = operations.get(op);
@@ -334,7 +325,8 @@ export class GraphImport implements Scope {
       );
     }
     if (!takesIntegers.has(op)) checkFloats(node);
-    const value = node.attempt(() => operate(node, this.#builder, create));
+    const own = withTensor(node, this.#builder);
+    const value = node.attempt(() => operate(own, this.#builder, create));
     return "kind" in value ? [value] : value;
   }
 }

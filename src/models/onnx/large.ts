@@ -31,6 +31,8 @@ const maxLarge = 1 << 24, moreElements = 1 << 20;
 export class LargeFolder {
   #numbersLeft: number;
   readonly #maxNumbers: number;
+  /** Computed tensors that hold integers and booleans. */
+  readonly #integers = new WeakSet<OnnxTensor>();
 
   constructor(readonly file: OnnxFile) {
     this.#maxNumbers = Math.min(maxLarge, file.fileBytes + moreElements);
@@ -53,9 +55,11 @@ export class LargeFolder {
       for (const [i, constant] of inputs.entries()) {
         arrays.push(constant && await this.#array(node, i, constant));
       }
-      return fold(node, arrays as readonly NumberArray[]).map((array, i) =>
-        storedConstant(computedTensor(node.node.outputs[i] ?? "", array))
-      );
+      return fold(node, arrays as readonly NumberArray[]).map((array, i) => {
+        const tensor = computedTensor(node.node.outputs[i] ?? "", array);
+        if (!array.isFloat) this.#integers.add(tensor);
+        return storedConstant(tensor);
+      });
     } finally { // the import goes on after a node that fails
       this.#numbersLeft = node.numbersLeft;
     }
@@ -83,7 +87,7 @@ export class LargeFolder {
     return {
       shape,
       numbers: mapNumbers(values, (value) => value),
-      isFloat: true,
+      isFloat: !this.#integers.has(tensor),
       isDouble: tensor.dtype === "F64",
     };
   }
@@ -133,10 +137,14 @@ export class NumberBudget {
    */
   keep(node: NodeReader, name: string, value: GraphValue): void {
     this.free(name);
-    const count = numberCount(value);
-    if (this.#keptNumbers + count > maxKept) throw node.bad("the graph keeps too many numbers");
-    this.#keptNumbers += count;
-    this.#kept.set(name, count);
+    if (!this.hasRoom([value])) throw node.bad("the graph keeps too many numbers");
+    this.#keptNumbers += numberCount(value);
+    this.#kept.set(name, numberCount(value));
+  }
+
+  /** Whether there is memory for more values. */
+  hasRoom(values: readonly GraphValue[]): boolean {
+    return values.reduce((sum, value) => sum + numberCount(value), this.#keptNumbers) <= maxKept;
   }
 
   free(name: string): void {

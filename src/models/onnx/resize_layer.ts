@@ -7,10 +7,13 @@
  */
 
 import { ArgumentError } from "../../errors.ts";
+import type { ForwardOptions } from "../../layers/layer.ts";
 import { ResampleLayer } from "../../layers/resample.ts";
 import type { Resampling } from "../../ops/resample.ts";
+import { disposeOnError } from "../../ops/checks.ts";
 import { checkResampled, type Taps, tapsAt, tapsOf } from "../../ops/taps.ts";
-import type { Shape } from "../../tensor.ts";
+import type { Shape, Tensor } from "../../tensor.ts";
+import { zeros } from "./constant_layers.ts";
 
 /** The sizes of an axis, and the factor between them. */
 interface AxisSizes {
@@ -103,13 +106,33 @@ export function scaledSize(size: number, scale: number): number {
   return Math.floor(fround(size * scale));
 }
 
-/** Resizes planes, [N, C, H, W] → [N, C, oH, oW] or [N, C, L] → [N, C, oL], ONNX's Resize. */
+/**
+ * Resizes planes, [N, C, H, W] → [N, C, oH, oW] or [N, C, L] → [N, C, oL], ONNX's Resize. With a second
+ * input, to the size of its planes.
+ */
 export class Resize extends ResampleLayer {
   override readonly type = "Resize";
+  /** The shape of the second input. */
+  #like?: Shape;
 
   /** @param axes One for each axis of a plane. */
   constructor(readonly axes: readonly ResizedAxis[], readonly mode: ResizeMode) {
     super();
+  }
+
+  override outputShapeOf([x, like]: readonly Shape[]): Shape {
+    this.#like = like;
+    return this.outputShape(x);
+  }
+
+  override forwardFrom([x, like]: readonly Tensor[], options?: ForwardOptions): Tensor {
+    this.#like = like?.shape;
+    return this.forward(x, options);
+  }
+
+  override backwardInto(dy: Tensor): readonly Tensor[] {
+    const like = this.#like, dx = this.backward(dy);
+    return like ? [dx, disposeOnError(dx, () => zeros(dy, like))] : [dx];
   }
 
   protected override resampling(input: Shape): Resampling {
@@ -118,7 +141,8 @@ export class Resize extends ResampleLayer {
       throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
     const axes = this.axes.map(({ scale, out: fixed }, i): AxisSizes => {
-      const size = input[i + 2], out = scale === undefined ? fixed : scaledSize(size, scale);
+      const size = input[i + 2], given = this.#like?.[i + 2] ?? fixed;
+      const out = scale === undefined ? given : scaledSize(size, scale);
       checkResampled(this.type, "a size of the output", out);
       return { size, out, scale: fround(scale ?? out / size) };
     });

@@ -1,16 +1,22 @@
 /**
- * Tensors of the file, of any size, after operations that move their elements or scale them.
+ * Constants that are not computed from numbers: tensors of the file, of any size, after operations that
+ * move their elements or scale them; and shapes.
  *
  * @module
  */
 
-import { floatTypes } from "./fold.ts";
+import { elements, sameShape, type Shape } from "../../tensor.ts";
+import { floatTypes, shapeNumbers } from "./fold.ts";
+import { shapeInFile } from "./moved.ts";
 import type { NodeReader } from "./node.ts";
 import { permutation, squeezedShape, targetShape, unsqueezedShape } from "./shape_rules.ts";
 import {
   type Constant,
   fixedNumbers,
+  type GraphValue,
   isFloatTensor,
+  type NumberArray,
+  probed,
   sameNumbers,
   shapeOf,
   type StoredConstant,
@@ -120,4 +126,27 @@ function move(node: NodeReader, stored: StoredConstant): StoredConstant | undefi
   if (op === "Unsqueeze") return { ...stored, shape: unsqueezedShape(node, shape, input) };
   const target = node.list("shape") ?? numbers ?? [];
   return { ...stored, shape: targetShape(node, shape, target) };
+}
+
+/** The shape of a value, for both batch sizes, and for other sizes of images. */
+export function shapeConstant(node: NodeReader, x: GraphValue): Constant {
+  const { batches } = node.scope, [, batch] = batches;
+  const numbersOf = (sizes: Shape): NumberArray =>
+    node.op === "Shape"
+      ? shapeNumbers(node, sizes)
+      : { shape: [], numbers: [elements(sizes)], isFloat: false };
+  if (x.kind === "constant") {
+    const own = shapeOf(x), shapes = x.row ? batches.map((size) => own.with(0, size)) : [own];
+    const [first, second = first] = shapes.map(numbersOf);
+    return { kind: "constant", numbers: [first, second], isSized: false };
+  }
+  if (x.kind === "moved") {
+    const { of, shape } = x,
+      numbers = [numbersOf(shape), numbersOf(shapeInFile(x, batch))] as const;
+    return { kind: "constant", numbers, isSized: !sameShape(of.shape, of.other) };
+  }
+  const { shape, other } = x;
+  const numbers = [numbersOf(shape), numbersOf(shape.with(0, batch))] as const;
+  if (sameShape(shape, other)) return { kind: "constant", numbers, isSized: false };
+  return { kind: "constant", numbers, isSized: true, others: numbersOf(probed(x)), source: x };
 }

@@ -45,6 +45,8 @@ export interface Constant {
   readonly isSized: boolean;
   /** If it does, its elements for other sizes, unless they cannot be computed. */
   readonly others?: NumberArray;
+  /** The activation whose shape these sizes come from, if it is one. */
+  readonly source?: Activation;
   /** Set if it is the same for each sample of a batch, the first axis: the constant for one sample. */
   readonly row?: Constant;
 }

@@ -4,7 +4,10 @@ import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { ArgumentError, FileError } from "../../../src/errors.ts";
 import { imagenetPreprocessing } from "../../../src/image/mod.ts";
 import { loadModel } from "../../../src/models/mod.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
+import { Resize } from "../../../src/models/onnx/resize_layer.ts";
+import { interpolate, maxPool2d } from "../../../src/ops/mod.ts";
+import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
+import { testOnEveryBackend } from "../../backends.ts";
 import {
   floats,
   halves,
@@ -204,3 +207,56 @@ Deno.test("what adapts to the size of images takes any", async () => {
   const pixels = [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["a"]), relu];
   await check(pixels, [1, 3, 16, 8]);
 });
+
+Deno.test("a value is resized to the planes of another one, in images of any size", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const linear = { mode: "linear", coordinate_transformation_mode: "pytorch_half_pixel" };
+  const nodes = [
+    ...[node("MaxPool", ["x"], ["m"], { kernel_shape: [2, 2], strides: [2, 2] })],
+    ...[node("Shape", ["x"], ["s"]), node("Slice", ["s", "two", "end", "zero"], ["plane"])],
+    ...[node("Shape", ["m"], ["t"]), node("Slice", ["t", "zero", "two", "zero"], ["lead"])],
+    node("Concat", ["lead", "plane"], ["to"], { axis: 0 }),
+    node("Resize", ["m", "", "", "to"], ["y"], linear),
+  ];
+  assertEquals(await shapeFor(backend, nodes, [2, 3, 13, 8]), [2, 3, 13, 8]);
+  const model = { nodes, tensors, inputs: [port("x", "N", 3, "H", "W")], outputs: [port("y")] };
+  using network = await loadModel({ backend, weights: onnx(model) });
+  for (const shape of [[1, 3, 9, 6], [2, 3, 4, 12]]) {
+    using x = backend.upload(formula(shape, 2), shape);
+    using y = network.forward(x);
+    using pooled = maxPool2d(x, { kernelSize: 2 });
+    using expected = interpolate(pooled, { size: shape.slice(2), mode: "bilinear" });
+    assertAllClose(await y.read(), await expected.read(), { abs: 1e-5 });
+  }
+  // the size is that of x, minus one: that is no plane of a value
+  const smaller = nodes.with(2, node("Slice", ["less", "two", "end", "zero"], ["plane"]))
+    .toSpliced(2, 0, node("Sub", ["s", "one"], ["less"]));
+  const error = await shapeFor(backend, smaller).catch((error) => error);
+  assert(error instanceof ArgumentError && error.message.startsWith("OnnxNetwork: the shape of x"));
+});
+
+testOnEveryBackend(
+  "the gradient of resizing to another value is that of resizing",
+  async (backend) => {
+    const mode = { coordinates: "asymmetric", rounding: "floor" } as const;
+    using layer = new Resize([{ out: 9 }, { out: 9 }], mode).train();
+    for (const plane of [[2, 4], [4, 2]]) {
+      const like = [1, 5, ...plane];
+      using x = backend.upload(Float32Array.of(1, 2, 3, 4), [1, 1, 2, 2]);
+      using other = backend.upload(new Float32Array(40), like);
+      using y = layer.forwardFrom([x, other]);
+      assertEquals(y.shape, [1, 1, ...plane]);
+      using dy = backend.upload(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), y.shape);
+      const [dx, dother] = layer.backwardInto(dy);
+      const isWide = plane[1] === 4;
+      assertEquals(
+        [...await y.read()],
+        isWide ? [1, 1, 2, 2, 3, 3, 4, 4] : [1, 2, 1, 2, 3, 4, 3, 4],
+      );
+      assertEquals([...await dx.read()], isWide ? [3, 7, 11, 15] : [4, 6, 12, 14]);
+      assertEquals(dother.shape, like);
+      assertEquals([...await dother.read()], Array(40).fill(0));
+      for (const tensor of [dx, dother]) tensor.dispose();
+    }
+  },
+);

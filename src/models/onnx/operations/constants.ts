@@ -140,6 +140,18 @@ export function filled(
   return build.apply(node, layer, [like], { parameters: { weight }, suffix: ".constant" });
 }
 
+/** A node with constants only, such as the first image of a generator, gets one as a value for each sample. */
+export function withTensor(node: NodeReader, build: LayerBuilder): NodeReader {
+  const values = node.node.inputs.map((name) => node.scope.value(name)), [first] = values;
+  if (first?.kind !== "constant" || values.some((x) => x && x.kind !== "constant")) return node;
+  const [batch] = node.scope.batches, rank = shapeOf(first).length;
+  const shape = [batch, ...Array<number>(Math.max(0, rank - 1)).fill(1)];
+  const like: Activation = { kind: "activation", shape, other: shape }; // the input of the graph
+  const tensor = rank > 1 ? filled(node, build, { constant: first }, like) : undefined;
+  if (tensor) return node.withValues((value) => value === first ? tensor : value);
+  throw node.bad("this operation is not supported for constants");
+}
+
 /** The part of a constant for one sample, if its first axis is the batch, and all samples have the same. */
 function rowOf(node: NodeReader, constant: Constant, rank: number): Constant {
   const { row, stored, numbers: [first, second] = [] } = constant, shape = shapeOf(constant);

@@ -10,6 +10,7 @@ import type { Shape } from "../../../tensor.ts";
 import { escapeText, formatShape } from "../../../weights/io/quote.ts";
 import type { Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
+import { type Activation, probed } from "../values.ts";
 import {
   cubic,
   isCoordinates,
@@ -28,16 +29,17 @@ export const resize: Operation = (node, build) => {
   if (node.text("keep_aspect_ratio_policy", "stretch") !== "stretch") {
     throw node.bad("keep_aspect_ratio_policy is not supported, only stretch");
   }
-  const target = readTarget(node, shape);
+  const { target, like } = readTarget(node, shape);
   const isSame = target.every(({ out, scale = 1 }, axis) => out === shape[axis] && scale === 1);
-  if (isSame) return x;
+  if (isSame && !like) return x;
   const [batch, channels, ...plane] = target;
-  const keeps = batch.out === shape[0] && channels.out === shape[1];
+  const isConstant = batch.out === 1 && !node.scope.isBatchFixed; // with a value for each sample
+  const keeps = (isConstant || batch.out === shape[0]) && channels.out === shape[1];
   if (!keeps || plane.length < 1 || plane.length > 2) {
     const sizes = formatShape(target.map(({ out }) => out));
     throw node.bad(`${formatShape(shape)} to ${sizes} is not supported: only planes are resized`);
   }
-  return build.apply(node, new Resize(plane, mode), [x]);
+  return build.apply(node, new Resize(plane, mode), like ? [x, like] : [x]);
 };
 
 /** Reads how positions are computed. */
@@ -62,23 +64,46 @@ function readMode(node: NodeReader): ResizeMode {
   throw node.bad(`the mode ${how} is not supported`);
 }
 
+/** What a value is resized to. */
+interface Target {
+  readonly target: readonly ResizedAxis[];
+  /** A value with planes of this size, also in images of other sizes. */
+  readonly like?: Activation;
+}
+
 /** Reads the scales or sizes, which are inputs 2 and 3 since opset 11, and for some axes since 18. */
-function readTarget(
-  node: NodeReader,
-  shape: Shape,
-): readonly ResizedAxis[] {
+function readTarget(node: NodeReader, shape: Shape): Target {
   const isNew = node.opset >= 11, at = isNew ? 2 : 1;
   const axes = (node.list("axes") ?? shape.map((_, axis) => axis))
     .map((axis) => node.resolveAxis(axis, shape.length));
   const scales = node.list("scales") ?? (node.has(at) ? node.numbers(at, "scales") : []);
-  const sizes = isNew && node.has(3) ? node.sizes(3, "sizes") : [];
+  const hasSizes = isNew && node.has(3),
+    like = hasSizes ? planeSource(node, shape, axes) : undefined;
+  const sizes = like?.shape.filter((_, axis) => axes.includes(axis)) ??
+    (hasSizes ? node.sizes(3, "sizes") : []);
   if ((scales.length || sizes.length) !== axes.length) {
     throw node.bad("its scales or sizes do not fit its input: damaged");
   }
-  if (scales.length === 0) node.scope.bindSize();
-  return shape.map((out, axis) => {
+  if (scales.length === 0 && !like) node.scope.bindSize();
+  const target = shape.map((out, axis) => {
     const i = axes.indexOf(axis), scale = scales[i];
-    if (i < 0) return { out, scale: 1 };
+    if (i < 0 || like && axis < 2) return { out, scale: 1 };
     return scale === undefined ? { out: sizes[i] } : { out: scaledSize(out, scale), scale };
   });
+  return { target, like };
+}
+
+/** The value whose height and width are the sizes, unless the file fixes them. */
+function planeSource(
+  node: NodeReader,
+  shape: Shape,
+  axes: readonly number[],
+): Activation | undefined {
+  const { numbers: [first] = [], others, source } = node.computed(3, "sizes");
+  if (!source || !first || !others) return undefined;
+  const now = [...shape.slice(0, 2), ...source.shape.slice(2)], other = probed(source);
+  const isPlane = axes.every((axis, i) =>
+    first.numbers[i] === now[axis] && (axis < 2 || others.numbers[i] === other[axis])
+  );
+  return isPlane ? source : undefined;
 }
