@@ -99,8 +99,9 @@ export function checkShape(node: NodeReader, shape: Shape): number {
   if (!isShape) throw node.bad(`its output ${text} is not a shape of up to ${maxRank} axes`);
   const { maxElements } = node;
   if (size > maxElements) {
-    const reason = `its output ${text} has more than ${maxElements} numbers`;
-    throw Object.assign(node.bad(`${reason}: fold it with onnxsim first`), { isLarge: true });
+    throw node.bad(
+      `its output ${text} has more than ${maxElements} numbers: fold it with onnxsim first`,
+    );
   }
   return size;
 }

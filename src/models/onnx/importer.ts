@@ -24,7 +24,6 @@ import {
   type Activation,
   byteGrid,
   type Constant,
-  fixedNumbers,
   type GraphValue,
   isIndexTensor,
   type LayerStep,
@@ -39,7 +38,7 @@ import {
 } from "./values.ts";
 
 /** The most elements of a computed value. A small file may have {@linkcode maxFolded}, others one for each byte. */
-const maxElements = 1 << 19;
+const maxElements = 1 << 21;
 
 /** Converts a graph. */
 export class GraphImport implements Scope {
@@ -241,30 +240,13 @@ export class GraphImport implements Scope {
     const moved = changeStored(node, values as (Constant | undefined)[]);
     const isLarge = moved && elements(moved.shape) > maxFolded;
     if (isFolded(op) && !isLarge && constants.every(({ numbers }) => numbers)) {
-      const small = this.#small(node, values as (Constant | undefined)[], moved);
-      if (small) return small;
+      return this.#foldAll(node, values as (Constant | undefined)[], moved);
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
     const repeated = repeatForBatch(node, values as (Constant | undefined)[], this.batches);
     if (repeated) return [repeated];
     if (!isFolded(op)) return undefined;
     return await this.#large.fold(node, values as (Constant | undefined)[]);
-  }
-
-  /** Computes small outputs. Undefined if there is no memory for them but as tensors. */
-  #small(
-    node: NodeReader,
-    inputs: readonly (Constant | undefined)[],
-    stored: StoredConstant | undefined,
-  ): readonly Constant[] | undefined {
-    const isFixed = inputs.every((x) => !x || !x.isSized && fixedNumbers(x)) &&
-      inputs.some((x) => x?.numbers?.[0].isFloat);
-    try {
-      const outputs = this.#foldAll(node, inputs, stored);
-      if (!isFixed || this.#budget.hasRoom(outputs)) return outputs;
-    } catch (error) {
-      if (!(isFixed && error instanceof NodeError && error.isLarge)) throw error;
-    }
   }
 
   /** Computes small outputs for both batch sizes, and for other sizes of images. */

@@ -31,8 +31,6 @@ const maxLarge = 1 << 24, moreElements = 1 << 20;
 export class LargeFolder {
   #numbersLeft: number;
   readonly #maxNumbers: number;
-  /** Computed tensors that hold integers and booleans. */
-  readonly #integers = new WeakSet<OnnxTensor>();
 
   constructor(readonly file: OnnxFile) {
     this.#maxNumbers = Math.min(maxLarge, file.fileBytes + moreElements);
@@ -55,11 +53,9 @@ export class LargeFolder {
       for (const [i, constant] of inputs.entries()) {
         arrays.push(constant && await this.#array(node, i, constant));
       }
-      return fold(node, arrays as readonly NumberArray[]).map((array, i) => {
-        const tensor = computedTensor(node.node.outputs[i] ?? "", array);
-        if (!array.isFloat) this.#integers.add(tensor);
-        return storedConstant(tensor);
-      });
+      return fold(node, arrays as readonly NumberArray[]).map((array, i) =>
+        storedConstant(computedTensor(node.node.outputs[i] ?? "", array))
+      );
     } finally { // the import goes on after a node that fails
       this.#numbersLeft = node.numbersLeft;
     }
@@ -87,27 +83,29 @@ export class LargeFolder {
     return {
       shape,
       numbers: mapNumbers(values, (value) => value),
-      isFloat: !this.#integers.has(tensor),
+      isFloat: true,
       isDouble: tensor.dtype === "F64",
     };
   }
 }
 
 /** The most numbers that nodes read and compute: for each byte of the file, and besides. */
-const shapePerByte = 4, moreOfShapes = 1 << 21, maxOfShapes = 1 << 24;
+const shapePerByte = 4, moreOfShapes = 1 << 21, maxOfShapes = 1 << 27;
 
-/** The most numbers that are in memory at a time: 8 MiB. */
-const maxKept = 1 << 20;
+/** The most numbers that are in memory at a time: 8 MiB. In large files, up to 64 MiB. */
+const maxKept = 1 << 20, maxKeptOfLarge = 1 << 23;
 
 /** Counts the numbers of shapes, indices and masks. */
 export class NumberBudget {
   #left: number;
+  readonly #maxKept: number;
   #keptNumbers = 0;
   /** How many numbers each name keeps in memory. */
   readonly #kept = new Map<string, number>();
 
   constructor(fileBytes: number) {
     this.#left = Math.min(maxOfShapes, shapePerByte * fileBytes + moreOfShapes);
+    this.#maxKept = Math.max(maxKept, Math.min(maxKeptOfLarge, fileBytes));
   }
 
   /**
@@ -137,14 +135,12 @@ export class NumberBudget {
    */
   keep(node: NodeReader, name: string, value: GraphValue): void {
     this.free(name);
-    if (!this.hasRoom([value])) throw node.bad("the graph keeps too many numbers");
-    this.#keptNumbers += numberCount(value);
-    this.#kept.set(name, numberCount(value));
-  }
-
-  /** Whether there is memory for more values. */
-  hasRoom(values: readonly GraphValue[]): boolean {
-    return values.reduce((sum, value) => sum + numberCount(value), this.#keptNumbers) <= maxKept;
+    const count = numberCount(value);
+    if (this.#keptNumbers + count > this.#maxKept) {
+      throw node.bad("the graph keeps too many numbers");
+    }
+    this.#keptNumbers += count;
+    this.#kept.set(name, count);
   }
 
   free(name: string): void {

@@ -53,9 +53,6 @@ export interface Lift {
 
 /** An error of a node. */
 export class NodeError extends FileError {
-  /** Whether the node computes too many numbers, which may fit into a tensor. */
-  readonly isLarge: boolean = false;
-
   constructor(
     file: string,
     readonly node: string,

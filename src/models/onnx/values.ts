@@ -295,6 +295,12 @@ export function mapNumbers(
   return numbersFrom(numbers.length, (i) => compute(numbers[i]));
 }
 
+/** A constant of numbers that depend on nothing. */
+export function constantOf(shape: Shape, numbers: readonly number[], isFloat = true): Constant {
+  const array = { shape, numbers, isFloat };
+  return { kind: "constant", numbers: [array, array], isSized: false };
+}
+
 /** Returns the strides of contiguous row-major order. */
 export function stridesOf(shape: Shape): number[] {
   return shape.map((_, axis) => elements(shape.slice(axis + 1)));

@@ -10,7 +10,7 @@ import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import {
   type Activation,
-  type Constant,
+  constantOf,
   fixedNumbers,
   isOpen,
   mapNumbers,
@@ -140,11 +140,7 @@ function chosen(node: NodeReader, build: LayerBuilder): Activation {
   for (const [i, mask] of masksOf(numbers).entries()) {
     const value = node.value(1 + i), [number] = scalar(value);
     if (value.kind === "constant" && value.isSized) node.scope.bindSize();
-    const constant: Constant = {
-      kind: "constant",
-      isSized: false,
-      numbers: [{ ...array, numbers: mask }, { ...array, numbers: mask }],
-    };
+    const constant = constantOf(array.shape, mask, array.isFloat);
     if (value.kind === "activation") {
       const finite = build.apply(node, new Hardtanh(-largest, largest), [value]);
       const part = combineConstant(node, build, finite, "mul", { constant });
@@ -183,12 +179,8 @@ export function indexOf(sign: 1 | -1): Operation {
     build.countNumbers(node, size);
     const peak = build.scale(node, build.reduce(node, x, "max", [axis]), -1, 0);
     const below = signOf(node, build, merge(node, build, new Add(), [x, peak]), -1); // or 0
-    const array = {
-      shape: [size, ...Array<number>(of.shape.length - 1 - axis).fill(1)],
-      numbers: numbersFrom(size, (i) => isLast ? i + 1 : size - i),
-      isFloat: true,
-    };
-    const constant: Constant = { kind: "constant", numbers: [array, array], isSized: false };
+    const shape = [size, ...Array<number>(of.shape.length - 1 - axis).fill(1)];
+    const constant = constantOf(shape, numbersFrom(size, (i) => isLast ? i + 1 : size - i));
     const numbered = combineConstant(node, build, build.scale(node, below, 1, 1), "mul", {
       constant,
     });

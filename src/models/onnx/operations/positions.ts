@@ -134,13 +134,13 @@ export const pad: Operation = (node, build) => {
   const isPadded = sides.map(([before, after]) => before !== 0 || after !== 0);
   if (isPadded[0]) throw node.bad("padding the batch is not supported");
   if (!isPadded.includes(true)) return x;
-  if (!create) return wrapped(node, build, x, sides);
-  if (shape.length === 4 && !isPadded[1]) {
+  if (create && shape.length === 4 && !isPadded[1]) {
     const [, , [top, bottom], [left, right]] = sides;
     return build.apply(node, create([left, right, top, bottom]), [x]);
   }
   return sides.reduce((y, [before, after], axis) => { // each axis as the height of planes
     if (!isPadded[axis]) return y;
+    if (!create) return wrapped(node, build, y, axis, before, after);
     const outer = elements(y.shape.slice(1, axis)), inner = elements(y.shape.slice(axis + 1));
     const planes = build.view(node, y, [y.shape[0], outer, y.shape[axis], inner]);
     const padded = build.apply(node, create([0, 0, before, after]), [planes]);
@@ -153,16 +153,15 @@ function wrapped(
   node: NodeReader,
   build: LayerBuilder,
   x: Activation,
-  sides: readonly (readonly number[])[],
+  axis: number,
+  before: number,
+  after: number,
 ): Activation {
-  return sides.reduce((y, [before, after], axis) => {
-    if (before === 0 && after === 0) return y;
-    const size = x.shape[axis], count = before + size + after;
-    if (isOpen(x, axis)) node.scope.bindSize();
-    checkPositions(node, build, count);
-    const at = numbersFrom(count, (i) => ((i - before) % size + size) % size);
-    return pick(node, build, y, axis, at);
-  }, x);
+  const size = x.shape[axis], count = before + size + after;
+  if (isOpen(x, axis)) node.scope.bindSize();
+  checkPositions(node, build, count);
+  const at = numbersFrom(count, (i) => ((i - before) % size + size) % size);
+  return pick(node, build, x, axis, at);
 }
 
 /** Reads what a padding consists of. Undefined for the values from the other end of an axis. */
