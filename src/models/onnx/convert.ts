@@ -31,8 +31,8 @@ import type { LayerOptions } from "./builder.ts";
 import { readClassNames } from "./class_names.ts";
 import { GraphImport } from "./importer.ts";
 import { readInput } from "./input.ts";
-import { describeNode, LayerNames } from "./names.ts";
-import { nodeError } from "./node.ts";
+import { describeNodes, LayerNames, titleOf } from "./names.ts";
+import { NodeError } from "./node.ts";
 import { type Activation, type LayerStep, stepsOf } from "./values.ts";
 import { type OnnxLayers, OnnxNetwork } from "./network.ts";
 
@@ -149,7 +149,7 @@ async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxL
   for (const step of steps) {
     const name = unique.nameOf(step), { layer } = step;
     names.set(step, name);
-    sources.set(layer, describeNode(step.node));
+    sources.set(layer, describeNodes(step.node.op, [titleOf(step.node)]));
     nodes.push({
       name,
       layer,
@@ -157,7 +157,7 @@ async function importLayers(file: OnnxFile, options: OnnxOptions): Promise<OnnxL
     });
     elementsLeft -= parameterCount(layer);
     if (elementsLeft < 0) {
-      throw nodeError(file.name, step.node, "the graph uses its weights too many times");
+      throw new NodeError(file.name, step.node, "the graph uses its weights too many times");
     }
     for (const [parameter, source] of Object.entries(step.parameters)) {
       parameters.set(`${name}.${parameter}`, source);

@@ -96,17 +96,18 @@ export function matMul(node: NodeReader, [a, b]: readonly NumberArray[]): Number
   return { shape, numbers, isFloat: a.isFloat };
 }
 
-/** Sums of all elements up to each position of an axis. */
+/** Sums of all elements up to each position of an axis, which may be left out. */
 export function cumSum(node: NodeReader, [x, at]: readonly NumberArray[]): NumberArray {
-  const axis = node.resolveIndex(at.numbers[0], x.shape.length), size = x.shape[axis];
-  const step = elements(x.shape.slice(axis + 1)), isReversed = node.number("reverse", 0) !== 0;
-  const skipsOwn = node.number("exclusive", 0) !== 0, count = checkSize(node, x.shape);
-  const numbers = roomFor(count);
+  const { shape } = x, axis = node.resolveIndex(at.numbers[0], shape.length);
+  const count = checkSize(node, shape),
+    step = elements(shape.slice(axis + 1)),
+    sums = roomFor(count);
+  const isReversed = node.number("reverse", 0) !== 0,
+    isExclusive = node.number("exclusive", 0) !== 0;
   for (let i = 0; i < count; i++) {
     const own = isReversed ? count - 1 - i : i, before = isReversed ? own + step : own - step;
-    const isFirst = Math.floor(i / step) % size === 0;
-    const taken = skipsOwn ? before : own;
-    numbers[own] = (isFirst ? 0 : numbers[before]) + (isFirst && skipsOwn ? 0 : x.numbers[taken]);
+    const isFirst = Math.floor(i / step) % shape[axis] === 0;
+    sums[own] = x.numbers[own] + (isFirst ? 0 : sums[before]);
   }
-  return { ...x, numbers };
+  return { ...x, numbers: isExclusive ? sums.map((sum, i) => sum - x.numbers[i]) : sums };
 }

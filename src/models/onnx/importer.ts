@@ -231,22 +231,23 @@ export class GraphImport implements Scope {
   async #constants(node: NodeReader): Promise<readonly Constant[] | undefined> {
     const { op } = node, { inputs } = node.node;
     const values = inputs.map((name) => name === "" ? undefined : this.value(name));
+    const all = values as (Constant | undefined)[]; // if they are
     const isShape = op === "Shape" || op === "Size", [first] = values;
     if (isShape && first && !("numbers" in first)) return [shapeConstant(node, first)];
     const constants = values.filter((value) => value?.kind === "constant");
     const given = values.filter((value) => value !== undefined);
     if (constants.length < given.length || given.length === 0) return undefined;
     if (constants.some(({ row }) => row)) return op === "Identity" ? [constants[0]] : undefined;
-    const moved = changeStored(node, values as (Constant | undefined)[]);
+    const moved = changeStored(node, all);
     const isLarge = moved && elements(moved.shape) > maxFolded;
     if (isFolded(op) && !isLarge && constants.every(({ numbers }) => numbers)) {
-      return this.#foldAll(node, values as (Constant | undefined)[], moved);
+      return this.#foldAll(node, all, moved);
     }
     if (moved) return [{ kind: "constant", stored: moved, isSized: false }];
-    const repeated = repeatForBatch(node, values as (Constant | undefined)[], this.batches);
+    const repeated = repeatForBatch(node, all);
     if (repeated) return [repeated];
     if (!isFolded(op)) return undefined;
-    return await this.#large.fold(node, values as (Constant | undefined)[]);
+    return await this.#large.fold(node, all);
   }
 
   /** Computes small outputs for both batch sizes, and for other sizes of images. */

@@ -90,7 +90,7 @@ export class Gather extends ResampleLayer {
     const { axis, positions } = this, size = input[axis], { length } = positions;
     const inner = elements(input.slice(axis + 1));
     if (positions.some((at) => !(at < size && at >= -size))) {
-      const expected = `with all positions of the axis ${axis} that it takes`;
+      const expected = `larger along the axis ${axis}`;
       throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
     for (const count of [length, inner]) checkResampled(this.type, "a size of x", count);

@@ -12,9 +12,21 @@ import type { LayerStep } from "./values.ts";
 /** The name of a weight, to which onnxruntime appends how it is stored. */
 const weightName = /^(.+?)(?:\.weight|_w_0|_w)(?:_dequantized|_DequantizeLinear(?:_Output)?)?$/;
 
-/** Describes a node for messages, such as `node /act/Div (Div)`. */
-export function describeNode({ name, op, outputs: [output = ""] }: OnnxNode): string {
-  return `node ${escapeText(name || output)} (${escapeText(op)})`;
+/** The name of a node for messages, or that of its output. */
+export function titleOf({ name, outputs: [output = ""] }: OnnxNode): string {
+  return escapeText(name || output);
+}
+
+/**
+ * Describes nodes for messages, such as `node /act/Div (Div)`.
+ *
+ * @param op Their operation.
+ * @param titles The names of the first ones.
+ * @param count How many there are.
+ */
+export function describeNodes(op: string, titles: readonly string[], count = 1): string {
+  const more = count > titles.length ? ` and ${count - titles.length} more` : "";
+  return `node${count > 1 ? "s" : ""} ${titles.join(", ")}${more} (${escapeText(op)})`;
 }
 
 /** Gives each layer a name of its own. */

@@ -7,6 +7,7 @@
 import { ArgumentError, FileError } from "../../errors.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import { escapeText, formatShape } from "../../weights/io/quote.ts";
+import { describeNodes, titleOf } from "./names.ts";
 import {
   type Activation,
   type Constant,
@@ -53,25 +54,10 @@ export interface Lift {
 
 /** An error of a node. */
 export class NodeError extends FileError {
-  constructor(
-    file: string,
-    readonly node: string,
-    readonly op: string,
-    readonly why: string,
-    options?: ErrorOptions,
-  ) {
-    super(file, `node ${node} (${op}): ${why}`, options);
+  /** @param why What is wrong. */
+  constructor(file: string, readonly node: OnnxNode, readonly why: string, options?: ErrorOptions) {
+    super(file, `${describeNodes(node.op, [titleOf(node)])}: ${why}`, options);
   }
-}
-
-/** Creates an error that names a node, or its output. */
-export function nodeError(
-  file: string,
-  { name, op, outputs: [output = ""] }: OnnxNode,
-  reason: string,
-  options?: ErrorOptions,
-): NodeError {
-  return new NodeError(file, escapeText(name || output), escapeText(op), reason, options);
 }
 
 /** Reads one node. It remembers which attributes were read, so that none is ignored by mistake. */
@@ -105,17 +91,13 @@ export class NodeReader {
     change: (value: GraphValue | undefined) => GraphValue | undefined,
     lift = this.lift,
   ): NodeReader {
-    const { scope } = this, { file, opset, batches, isBatchFixed } = scope;
-    return new NodeReader(
-      this.node,
-      {
-        ...{ file, opset, batches, isBatchFixed },
-        value: (name) => change(scope.value(name)),
-        bindSize: () => scope.bindSize(),
-      },
-      this.#unread,
-      lift,
-    );
+    const { scope } = this;
+    const changed: Scope = {
+      ...scope,
+      value: (name) => change(scope.value(name)),
+      bindSize: () => scope.bindSize(),
+    };
+    return new NodeReader(this.node, changed, this.#unread, lift);
   }
 
   /** The number of inputs, up to the last that has a name. */
@@ -130,7 +112,7 @@ export class NodeReader {
 
   /** Creates an error that names the node. */
   bad(reason: string, options?: ErrorOptions): NodeError {
-    return nodeError(this.scope.file, this.node, reason, options);
+    return new NodeError(this.scope.file, this.node, reason, options);
   }
 
   /** Converts an {@linkcode ArgumentError} of a layer to an error of the node. */

@@ -7,7 +7,7 @@
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
-import { nodeError } from "./node.ts";
+import { NodeError } from "./node.ts";
 
 /** The nodes that compute each name. */
 type Producers = ReadonlyMap<string, OnnxNode>;
@@ -52,7 +52,7 @@ export function orderNodes(file: OnnxFile, input: string): OnnxNode[] {
   }
   for (const node of needed) {
     if (!ordered.has(node)) {
-      throw nodeError(file.name, node, "its input depends on its output: damaged");
+      throw new NodeError(file.name, node, "its input depends on its output: damaged");
     }
   }
   return [...ordered];
@@ -92,7 +92,11 @@ function findNeeded(file: OnnxFile, input: string, producers: Producers): Set<On
   for (let node = stack.pop(); node; node = stack.pop()) {
     for (const name of node.inputs) {
       if (visit(name)) continue;
-      throw nodeError(file.name, node, `its input ${escapeText(name)} is not computed: damaged`);
+      throw new NodeError(
+        file.name,
+        node,
+        `its input ${escapeText(name)} is not computed: damaged`,
+      );
     }
   }
   return needed;

@@ -6,6 +6,7 @@
 
 import type { FileError } from "../../errors.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
+import { describeNodes, titleOf } from "./names.ts";
 import { NodeError } from "./node.ts";
 import type { Activation } from "./values.ts";
 
@@ -31,11 +32,11 @@ export class Problems {
 
   /** Adds a problem. */
   add(error: NodeError): void {
-    const key = `${error.op}: ${error.why}`, known = this.#problems.get(key);
-    if (!known) this.#problems.set(key, { error, nodes: [error.node], count: 1 });
+    const { node, why } = error, key = `${node.op}: ${why}`, known = this.#problems.get(key);
+    if (!known) this.#problems.set(key, { error, nodes: [titleOf(node)], count: 1 });
     else {
       known.count++;
-      if (known.nodes.length < maxNodes) known.nodes.push(error.node);
+      if (known.nodes.length < maxNodes) known.nodes.push(titleOf(node));
     }
   }
 
@@ -64,17 +65,13 @@ export class Problems {
     if (problems.length === 1 && count === 1) throw error;
     const texts: string[] = [];
     for (const problem of problems) {
-      const text = describe(problem), length = texts.join("; ").length + text.length;
+      const { error: { node, why }, nodes, count } = problem;
+      const text = `${describeNodes(node.op, nodes, count)}: ${why}`,
+        length = texts.join("; ").length + text.length;
       if (texts.length === maxReasons || texts.length > 0 && length > maxLength) break;
       texts.push(text);
     }
     const more = problems.slice(texts.length).reduce((sum, { count }) => sum + count, 0);
     throw this.#file.bad(texts.join("; ") + (more > 0 ? `; and ${more} more` : ""));
   }
-}
-
-/** Names the nodes of a problem, as an error of a single node does. */
-function describe({ error: { op, why }, nodes, count }: Problem): string {
-  const more = count > nodes.length ? ` and ${count - nodes.length} more` : "";
-  return `node${count > 1 ? "s" : ""} ${nodes.join(", ")}${more} (${op}): ${why}`;
 }

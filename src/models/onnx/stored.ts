@@ -21,7 +21,6 @@ import {
   shapeOf,
   type StoredConstant,
   stridesOf,
-  type Twice,
 } from "./values.ts";
 
 /** Returns the output of a node; undefined if it is not a tensor of the file in another form. */
@@ -86,15 +85,10 @@ function repeat(
   return { ...stored, shape, strides: from.map((size, i) => size === 1 ? 0 : strides[i]) };
 }
 
-/**
- * Repeats a constant for each sample, as a class token. Its shape is that for the first batch size.
- *
- * @param batches The batch sizes.
- */
+/** Repeats a constant for each sample, as a class token. Its shape is that for the first batch size. */
 export function repeatForBatch(
-  { op }: NodeReader,
+  { op, scope: { batches } }: NodeReader,
   [row, by]: readonly (Constant | undefined)[],
-  batches: Twice<number>,
 ): Constant | undefined {
   const [first, second] = by?.numbers ?? [];
   if (op !== "Expand" || !row || row.row || row.isSized || by!.isSized || !first || !second) {
@@ -140,13 +134,11 @@ export function shapeConstant(node: NodeReader, x: GraphValue): Constant {
     const [first, second = first] = shapes.map(numbersOf);
     return { kind: "constant", numbers: [first, second], isSized: false };
   }
-  if (x.kind === "moved") {
-    const { of, shape } = x,
-      numbers = [numbersOf(shape), numbersOf(shapeInFile(x, batch))] as const;
-    return { kind: "constant", numbers, isSized: !sameShape(of.shape, of.other) };
-  }
-  const { shape, other } = x;
-  const numbers = [numbersOf(shape), numbersOf(shape.with(0, batch))] as const;
-  if (sameShape(shape, other)) return { kind: "constant", numbers, isSized: false };
-  return { kind: "constant", numbers, isSized: true, others: numbersOf(probed(x)), source: x };
+  const isMoved = x.kind === "moved", own = isMoved ? x.of : x;
+  const second = isMoved ? shapeInFile(x, batch) : x.shape.with(0, batch);
+  const isSized = !sameShape(own.shape, own.other);
+  return {
+    ...{ kind: "constant", numbers: [numbersOf(x.shape), numbersOf(second)], isSized },
+    ...(isSized && !isMoved && { others: numbersOf(probed(x)), source: x }),
+  };
 }

@@ -79,7 +79,7 @@ testOnEveryBackend("Gather sends gradients back to all positions", async (backen
   const error = assertThrows(() => new Gather(2, [0, 3]).outputShape([1, 2, 3]), ArgumentError);
   assertEquals(
     error.message,
-    "Gather: the shape of x is [1, 2, 3], must be with all positions of the axis 2 that it takes",
+    "Gather: the shape of x is [1, 2, 3], must be larger along the axis 2",
   );
 });
 
