@@ -5,6 +5,7 @@
  */
 
 import {
+  AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
   AdaptiveMaxPool2d,
   Add,
@@ -97,7 +98,8 @@ const positiveLayers = [ReLU, ReLU6, Sigmoid, Softmax];
 
 /** Layers whose output has none if their inputs have none. */
 const keepingLayers = [
-  ...[AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, Blocks, Concat, Dropout, Flatten],
+  ...[AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, Blocks, Concat],
+  ...[Dropout, Flatten],
   ...[FakeQuantize, MaxPool2d, Permute, Reshape],
 ];
 
@@ -110,10 +112,8 @@ export class LayerBuilder {
   readonly steps: LayerStep[] = [];
   /** The nodes that multiplied and added, and the layers that compute it. */
   readonly #scales = new Map<Scaled, { readonly node: NodeReader; made?: Activation }>();
-
   /** The nodes that clamp, and the layers that do it. */
   readonly #clamps = new Map<Clamped, { readonly node: NodeReader; made?: Activation }>();
-
   /** How many scales of weights the layers may still have. */
   #numbersLeft = maxNumbers;
   #productsLeft = maxProducts;
@@ -288,7 +288,10 @@ export class LayerBuilder {
     axes: readonly number[],
   ): Activation {
     const layer = kind === "mean" ? new AdaptiveAvgPool2d(1) : new AdaptiveMaxPool2d(1);
-    if (x.shape.length === 4 && axes.join() === "2,3") return this.apply(node, layer, [x]);
+    const { length } = x.shape, is1d = length === 3 && kind === "mean";
+    if ((is1d || length === 4) && axes[0] === 2 && axes.length === length - 2) {
+      return this.apply(node, is1d ? new AdaptiveAvgPool1d(1) : layer, [x]);
+    }
     const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
     const [batch] = x.shape, count = elements(axes.map((axis) => x.shape[axis]));
     const order = [...kept, ...axes], ordered = this.permute(node, x, order);

@@ -48,20 +48,20 @@ const floatTypes = [0, 1, 10, 11, 16];
 /** TensorProto.DataType of integers from 0 to 255. */
 const byteType = 2;
 
-/** The largest height and width of images. */
+/** The largest height and width of images, and the length of signals that the file leaves open. */
 const maxSide = 4096;
 
 /**
  * Reads the only input that is not a tensor of the file.
  *
- * @param height The height of images, if the file leaves it open.
+ * @param crop The height of images or the length of signals, if the file leaves it open.
  * @param width The width of images.
  * @throws {FileError} When there is another number of inputs, or its shape is not supported.
  */
 export function readInput(
   file: OnnxFile,
-  height: number = imagenetPreprocessing.crop,
-  width: number = height,
+  crop?: number,
+  width?: number,
 ): ModelInput {
   const [input, second] = file.graph.inputs.filter(({ name }) => !file.graph.tensors.has(name));
   if (!input) throw file.bad("has no input besides its tensors");
@@ -79,7 +79,10 @@ export function readInput(
   const sizes = input.shape.map((size) => size === -1 ? undefined : size);
   const [batch, ...others] = sizes, isImage = others.length === 3;
   const isLast = isImage && isColor(others[2]) && !isColor(others[0]);
-  const defaults = !isImage ? [] : isLast ? [height, width] : [3, height, width];
+  const side = crop ?? imagenetPreprocessing.crop, plane = [side, width ?? side];
+  const isSignal = others.filter((size) => size === undefined).length === 1;
+  const length = isSignal ? crop ?? maxSide : 0;
+  const defaults = !isImage ? [length, length] : isLast ? plane : [3, ...plane];
   const given = isImage ? squareOf(others, isLast) : others;
   const shape = given.map((size, axis) => size ?? defaults[axis] ?? 0);
   const [channels, h, w] = isLast ? [shape[2], shape[0], shape[1]] : shape;
@@ -88,7 +91,7 @@ export function readInput(
   if (!isValid || others.length === 0) {
     throw file.bad(
       `its input is ${formatPort(input)}: the sizes must be positive, those of images at most ` +
-        `${maxSide}, and only N, H and W may be open`,
+        `${maxSide}, and only N, H and W, or the length of signals, may be open`,
     );
   }
   const first = batch ?? 2; // not 1, which would fit any size

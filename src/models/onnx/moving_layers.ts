@@ -62,19 +62,19 @@ export class Blocks extends Layer {
 
   #axes(input: Shape): Axes {
     const [n, c, h, w] = input, b = this.size, isSplit = this.type === "DepthToSpace";
-    const sizes = isSplit ? [c / b ** 2] : [h / b, w / b];
-    if (input.length !== 4 || !(b > 0) || ![b, ...sizes].every(Number.isInteger)) {
+    const part = c / b ** 2, depth = this.isDepthFirst ? [b, b, part] : [part, b, b];
+    const split = isSplit ? [n, ...depth, h, w] : [n, c, h / b, b, w / b, b];
+    if (input.length !== 4 || !(b > 0) || !split.every(Number.isInteger)) {
       const expected = `[N, C, H, W] of whole blocks of ${b}`;
       throw new ArgumentError(this.type, "the shape of x", input, expected);
     }
-    if (!isSplit) {
-      const split = [n, c, h / b, b, w / b, b], output = [n, c * b * b, h / b, w / b];
-      return { split, order: [0, 3, 5, 1, 2, 4], output };
-    }
-    const output = [n, c / b ** 2, h * b, w * b];
-    return this.isDepthFirst
-      ? { split: [n, b, b, c / b ** 2, h, w], order: [0, 3, 4, 1, 5, 2], output }
-      : { split: [n, c / b ** 2, b, b, h, w], order: [0, 1, 4, 2, 5, 3], output };
+    const output = isSplit ? [n, part, h * b, w * b] : [n, c * b * b, h / b, w / b];
+    const order = !isSplit
+      ? [3, 5, 1, 2, 4]
+      : this.isDepthFirst
+      ? [3, 4, 1, 5, 2]
+      : [1, 4, 2, 5, 3];
+    return { split, order: [0, ...order], output };
   }
 }
 

@@ -160,14 +160,12 @@ export class OnnxNetwork extends Classifier {
 
   /** Sizes that the graph depends on must be those of the file: others give other numbers. */
   #checkInput(x: Tensor): void {
-    const { shape, image, isSizeOpen } = this.#layers.input, actual: unknown = x?.shape;
+    const { shape, isSizeOpen } = this.#layers.input, actual: unknown = x?.shape;
     if (!this.#layers.isSizeBound || !Array.isArray(actual)) return;
     const fits = actual.length === shape.length &&
       shape.every((size, axis) => axis === 0 || size === actual[axis]);
     if (fits) return;
-    const remedy = image && isSizeOpen
-      ? "; for others, load it with another preprocessing.crop"
-      : "";
+    const remedy = isSizeOpen ? "; for others, load it with another preprocessing.crop" : "";
     const expected = `[N, ${shape.slice(1).join(", ")}]${remedy}`;
     throw new ArgumentError(this.type, "the shape of x", actual, expected);
   }

@@ -167,12 +167,11 @@ export class NodeReader {
     throw this.bad(`its attribute ${name} is not a tensor of a few numbers: not supported`);
   }
 
-  /** Reads an attribute with one number for each axis, such as height and width. */
-  perAxis(name: string, axes: number, defaultValue: number): readonly number[] {
-    const values = this.list(name) ?? Array<number>(axes).fill(defaultValue);
-    if (values.length === axes) return values;
-    const which = axes === 1 ? "1 number" : "2 numbers, for height and width";
-    throw this.bad(`its attribute ${name} must have ${which}`);
+  /** Reads an attribute with one number for each axis, such as height and width, or for each side. */
+  perAxis(name: string, count: number, defaultValue: number): readonly number[] {
+    const values = this.list(name) ?? Array<number>(count).fill(defaultValue);
+    if (values.length === count) return values;
+    throw this.bad(`its attribute ${name} must be a list of ${count}`);
   }
 
   /** Reads an axis of a tensor, and counts it from the first. */

@@ -30,26 +30,31 @@ type Coordinates = (i: number, axis: AxisSizes) => number;
 const halfPixel: Coordinates = (i, { scale }) => fround(fround((i + 0.5) / scale) - 0.5);
 
 /** The functions of coordinate_transformation_mode. */
-const coordinates = {
-  asymmetric: (i, { scale }) => fround(i / scale),
-  half_pixel: halfPixel,
-  pytorch_half_pixel: (i, axis) => axis.out > 1 ? halfPixel(i, axis) : 0,
-  align_corners: (i, { size, out }) => out > 1 ? fround(i * (size - 1) / (out - 1)) : 0,
-  half_pixel_symmetric: (i, { size, out, scale }) =>
-    fround(fround((i + 0.5) / scale + size * (1 - out / fround(scale * size)) / 2) - 0.5),
-  tf_half_pixel_for_nn: (i, { scale }) => fround((i + 0.5) / scale),
-} satisfies Record<string, Coordinates>;
+export const coordinates: ReadonlyMap<string, Coordinates> = new Map<string, Coordinates>(
+  Object.entries<Coordinates>({
+    asymmetric: (i, { scale }) => fround(i / scale),
+    half_pixel: halfPixel,
+    pytorch_half_pixel: (i, axis) => axis.out > 1 ? halfPixel(i, axis) : 0,
+    align_corners: (i, { size, out }) => out > 1 ? fround(i * (size - 1) / (out - 1)) : 0,
+    half_pixel_symmetric: (i, { size, out, scale }) =>
+      fround(fround((i + 0.5) / scale + size * (1 - out / fround(scale * size)) / 2) - 0.5),
+    tf_half_pixel_for_nn: (i, { scale }) => fround((i + 0.5) / scale),
+  }),
+);
+
+/** Returns the position that is taken instead of one between those of the input. */
+type Rounding = (position: number) => number;
 
 /** A position so close to a half is one: float32 may miss it. */
 const tolerance = 1e-6;
 
 /** The functions of nearest_mode. */
-const roundings = {
+export const roundings: ReadonlyMap<string, Rounding> = new Map(Object.entries<Rounding>({
   floor: Math.floor,
   ceil: Math.ceil,
   round_prefer_floor: (position) => Math.ceil(position - 0.5 - tolerance),
   round_prefer_ceil: (position) => Math.floor(position + 0.5 + tolerance),
-} satisfies Record<string, (position: number) => number>;
+}));
 
 /** How positions between those of the input are interpolated. */
 export interface Filter {
@@ -65,9 +70,9 @@ export interface Filter {
 
 /** How positions are computed. */
 export interface ResizeMode {
-  readonly coordinates: keyof typeof coordinates;
+  readonly coordinates: Coordinates;
   /** How positions are rounded or interpolated. */
-  readonly rounding: keyof typeof roundings | Filter;
+  readonly rounding: Rounding | Filter;
 }
 
 /** The weights of linear interpolation. */
@@ -81,16 +86,6 @@ export function cubic(a: number): Filter["weight"] {
       : d < 2
       ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
       : 0;
-}
-
-/** Whether there are such coordinates. */
-export function isCoordinates(name: string): name is ResizeMode["coordinates"] {
-  return Object.hasOwn(coordinates, name);
-}
-
-/** Whether there is such a rounding. */
-export function isRounding(name: string): name is keyof typeof roundings {
-  return Object.hasOwn(roundings, name);
 }
 
 /** The resizing of an axis, for any size of the input. */
@@ -151,13 +146,13 @@ export class Resize extends ResampleLayer {
   }
 
   #taps(axis: AxisSizes): Taps {
-    const { coordinates: name, rounding } = this.mode, { size, out, scale } = axis;
+    const { coordinates, rounding } = this.mode, { size, out, scale } = axis;
     const inside = (position: number) => Math.min(Math.max(position, 0), size - 1);
     // An axis that keeps its size is not interpolated.
     const isSame = out === size && scale === 1;
-    const position = (i: number) => isSame ? i : coordinates[name](i, axis);
-    if (typeof rounding === "string") {
-      return tapsAt(size, out, (i) => inside(roundings[rounding](position(i))));
+    const position = (i: number) => isSame ? i : coordinates(i, axis);
+    if (typeof rounding === "function") {
+      return tapsAt(size, out, (i) => inside(rounding(position(i))));
     }
     const { weight, radius, antialias, excludesOutside } = rounding;
     const factor = antialias ? Math.min(1, scale) : 1, reach = radius / factor;

@@ -4,7 +4,7 @@ import { type Backend, createBackend } from "../../../src/backend/mod.ts";
 import { ArgumentError, FileError } from "../../../src/errors.ts";
 import { imagenetPreprocessing } from "../../../src/image/mod.ts";
 import { loadModel } from "../../../src/models/mod.ts";
-import { Resize } from "../../../src/models/onnx/resize_layer.ts";
+import { coordinates, Resize } from "../../../src/models/onnx/resize_layer.ts";
 import { interpolate, maxPool2d } from "../../../src/ops/mod.ts";
 import { assert, assertAllClose, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
@@ -238,7 +238,7 @@ Deno.test("a value is resized to the planes of another one, in images of any siz
 testOnEveryBackend(
   "the gradient of resizing to another value is that of resizing",
   async (backend) => {
-    const mode = { coordinates: "asymmetric", rounding: "floor" } as const;
+    const mode = { coordinates: coordinates.get("asymmetric")!, rounding: Math.floor };
     using layer = new Resize([{ out: 9 }, { out: 9 }], mode).train();
     for (const plane of [[2, 4], [4, 2]]) {
       const like = [1, 5, ...plane];
@@ -260,3 +260,36 @@ testOnEveryBackend(
     }
   },
 );
+
+Deno.test("signals may have any length that suits the network", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const all = [...tensors, floats("k", [1, 2, 3], 1, -1, 2, 0.5, 1, -2)];
+  const load = async (nodes: Parts["nodes"], shape: (string | number)[], crop?: number) => {
+    const model = { nodes, tensors: all, inputs: [port("x", ...shape)], outputs: [port("y")] };
+    const preprocessing = crop === undefined ? undefined : { ...imagenetPreprocessing, crop };
+    return await loadModel({ backend, weights: onnx(model), preprocessing });
+  };
+  const conv = [node("Conv", ["x", "k"], ["c"]), node("GlobalAveragePool", ["c"], ["y"])];
+  using network = await load(conv, ["N", 2, "L"]);
+  assertEquals(network.inputShape(), [1, 2, 4096]);
+  using x = backend.upload(Float32Array.of(1, 2, 3, 4, 5, 4, 3, 2, 1, 0), [1, 2, 5]);
+  using y = network.forward(x);
+  assertEquals([y.shape, await y.read()], [[1, 1, 1], Float32Array.of((6 + 8.5 + 11) / 3)]);
+  // channels last, and a reshape that suits one length
+  const fixed = [node("Flatten", ["x"], ["f"]), node("Relu", ["f"], ["y"])];
+  using last = await load(fixed, ["N", "L", 2]);
+  assertEquals(last.inputShape(3), [3, 4096, 2]);
+  const count = [
+    ...sizeOf("one", "n"),
+    node("ConstantOfShape", ["n"], ["z"]),
+    node("Add", ["x", "z"], ["y"]),
+  ];
+  using bound = await load(count, ["N", "L"], 64);
+  assertEquals(bound.inputShape(), [1, 64]);
+  using short = backend.upload(new Float32Array(5), [1, 5]);
+  const error = assertThrows(() => bound.forward(short), ArgumentError);
+  assertEquals(
+    error.message,
+    "OnnxNetwork: the shape of x is [1, 5], must be [N, 64]; for others, load it with another preprocessing.crop",
+  );
+});

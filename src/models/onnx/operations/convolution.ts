@@ -39,14 +39,10 @@ export interface Window {
 export function readWindow(node: NodeReader, sizes: Shape, kernel?: Shape): Window {
   const axes = sizes.length, size = kernel ?? node.perAxis("kernel_shape", axes, 0);
   const stride = node.perAxis("strides", axes, 1), dilation = node.perAxis("dilations", axes, 1);
-  const auto = node.text("auto_pad", "NOTSET"), pads = node.list("pads");
-  const given = { kernel: size, stride, dilation };
-  if (auto === "NOTSET" || auto === "VALID") {
-    const padding = (auto === "NOTSET" ? pads : undefined) ?? Array<number>(2 * axes).fill(0);
-    if (padding.length === 2 * axes) return { ...given, padding };
-    const sides = axes === 2 ? "4 numbers, for top, left, bottom and right" : "2 numbers";
-    throw node.bad(`its attribute pads must have ${sides}`);
-  }
+  const auto = node.text("auto_pad", "NOTSET");
+  const given = { kernel: size, stride, dilation }, padding = node.perAxis("pads", 2 * axes, 0);
+  if (auto === "NOTSET") return { ...given, padding };
+  if (auto === "VALID") return { ...given, padding: padding.map(() => 0) };
   if (auto !== "SAME_UPPER" && auto !== "SAME_LOWER") {
     throw node.bad(`its attribute auto_pad is unknown: damaged`);
   }
@@ -170,11 +166,10 @@ function cropping(
   outputPadding: readonly number[],
 ): { readonly padding: readonly number[]; readonly missing: readonly number[] } {
   const axes = sizes.length, auto = node.text("auto_pad", "NOTSET");
-  const pads = node.list("pads") ?? Array<number>(2 * axes).fill(0);
+  const pads = node.perAxis("pads", 2 * axes, 0);
   const isSame = auto === "SAME_UPPER" || auto === "SAME_LOWER";
   const output = node.list("output_shape")?.slice(-axes) ??
     (isSame ? sizes.map((size, i) => size * stride[i]) : undefined);
-  if (pads.length !== 2 * axes) throw node.bad("its attribute pads has too few numbers: damaged");
   if (!output) {
     return { padding: auto === "NOTSET" ? pads : pads.map(() => 0), missing: sizes.map(() => 0) };
   }

@@ -12,13 +12,13 @@ import type { Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import { type Activation, probed } from "../values.ts";
 import {
+  coordinates,
   cubic,
-  isCoordinates,
-  isRounding,
   linear,
   Resize,
   type ResizedAxis,
   type ResizeMode,
+  roundings,
   scaledSize,
 } from "../resize_layer.ts";
 
@@ -45,22 +45,19 @@ export const resize: Operation = (node, build) => {
 /** Reads how positions are computed. */
 function readMode(node: NodeReader): ResizeMode {
   const isOld = node.opset < 11, mode = node.text("mode", "nearest");
-  const coordinates = node.text(
-    "coordinate_transformation_mode",
-    isOld ? "asymmetric" : "half_pixel",
-  );
+  const usual = isOld ? "asymmetric" : "half_pixel";
+  const name = node.text("coordinate_transformation_mode", usual), at = coordinates.get(name);
   const nearest = node.text("nearest_mode", isOld ? "floor" : "round_prefer_floor");
-  if (isCoordinates(coordinates)) {
-    const isCubic = mode === "cubic", a = node.number("cubic_coeff_a", -0.75);
-    const filter = {
-      antialias: node.number("antialias", 0) !== 0,
-      excludesOutside: node.number("exclude_outside", 0) !== 0,
-      ...(isCubic ? { weight: cubic(a), radius: 2 } : { weight: linear, radius: 1 }),
-    };
-    if (isCubic || /^(bi)?linear$/.test(mode)) return { coordinates, rounding: filter }; // bilinear before opset 9
-    if (mode === "nearest" && isRounding(nearest)) return { coordinates, rounding: nearest };
-  }
-  const how = [mode, coordinates, nearest].map(escapeText).join(", ");
+  const isCubic = mode === "cubic", a = node.number("cubic_coeff_a", -0.75);
+  const filter = {
+    antialias: node.number("antialias", 0) !== 0,
+    excludesOutside: node.number("exclude_outside", 0) !== 0,
+    ...(isCubic ? { weight: cubic(a), radius: 2 } : { weight: linear, radius: 1 }),
+  };
+  const isFiltered = isCubic || /^(bi)?linear$/.test(mode); // "bilinear" before opset 9
+  const rounding = isFiltered ? filter : mode === "nearest" ? roundings.get(nearest) : undefined;
+  if (at && rounding) return { coordinates: at, rounding };
+  const how = [mode, name, nearest].map(escapeText).join(", ");
   throw node.bad(`the mode ${how} is not supported`);
 }
 
