@@ -283,7 +283,7 @@ function scatter(node: NodeReader, [x, at, updates]: readonly NumberArray[]): Nu
   if (!isDepth || !isInside || updates.numbers.length !== parts * size) {
     throw node.bad("its indices and updates do not fit its input: damaged");
   }
-  if (node.text("reduction", "none") !== "none") throw node.bad("its reduction is not supported");
+  node.expect("reduction", "none");
   checkSize(node, x.shape);
   return scattered(x, at, updates);
 }

@@ -206,9 +206,10 @@ export class NodeReader {
   }
 
   /** Checks that an attribute has its only supported value. */
-  expect(name: string, value: number): void {
-    const actual = this.number(name, value);
-    if (actual !== value) throw this.bad(`${name} ${actual} is not supported, only ${value}`);
+  expect(name: string, value: number | string): void {
+    const actual = typeof value === "number" ? this.number(name, value) : this.text(name, value);
+    if (actual === value) return;
+    throw this.bad(`${name} ${escapeText(`${actual}`)} is not supported, only ${value}`);
   }
 
   /** Checks that every attribute was read. */

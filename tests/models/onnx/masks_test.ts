@@ -160,17 +160,16 @@ Deno.test("comparisons of ONNX graphs pass gradients on to what they choose", as
   assertEquals([...await dx.read()].map((value) => value + 0), [1, 0, -1, 2]);
 });
 
-Deno.test("ArgMax and ArgMin give the index of the first or the last of equal values", async () => {
+Deno.test("ArgMax and ArgMin give the index of the first of equal values", async () => {
   const x = [3, -1, 7, 7, 0, 7, -5, -5, 2, 9, 9, 1];
   const indexed = async (op: string, axis: number, more: Record<string, number> = {}) => {
     const nodes = [node(op, ["x"], ["y"], { axis, ...more })];
     return await run({ nodes }, x, [1, 2, 2, 3]);
   };
-  const none = { keepdims: 0 }, last = { ...none, select_last_index: 1 };
+  const none = { keepdims: 0 };
   assertEquals(await indexed("ArgMax", 3), { shape: [1, 2, 2, 1], values: [2, 0, 2, 0] });
-  assertEquals((await indexed("ArgMax", -1, last)).values, [2, 2, 2, 1]);
+  assertEquals((await indexed("ArgMax", -1, none)).values, [2, 0, 2, 0]);
   assertEquals(await indexed("ArgMin", 3, none), { shape: [1, 2, 2], values: [1, 1, 0, 2] });
-  assertEquals((await indexed("ArgMin", 3, last)).values, [1, 1, 1, 2]);
   assertEquals((await indexed("ArgMax", 1, none)).values, [0, 0, 0, 1, 1, 0]);
   assertEquals(await indexed("ArgMax", 2), { shape: [1, 2, 1, 3], values: [1, 1, 0, 1, 1, 0] });
   const tiny = [node("ArgMax", ["x"], ["y"], { axis: 1 })];
@@ -179,6 +178,18 @@ Deno.test("ArgMax and ArgMin give the index of the first or the last of equal va
   const parts = { nodes, outputs: [port("w")] };
   const close = [1e-20, 1.0000001e-20, -1e30, 1e20, 1e20, 1.0000001e20];
   assertEquals((await run(parts, close, [2, 3])).values, [1, 4]);
+});
+
+Deno.test("integers are compared with others, as the classes of pixels", async () => {
+  const nodes = [
+    node("ArgMax", ["x"], ["i"], { axis: 1 }),
+    node("Equal", ["i", "one"], ["e"]),
+    node("Less", ["i", "one"], ["l"]),
+    node("Sub", ["e", "l"], ["y"]),
+  ];
+  const x = [5, 1, 0, 1, 7, 0, 2, 2, 9];
+  const { values } = await run({ nodes, tensors: [integers("one", 1)] }, x, [1, 3, 1, 3]);
+  assertEquals(values, [-1, 1, 0]);
 });
 
 Deno.test("Cast to integers leaves the fraction out, and floats may follow", async () => {

@@ -206,7 +206,7 @@ Deno.test("what mixes samples, or is not supported, gives an error that says so"
   );
   await refuse(
     [swapped, ["MatMul", ["", "x"]], swapped],
-    "node n1 (MatMul): it multiplies [3, N, 2] by [N, 3, 2], which mixes samples: not supported",
+    "node n1 (MatMul): its inputs are [3, N, 2] and [N, 3, 2], which mixes samples: not supported",
   );
   await refuse(
     [["Transpose", [""], { perm: [1, 2, 0] }], ["MatMul", ["", "matrix"]], neg],
@@ -296,7 +296,7 @@ Deno.test("hostile products, equations and indices are refused before they cost 
       ...[node("Reshape", ["x", "rows"], ["a"]), node("Transpose", ["a"], ["b"])],
       node("MatMul", ["a", "b"], ["y"], {}, { name: "n" }),
     ],
-    "node n (MatMul): it multiplies [N, 6] by [6, N], which mixes samples: not supported",
+    "node n (MatMul): its inputs are [N, 6] and [6, N], which mixes samples: not supported",
   );
   await refuse(
     [
@@ -400,4 +400,18 @@ Deno.test("masks and indices are computed: ScatterND, and lists of indices", asy
   ];
   const result = await run({ nodes, tensors: all, opset: 13 }, [0, 0, 0, 0, 0, 0], [1, 3, 2]);
   assertEquals(result, { shape: [1, 3, 2], values: [3, 35, 3, 30, 10, 30] });
+});
+
+Deno.test("values of a single sample are stacked along the first axis, and summed", async () => {
+  const nodes = [
+    node("Neg", ["x"], ["n"]),
+    ...["x", "n", "x"].map((from, i) => node("Unsqueeze", [from, "zero"], [`u${i}`])),
+    node("Concat", ["u0", "u1", "u2"], ["c"], { axis: 0 }),
+    node("ReduceSum", ["c", "zero"], ["s"], { keepdims: 0 }),
+    node("Conv", ["s", "w"], ["y"]),
+  ];
+  const parts = { nodes, tensors: [integers("zero", 0), floats("w", [1, 2, 1], 1, 10)] };
+  const inputs = [port("x", 1, 2, 3)], x = [1, 2, 3, 4, 5, 6, 0, 1, 0, 2, 0, 2];
+  const { shape, values } = await run({ ...parts, inputs }, x, [2, 2, 3]);
+  assertEquals([shape, values], [[2, 1, 3], [41, 52, 63, 20, 1, 20]]);
 });

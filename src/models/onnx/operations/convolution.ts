@@ -77,9 +77,7 @@ function checkKernel(node: NodeReader, x: Shape, weight: Shape): Shape {
   }
   const given = node.list("kernel_shape") ?? kernel;
   if (given.join() === kernel.join()) return kernel;
-  throw node.bad(
-    `its kernel_shape ${formatShape(given)} does not match its weight ${formatShape(weight)}`,
-  );
+  throw node.bad(`its kernel_shape does not match its weight ${formatShape(weight)}`);
 }
 
 /** Reads the optional bias of a convolution. */

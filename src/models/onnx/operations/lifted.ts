@@ -6,7 +6,7 @@
 
 import { formatShape } from "../../../weights/io/quote.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
-import { type BatchPlace, lifted, settled } from "../moved.ts";
+import { type BatchPlace, type Lifted, lifted, settled } from "../moved.ts";
 import type { NodeReader } from "../node.ts";
 import { formatValue } from "../shape_rules.ts";
 import { type Activation, type GraphValue, type Moved, shapeOf } from "../values.ts";
@@ -35,7 +35,7 @@ export function operate(
 ): ReturnType<Operation> {
   const values = node.node.inputs.map((name) => node.scope.value(name));
   if (elementwise.has(node.op)) checkAxes(node, values);
-  const isMoved = values.some((value) => value?.kind === "moved");
+  const isMoved = values.some((value) => value?.kind === "moved") || isStack(node, values);
   if (!isMoved && !differInAxes(node, values) || moving.test(node.op)) {
     return create(node, build);
   }
@@ -62,12 +62,22 @@ function rankOf(tensors: readonly (Activation | Moved)[]): number {
   return tensors.reduce((rank, { shape }) => Math.max(rank, shape.length), 0);
 }
 
+/** Whether values are joined along the first axis, as `torch.stack` does, in a file for a single sample. */
+function isStack(node: NodeReader, values: readonly (GraphValue | undefined)[]): boolean {
+  const { isBatchFixed, batches: [batch] } = node.scope, [first] = tensorsOf(values);
+  return node.op === "Concat" && isBatchFixed && batch === 1 && first !== undefined &&
+    node.axis("axis", first.shape.length, 1) === 0;
+}
+
 /** Whether a matrix product repeats a tensor along axes that it lacks. */
 function differInAxes({ op }: NodeReader, values: readonly (GraphValue | undefined)[]): boolean {
   const [a, b] = values;
   return op === "MatMul" && a?.kind === "activation" && b?.kind === "activation" &&
     a.shape.length !== b.shape.length;
 }
+
+/** Tensors as in the file, and as an operation sees them. */
+type Seen = ReadonlyMap<Activation | Moved, Lifted>;
 
 /** Runs an operation on tensors with the batch in front. */
 function lift(
@@ -77,25 +87,12 @@ function lift(
   values: readonly (GraphValue | undefined)[],
 ): ReturnType<Operation> {
   const tensors = tensorsOf(values), rank = rankOf(tensors);
-  const seen = new Map(tensors.map((x) => [x, padded(node, build, x, rank)]));
-  const place = commonPlace([...seen.values()]);
-  const hasList = node.op === "MatMul" && tensors.length > 1 &&
-    tensors.some(({ shape }) => shape.length === 1);
-  if (!place || hasList) {
-    const differs = (x: Activation | Moved) => !commonPlace([seen.get(tensors[0])!, seen.get(x)!]);
-    const pair = [tensors[0], tensors.find(differs) ?? tensors[1]];
-    const [a, b] = pair.map((x) => formatValue(node, x));
-    const isProduct = node.op === "MatMul" || node.op === "Gemm";
-    const what = isProduct ? `it multiplies ${a} by ${b}` : `its inputs are ${a} and ${b}`;
-    throw node.bad(`${what}${place ? "" : ", which mixes samples"}: not supported`);
-  }
-  const { axis, outer } = place;
+  const seen: Seen = new Map(tensors.map((x) => [x, padded(node, build, x, rank)]));
+  const { axis, outer } = placeOf(node, seen), named: number[] = [];
   if (elementwise.has(node.op)) checkConstants(node, values, rank, axis);
-  const named: number[] = [];
-  const reader = node.withValues((value) => {
-    return value && value.kind !== "constant" ? seen.get(value)?.of : value;
-  }, { axis, named });
-  const result = create(reader, build);
+  const see = (value?: GraphValue) =>
+    value && value.kind !== "constant" ? seen.get(value)?.of : value;
+  const result = create(node.withValues(see, { axis, named }), build);
   const back = (of: GraphValue | undefined): GraphValue | undefined => {
     if (of?.kind !== "activation") return of;
     const isGone = of.shape.length <= rank && axis >= 0; // the axes that it named
@@ -105,6 +102,17 @@ function lift(
     });
   };
   return "kind" in result ? back(result)! : result.map(back);
+}
+
+/** Where the batch of all tensors is. A product of a matrix and a list has none. */
+function placeOf(node: NodeReader, seen: Seen): BatchPlace {
+  const tensors = [...seen], [[first, lifted]] = tensors, place = commonPlace([...seen.values()]);
+  const hasList = node.op === "MatMul" && tensors.some(([{ shape }]) => shape.length === 1);
+  if (place && !(hasList && tensors.length > 1)) return place;
+  const [other] = tensors.find(([, x]) => !commonPlace([lifted, x])) ?? tensors[1];
+  const [a, b] = [first, other].map((x) => formatValue(node, x));
+  const what = place ? "" : ", which mixes samples";
+  throw node.bad(`its inputs are ${a} and ${b}${what}: not supported`);
 }
 
 /** Checks that constants are the same for all samples. */
@@ -123,7 +131,12 @@ function checkConstants(
 }
 
 /** A tensor with the batch in front of a number of axes. */
-function padded(node: NodeReader, build: LayerBuilder, x: Activation | Moved, rank: number) {
+function padded(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation | Moved,
+  rank: number,
+): Lifted {
   const { of, axis, outer } = lifted(node, build, x), missing = rank - x.shape.length;
   if (missing === 0) return { of, axis, outer };
   const [batch, ...sizes] = of.shape, ones = Array<number>(missing).fill(1);
@@ -133,7 +146,7 @@ function padded(node: NodeReader, build: LayerBuilder, x: Activation | Moved, ra
 
 /** Where the batch of all tensors is. Undefined if it is in other axes. */
 function commonPlace(
-  [first, ...others]: readonly (BatchPlace & { readonly of: Activation })[],
+  [first, ...others]: readonly Lifted[],
 ): BatchPlace | undefined {
   const at = first.axis + 1;
   const isSame = others.every(({ axis, outer, of }) =>

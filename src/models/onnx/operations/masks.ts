@@ -166,8 +166,8 @@ function rounded(node: NodeReader, build: LayerBuilder, x: Activation): Activati
 export const round: Operation = (node, build) => rounded(node, build, node.activation(0));
 
 /**
- * The index of the largest or smallest value. Each position with this value gets a number, so that the
- * first or the last of them has the largest number. A classifier has the scores instead.
+ * The first index of the largest or smallest value. Each position with this value gets a number, of which
+ * that of the first is the largest. A classifier has the scores instead.
  */
 export function indexOf(sign: 1 | -1): Operation {
   return (node, build) => {
@@ -175,17 +175,17 @@ export function indexOf(sign: 1 | -1): Operation {
     if (axis === 0) throw node.bad("an index in the batch is not supported");
     if (isOpen(of, axis)) node.scope.bindSize();
     const x = build.scale(node, of, sign, 0), size = of.shape[axis];
-    const isLast = node.number("select_last_index", 0) !== 0;
+    node.expect("select_last_index", 0);
     build.countNumbers(node, size);
     const peak = build.scale(node, build.reduce(node, x, "max", [axis]), -1, 0);
     const below = signOf(node, build, merge(node, build, new Add(), [x, peak]), -1); // or 0
     const shape = [size, ...Array<number>(of.shape.length - 1 - axis).fill(1)];
-    const constant = constantOf(shape, numbersFrom(size, (i) => isLast ? i + 1 : size - i));
+    const constant = constantOf(shape, numbersFrom(size, (i) => size - i));
     const numbered = combineConstant(node, build, build.scale(node, below, 1, 1), "mul", {
       constant,
     });
     const first = build.reduce(node, numbered, "max", [axis]);
-    const index = build.scale(node, first, isLast ? 1 : -1, isLast ? -1 : size);
+    const index = build.scale(node, first, -1, size);
     const keep = node.number("keepdims", 1) !== 0;
     const y = keep ? index : build.view(node, index, of.shape.toSpliced(axis, 1));
     const origin = { op: node.op, inputs: [of], numbers: [axis] };

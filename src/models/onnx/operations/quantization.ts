@@ -20,6 +20,7 @@ import {
   type StoredConstant,
   stridesOf,
   type Value,
+  wholeNumbers,
 } from "../values.ts";
 
 /**
@@ -107,11 +108,15 @@ function asLayersSee(value: GraphValue | undefined): Value | undefined {
   return value?.kind === "moved" ? value.of : value;
 }
 
+/** Comparisons, which take integers that stand for themselves. */
+const comparison = /^(Equal|Greater|Less)/;
+
 /** Checks that an operation on floats takes no integers. */
 export function checkFloats(node: NodeReader): void {
   for (const name of node.node.inputs) {
     const value = name === "" ? undefined : asLayersSee(node.scope.value(name));
-    if (value?.kind === "activation" && value.isInteger) {
+    if (value?.kind !== "activation" || !value.isInteger) continue;
+    if (value.grid !== wholeNumbers || !comparison.test(node.op)) {
       throw node.bad(`its input ${escapeText(name)} holds integers: not supported`);
     }
   }

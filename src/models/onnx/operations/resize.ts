@@ -26,9 +26,7 @@ import {
 export const resize: Operation = (node, build) => {
   const x = node.activation(0), { shape } = x, mode = readMode(node);
   node.number("extrapolation_value", 0);
-  if (node.text("keep_aspect_ratio_policy", "stretch") !== "stretch") {
-    throw node.bad("keep_aspect_ratio_policy is not supported, only stretch");
-  }
+  node.expect("keep_aspect_ratio_policy", "stretch");
   const { target, like } = readTarget(node, shape);
   const isSame = target.every(({ out, scale = 1 }, axis) => out === shape[axis] && scale === 1);
   if (isSame && !like) return x;
