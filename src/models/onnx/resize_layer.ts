@@ -138,6 +138,7 @@ export class Resize extends ResampleLayer {
     const axes = this.axes.map(({ scale, out: fixed }, i): AxisSizes => {
       const size = input[i + 2], given = this.#like?.[i + 2] ?? fixed;
       const out = scale === undefined ? given : scaledSize(size, scale);
+      checkResampled(this.type, "a size of x", size);
       checkResampled(this.type, "a size of the output", out);
       return { size, out, scale: fround(scale ?? out / size) };
     });

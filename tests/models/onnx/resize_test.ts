@@ -1,6 +1,8 @@
 /** Resizing that ONNX's own tests do not have. */
 
-import { assertAllClose, assertEquals } from "../../assert.ts";
+import { ArgumentError } from "../../../src/errors.ts";
+import { coordinates, linear, Resize } from "../../../src/models/onnx/resize_layer.ts";
+import { assertAllClose, assertEquals, assertThrows } from "../../assert.ts";
 import { floats, integers, node, port } from "../../weights/onnx/helpers.ts";
 import { run } from "./models.ts";
 
@@ -40,4 +42,15 @@ Deno.test("Resize keeps infinite pixels that have no weight apart", async () => 
   const parts = { nodes, tensors: [floats("scales", [3], 1, 1, 1.5)] };
   const { values } = await run(parts, [1, Infinity, 3, 4, 5, 6], [1, 1, 6]);
   assertEquals([values[0], values.at(-1)], [1, 6]);
+});
+
+Deno.test("Resize reads all positions of an axis of limited size only", () => {
+  const filter = { weight: linear, radius: 1, antialias: true, excludesOutside: false };
+  const layer = new Resize([{ out: 1 }], {
+    coordinates: coordinates.get("half_pixel")!,
+    rounding: filter,
+  });
+  assertEquals(layer.outputShape([1, 1, 2 ** 22]), [1, 1, 1]);
+  const error = assertThrows(() => layer.outputShape([1, 1, 2 ** 22 + 1]), ArgumentError);
+  assertEquals(error.message, "Resize: a size of x is 4194305, must be from 1 to 4194304");
 });
