@@ -16,7 +16,7 @@
  *
  * Operations write to the tensor `out`, or to a new one. Gradients of parameters are added to the
  * tensor `into`, or to zeros. You own the tensors that a function returns: declare them with `using`,
- * or call `dispose()`.
+ * or call `dispose()`. An object or a list of several tensors can be declared with `using`, too.
  *
  * @example A layer
  * ```ts

@@ -195,6 +195,19 @@ export interface Backend extends Disposable {
   dispose(): void;
 }
 
+/**
+ * Makes an object of tensors, or a list of them, disposable: `using` then disposes of every tensor in
+ * it. Returns the same object.
+ *
+ * @internal
+ */
+export function disposable<T extends object>(tensors: T): T & Disposable {
+  const value = () => {
+    for (const tensor of Object.values(tensors)) if (tensor instanceof Tensor) tensor.dispose();
+  };
+  return Object.defineProperty(tensors, Symbol.dispose, { value }) as T & Disposable;
+}
+
 /** Returns whether a value is a list of positive integers. */
 export function isShape(shape: unknown): shape is Shape {
   return Array.isArray(shape) &&

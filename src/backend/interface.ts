@@ -19,9 +19,9 @@ export interface ComputeBackend extends Backend {
   readonly kernels: Kernels;
   /**
    * Returns a view of a tensor's elements from `offset` on. Missing on devices where a tensor
-   * cannot begin inside the memory of another one.
+   * cannot begin inside the memory of another one. See {@linkcode partOf}.
    */
-  part?(tensor: Tensor, offset: number, shape: Shape): Tensor;
+  part?<V extends Values>(tensor: Tensor<V>, offset: number, shape: Shape): Tensor<V>;
   /**
    * Runs `compute`, and returns the calls of kernels that it makes. Returns undefined if it also
    * creates, fills or writes to tensors, because calling the kernels again would not do that.
@@ -45,8 +45,14 @@ export function canSplit(backend: Backend): boolean {
  * Returns a view of a tensor's elements from `offset` on.
  *
  * @param offset 0, unless {@linkcode canSplit}.
+ * @param shape A shape that fits into the rest of the tensor.
  */
-export function partOf(tensor: Tensor, offset: number, shape: Shape): Tensor {
-  if (offset === 0) return tensor.view(shape);
-  return (tensor.backend as ComputeBackend).part!(tensor, offset, shape);
+export function partOf<V extends Values>(
+  tensor: Tensor<V>,
+  offset: number,
+  shape: Shape,
+): Tensor<V> {
+  tensor.assertAlive("partOf");
+  if (offset > 0) return (tensor.backend as ComputeBackend).part!(tensor, offset, shape);
+  return new Tensor(tensor.backend, shape, tensor.storage, tensor.type, false);
 }

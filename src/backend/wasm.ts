@@ -5,7 +5,7 @@
  */
 
 import { PembrokeError } from "../errors.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import type { Shape, Tensor, Values } from "../tensor.ts";
 import { type Build, type Exports, instantiate, threadedBuilds } from "./wasm/binary.ts";
 import type { Allocator } from "./wasm/allocator.ts";
 import type { KernelCall } from "./interface.ts";
@@ -81,7 +81,7 @@ export class WasmBackend extends MemoryBackend<WasmMemory> {
   }
 
   /** See {@linkcode ComputeBackend.part}. */
-  part(tensor: Tensor, offset: number, shape: Shape): Tensor {
+  part<V extends Values>(tensor: Tensor<V>, offset: number, shape: Shape): Tensor<V> {
     return this.memory.part(tensor, offset, shape);
   }
 

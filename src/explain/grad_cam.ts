@@ -27,8 +27,8 @@ export async function gradCam(
 ): Promise<HeatMap[]> {
   const { nodes } = model.expand(), from = featureMapIndex(model);
   using graph = await GradientGraph.make(nodes, from, scoresIndex(model));
-  const [features] = model.outputsOf(x, [nodes[from].name]);
-  using _ = features;
+  using outputs = model.outputsOf(x, [nodes[from].name]);
+  const [features] = outputs;
   const [, channels, height, width] = features.shape;
   const activations = await features.read(), maps: HeatMap[] = [];
   for (const index of classes) {

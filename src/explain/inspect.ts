@@ -67,18 +67,14 @@ export async function stagesOf(model: Classifier, x: Tensor): Promise<Stage[]> {
     if (i >= first && maps[i]) last.set(shapes[i].slice(2).join("×"), i);
   }
   const indices = [...last.values()];
-  const outputs = model.outputsOf(x, indices.map((i) => nodes[i].name));
-  try {
-    const stages: Stage[] = [];
-    for (const [at, output] of outputs.entries()) {
-      const [, channels, height, width] = output.shape;
-      const heat = meanOfChannels(await output.read(), channels);
-      stages.push({ name: nodes[indices[at]].name, channels, height, width, heat });
-    }
-    return stages;
-  } finally {
-    for (const output of outputs) output.dispose();
+  using outputs = model.outputsOf(x, indices.map((i) => nodes[i].name));
+  const stages: Stage[] = [];
+  for (const [at, output] of outputs.entries()) {
+    const [, channels, height, width] = output.shape;
+    const heat = meanOfChannels(await output.read(), channels);
+    stages.push({ name: nodes[indices[at]].name, channels, height, width, heat });
   }
+  return stages;
 }
 
 function meanOfChannels(values: Float32Array, channels: number): Float32Array {

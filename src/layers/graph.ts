@@ -7,7 +7,7 @@
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkAnyShape, checkOptions, checkTensor, produce } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { disposable, type Shape, type Tensor } from "../tensor.ts";
 import { backpropagate } from "./backpropagate.ts";
 import { throwNotSaved } from "./forward.ts";
 import { graphInput, type GraphNode } from "./graph_builder.ts";
@@ -186,20 +186,20 @@ export class Graph extends Layer {
   }
 
   /**
-   * Computes the outputs of several nodes in one pass, in evaluation mode. The caller disposes of all of
-   * them at the same time, because an output that is a view of another one shares its memory.
+   * Computes the outputs of several nodes in one pass, in evaluation mode. Declare the list with
+   * `using`, because an output that is a view of another one shares its memory.
    *
    * @param names The names of nodes, as in {@linkcode Graph.leaves}.
    * @throws {ArgumentError} When there is no such node, or the shape of the input does not fit.
    * @throws {PembrokeError} When the network has no values, or is in training mode.
    */
-  outputsOf(x: Tensor, names: readonly string[]): Tensor[] {
+  outputsOf(x: Tensor, names: readonly string[]): Tensor[] & Disposable {
     checkTensor(this.type, "x", x, x);
     if (this.training) {
       throw new PembrokeError(`${this.type}: outputsOf() needs evaluation mode; call eval()`);
     }
     const { nodes } = this.expand();
-    return outputsOf(this.#plans, nodes, x, indicesOf(this.type, nodes, names));
+    return disposable(outputsOf(this.#plans, nodes, x, indicesOf(this.type, nodes, names)));
   }
 
   /** See {@linkcode Layer.backward}. No layer may have run again since the forward pass. */

@@ -20,7 +20,6 @@ import {
   batchNorm,
   batchNormBackward,
   batchNormStatistics,
-  type BatchStatistics,
   localResponseNorm,
   localResponseNormBackward,
   type LocalResponseNormOptions,
@@ -111,7 +110,7 @@ export abstract class BatchNorm extends Layer implements Repeatable {
   /** The numbers of axes that an input may have. */
   protected abstract readonly ranks: readonly number[];
   /** The statistics of the last batch, for the backward pass. */
-  #statistics: BatchStatistics | undefined;
+  #statistics: ReturnType<typeof batchNormStatistics> | undefined;
 
   /**
    * Creates the layer without values: call {@linkcode Layer.init} or load weights.
@@ -249,8 +248,7 @@ export abstract class BatchNorm extends Layer implements Repeatable {
   }
 
   #disposeStatistics(): void {
-    this.#statistics?.mean.dispose();
-    this.#statistics?.variance.dispose();
+    this.#statistics?.[Symbol.dispose]();
     this.#statistics = undefined;
   }
 }

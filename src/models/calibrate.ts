@@ -51,18 +51,14 @@ export class RangeRecorder {
   async record(x: Tensor): Promise<Float32Array> {
     const recorded = this.#places.map(({ input }) => input).filter((name) => name !== undefined);
     const names = [...new Set([...recorded, this.#output])];
-    const outputs = this.model.outputsOf(x, names);
-    try {
-      const values = new Map<string | undefined, Float32Array>([[undefined, await x.read()]]);
-      for (const [i, name] of names.entries()) values.set(name, await outputs[i].read());
-      for (const { name, input, histogram } of this.#places) {
-        if (histogram.add(values.get(input)!)) continue;
-        throw new PembrokeError(`calibrate: the input of ${name} is not finite`);
-      }
-      return values.get(this.#output)!;
-    } finally {
-      for (const output of outputs) output.dispose();
+    using outputs = this.model.outputsOf(x, names);
+    const values = new Map<string | undefined, Float32Array>([[undefined, await x.read()]]);
+    for (const [i, name] of names.entries()) values.set(name, await outputs[i].read());
+    for (const { name, input, histogram } of this.#places) {
+      if (histogram.add(values.get(input)!)) continue;
+      throw new PembrokeError(`calibrate: the input of ${name} is not finite`);
     }
+    return values.get(this.#output)!;
   }
 
   /** The ranges with the least squared error, by the names of the layers. */

@@ -7,7 +7,7 @@
 import { kernelsOf } from "../backend/interface.ts";
 import type { BatchNormTensors, LocalResponseNormGeometry } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import { disposable, type Tensor } from "../tensor.ts";
 import {
   checkNonNegative,
   checkObject,
@@ -153,10 +153,11 @@ export interface BatchStatistics {
  * Computes the mean and variance of each channel of a batch, for batch normalisation in training.
  *
  * @param x [N, C, …].
- * @returns `mean` and the biased `variance`, [C] each. The caller disposes of them.
+ * @returns `mean` and the biased `variance`, [C] each. Declare the result with `using`, or dispose of
+ * both.
  * @throws {ArgumentError} When x has fewer than two axes.
  */
-export function batchNormStatistics(x: Tensor): BatchStatistics {
+export function batchNormStatistics(x: Tensor): BatchStatistics & Disposable {
   const op = "batchNormStatistics";
   checkTensor(op, "x", x, x);
   if (x.shape.length < 2) throw new ArgumentError(op, "the shape of x", x.shape, "[N, C, …]");
@@ -166,7 +167,7 @@ export function batchNormStatistics(x: Tensor): BatchStatistics {
     (mean) =>
       disposeOnError(x.backend.empty(channels), (variance) => {
         kernelsOf(x).batchNormStatistics(mean, variance, x);
-        return { mean, variance };
+        return disposable({ mean, variance });
       }),
   );
 }

@@ -58,8 +58,19 @@ export function maxPool2d(x: Tensor, options: Pool2dOptions & OutOptions): Tenso
  * @param x [N, C, H, W].
  * @param options Those of {@linkcode maxPool2d}.
  * @returns `output`, the maxima, and `indices`, their positions in the plane, y·W + x: [N, C, oH,
- * oW] each. The caller disposes of both.
+ * oW] each. Declare the result with `using`, or dispose of both.
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { maxPool2dWithIndices } from "./pool.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload(new Float32Array([1, 4, 3, 2]), [1, 1, 2, 2]);
+ * using maxima = maxPool2dWithIndices(x, { kernelSize: 2 });
+ * console.log(await maxima.output.read(), await maxima.indices.read()); // 4 at position 1
+ * ```
  */
 export function maxPool2dWithIndices(
   x: Tensor,
@@ -87,8 +98,8 @@ export function maxPool1d(x: Tensor, options: Pool1dOptions & OutOptions): Tenso
  *
  * @param x [N, C, L].
  * @param options Those of {@linkcode maxPool1d}.
- * @returns `output`, the maxima, and `indices`, their positions in the input: [N, C, oL] each. The
- * caller disposes of both.
+ * @returns `output`, the maxima, and `indices`, their positions in the input: [N, C, oL] each. Declare
+ * the result with `using`, or dispose of both.
  * @throws {ArgumentError} When an option is invalid, or does not fit the shape of x.
  */
 export function maxPool1dWithIndices(
@@ -203,7 +214,8 @@ export function adaptiveMaxPool2d(
  *
  * @param x [N, C, H, W].
  * @param outputSize Height and width of the output.
- * @returns The maxima and their positions, [N, C, oH, oW] each. The caller disposes of both.
+ * @returns `output`, the maxima, and `indices`, their positions in the plane: [N, C, oH, oW] each.
+ * Declare the result with `using`, or dispose of both.
  * @throws {ArgumentError} When x does not have four axes, or the output size is invalid.
  */
 export function adaptiveMaxPool2dWithIndices(

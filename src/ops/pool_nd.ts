@@ -7,7 +7,7 @@
 import type { AdaptiveGeometry } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { disposable, type Shape, type Tensor } from "../tensor.ts";
 import {
   checkBoolean,
   checkInteger,
@@ -35,11 +35,11 @@ export interface AverageOptions {
 }
 
 /**
- * The result of max pooling with indices.
+ * The result of max pooling with indices. The caller disposes of it.
  *
  * @internal
  */
-export interface MaxPoolResult {
+export interface MaxPoolResult extends Disposable {
   /** The maxima, [N, C, oH, oW] or [N, C, oL]. */
   readonly output: Tensor;
   /** Their positions in the input plane, iy·W + ix, in the same shape. */
@@ -69,10 +69,11 @@ export function maxPoolWithIndices(
   checkTensor(op, "x", x, x);
   const { g, output } = poolGeometry(op, axes, x.shape, options);
   const target = { shape: output, out: options.out };
-  return disposeOnError(x.backend.emptyIndices(output), (indices) => ({
-    output: produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, indices, x, g)),
-    indices,
-  }));
+  return disposeOnError(x.backend.emptyIndices(output), (indices) =>
+    disposable({
+      output: produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, indices, x, g)),
+      indices,
+    }));
 }
 
 /** Computes {@linkcode avgPool1d} or {@linkcode avgPool2d}. */
@@ -140,10 +141,11 @@ export function adaptiveMaxPoolWithIndices(
   const op = "adaptiveMaxPool2dWithIndices";
   const { g, shape } = checkAdaptive(op, 2, x, outputSize, options);
   const target = { shape, out: options.out };
-  return disposeOnError(x.backend.emptyIndices(shape), (indices) => ({
-    output: produce(op, x, target, (y) => kernelsOf(x).adaptiveMaxPool2d(y, indices, x, g)),
-    indices,
-  }));
+  return disposeOnError(x.backend.emptyIndices(shape), (indices) =>
+    disposable({
+      output: produce(op, x, target, (y) => kernelsOf(x).adaptiveMaxPool2d(y, indices, x, g)),
+      indices,
+    }));
 }
 
 /** Checks the arguments of an adaptive pooling. */

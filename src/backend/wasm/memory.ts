@@ -97,10 +97,11 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
   }
 
   /** Returns a view of a tensor's elements from `offset` on. */
-  part(tensor: Tensor, offset: number, shape: Shape): Tensor {
+  part<V extends Values>(tensor: Tensor<V>, offset: number, shape: Shape): Tensor<V> {
     this.assertUsable("part", tensor);
-    const storage = new PartStorage(tensor.storage as WasmStorage, offset * 4, elements(shape) * 4);
-    return new Tensor(this.owner, shape, storage, tensor.type, false);
+    const { type } = tensor, each = type.BYTES_PER_ELEMENT, bytes = elements(shape) * each;
+    const storage = new PartStorage(tensor.storage as WasmStorage, offset * each, bytes);
+    return new Tensor(this.owner, shape, storage, type, false);
   }
 
   /** Writes the sizes and settings of the next kernel to memory, and returns their address. */

@@ -58,9 +58,8 @@ export interface OnnxLayers {
  * if (!(model instanceof OnnxNetwork)) throw new Error("no ONNX model");
  * using x = model.backend.upload(new Float32Array(3 * 12 * 16), model.inputShape()); // [1, 3, 12, 16]
  * const names = [...model.outputs.keys()]; // mask, score
- * const outputs = model.outputsOf(x, [...model.outputs.values()]);
+ * using outputs = model.outputsOf(x, [...model.outputs.values()]);
  * for (const [i, output] of outputs.entries()) console.log(names[i], output.shape);
- * for (const output of outputs) output.dispose();
  * ```
  */
 export class OnnxNetwork extends Classifier {
@@ -144,7 +143,7 @@ export class OnnxNetwork extends Classifier {
   }
 
   /** See {@linkcode Graph.outputsOf}. */
-  override outputsOf(x: Tensor, names: readonly string[]): Tensor[] {
+  override outputsOf(x: Tensor, names: readonly string[]): Tensor[] & Disposable {
     this.#checkInput(x);
     return super.outputsOf(x, names);
   }

@@ -1,0 +1,49 @@
+/** Who owns the memory of tensors, of views and of results that hold several tensors. */
+
+import { testWithThreads } from "../backends.ts";
+import * as nn from "../../src/layers/mod.ts";
+import * as ops from "../../src/ops/mod.ts";
+import { disposable } from "../../src/tensor.ts";
+import { assert, assertEquals, assertThrows } from "../assert.ts";
+
+testWithThreads("disposable() disposes of the tensors in an object or a list", (backend) => {
+  const x = backend.empty([2]), indices = backend.emptyIndices([3]), kept = backend.empty([1]);
+  const object = { x, indices, name: "x" }, list = [backend.empty([2]), backend.empty([3])];
+  {
+    using result = disposable(object);
+    using results = disposable(list);
+    assert((result as unknown) === object && (results as unknown) === list);
+    // the method is not one of the values
+    assertEquals([Object.keys(result), Object.keys(results)], [["x", "indices", "name"], [
+      "0",
+      "1",
+    ]]);
+    assertEquals(Object.getOwnPropertySymbols({ ...result }), []);
+    assert(backend.bytesInUse > kept.size * 4);
+  }
+  for (const tensor of [x, indices, ...list]) assertThrows(() => tensor.assertAlive("x"));
+  kept.dispose();
+  assertEquals(backend.bytesInUse, 0);
+});
+
+testWithThreads("`using` can free the results of several tensors", (backend) => {
+  using x = backend.upload([1, 2, 3, 4], [1, 1, 2, 2]);
+  using line = x.view([1, 1, 4]);
+  using net = new nn.Sequential({ relu: new nn.ReLU(), flatten: new nn.Flatten() });
+  const calls: readonly (() => Disposable)[] = [
+    () => ops.maxPool1dWithIndices(line, { kernelSize: 2 }),
+    () => ops.maxPool2dWithIndices(x, { kernelSize: 2 }),
+    () => ops.adaptiveMaxPool2dWithIndices(x, 1),
+    () => ops.batchNormStatistics(x),
+    () => net.outputsOf(x, ["flatten", "relu"]), // the second is a view of the first
+    () => net.outputsOf(x, ["relu"]),
+  ];
+  for (const call of calls) {
+    call()[Symbol.dispose](); // a network allocates what it shares between passes
+    const before = backend.bytesInUse;
+    const result = call();
+    assert(backend.bytesInUse > before);
+    result[Symbol.dispose]();
+    assertEquals(backend.bytesInUse, before, String(call));
+  }
+});
