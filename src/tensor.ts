@@ -74,14 +74,15 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
    * @param shape The sizes of its axes, each at least 1.
    * @param storage The memory of the elements, which start at its first byte.
    * @param type The array type that elements are read into.
-   * @param owner Whether `dispose()` frees the storage. False for views.
+   * @param ownsStorage Whether `dispose()` frees the storage. False for views.
    */
   constructor(
     readonly backend: Backend,
     shape: Shape,
     readonly storage: TensorStorage,
     readonly type: ArrayType<V>,
-    private readonly owner = true,
+    /** @internal */
+    readonly ownsStorage = true,
   ) {
     this.shape = Object.freeze([...shape]);
     this.size = elements(shape);
@@ -99,37 +100,22 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
   }
 
   /**
-   * Returns a tensor of another shape that shares this tensor's memory. If it has fewer elements,
-   * it covers the first ones.
+   * Returns a tensor of another shape that shares this tensor's memory.
    *
-   * @throws {ArgumentError} When the shape has more elements than this tensor.
+   * @throws {ArgumentError} When the shape has another number of elements.
    */
   view(shape: Shape): Tensor<V> {
     this.assertAlive("view");
-    if (!isShape(shape) || elements(shape) > this.size) {
-      throw new ArgumentError("view", "shape", shape, `a shape of at most ${this.size} elements`);
+    if (!isShape(shape) || elements(shape) !== this.size) {
+      const count = this.size === 1 ? "one element" : `${this.size} elements`;
+      throw new ArgumentError("view", "shape", shape, `a shape of ${count}`);
     }
     return new Tensor(this.backend, shape, this.storage, this.type, false);
   }
 
-  /**
-   * Returns a tensor of another shape with the same number of elements, which takes over the
-   * memory. Do not use this tensor afterwards.
-   *
-   * @throws {ArgumentError} When the shape has another number of elements.
-   */
-  adopt(shape: Shape): Tensor<V> {
-    this.assertAlive("adopt");
-    if (!isShape(shape) || elements(shape) !== this.size) {
-      throw new ArgumentError("adopt", "shape", shape, `a shape of ${this.size} elements`);
-    }
-    if (sameShape(shape, this.shape)) return this;
-    return new Tensor(this.backend, shape, this.storage, this.type, this.owner);
-  }
-
-  /** Frees the memory if this tensor owns it. Further calls do nothing. */
+  /** Frees the memory, unless this tensor is a view of another one. Further calls do nothing. */
   dispose(): void {
-    if (this.owner && !this.storage.freed) this.backend.free(this);
+    if (this.ownsStorage && !this.storage.freed) this.backend.free(this);
   }
 
   /** Calls {@linkcode Tensor.dispose}. `using` calls it at the end of the block. */
@@ -206,6 +192,16 @@ export function disposable<T extends object>(tensors: T): T & Disposable {
     for (const tensor of Object.values(tensors)) if (tensor instanceof Tensor) tensor.dispose();
   };
   return Object.defineProperty(tensors, Symbol.dispose, { value }) as T & Disposable;
+}
+
+/**
+ * Returns a tensor of another shape with the same number of elements, which takes over the memory. The
+ * caller must forget the old tensor: both would free the memory.
+ */
+export function withShape(tensor: Tensor, shape: Shape): Tensor {
+  if (sameShape(shape, tensor.shape)) return tensor;
+  const { backend, storage, type } = tensor.view(shape);
+  return new Tensor(backend, shape, storage, type, tensor.ownsStorage);
 }
 
 /** Returns whether a value is a list of positive integers. */

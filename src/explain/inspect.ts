@@ -4,6 +4,7 @@
  * @module
  */
 
+import { partOf } from "../backend/interface.ts";
 import type { RgbImage } from "../image/pixels.ts";
 import { Conv } from "../layers/conv.ts";
 import { runLayer } from "../layers/plan_cache.ts";
@@ -135,5 +136,5 @@ export async function timePass(model: Classifier, x: Tensor): Promise<number> {
 
 /** Waits until a value is computed. */
 async function finished(value: Tensor): Promise<void> {
-  await value.view([1]).read();
+  await partOf(value, 0, [1]).read();
 }

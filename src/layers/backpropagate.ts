@@ -5,7 +5,7 @@
  */
 
 import { add } from "../ops/arithmetic.ts";
-import type { Tensor } from "../tensor.ts";
+import { type Tensor, withShape } from "../tensor.ts";
 import type { Step } from "./fuse.ts";
 
 /** A tensor, and how many gradients are views of it. */
@@ -99,7 +99,8 @@ export function backpropagate(
   if (!needsInput) return undefined;
   const dx = gradients.take(-1);
   if (!dx) return zerosLike(x);
-  return dx.shared.owner ? dx.shared.owner.adopt(dx.tensor.shape) : dx.tensor.view(x.shape);
+  const { owner } = dx.shared;
+  return owner ? withShape(owner, dx.tensor.shape) : dx.tensor.view(x.shape);
 }
 
 /** The values whose gradients are needed: the input, and all that follow from parameters or it. */

@@ -7,7 +7,7 @@
 
 import { canSplit, type ComputeBackend, partOf } from "../backend/interface.ts";
 import { PembrokeError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import { type Tensor, withShape } from "../tensor.ts";
 import type { ForwardOptions } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
 import type { Layer } from "./layer.ts";
@@ -198,7 +198,7 @@ export function outputsOf(
     return indices.map((index) => {
       const root = plan.roots.get(index)!, result = results.get(root);
       results.delete(root); // the first output owns the memory, others are views of it
-      return result?.adopt(values[index].shape) ?? values[index];
+      return result ? withShape(result, values[index].shape) : values[index];
     });
   } catch (error) {
     for (const tensor of results.values()) tensor.dispose();

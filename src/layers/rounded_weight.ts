@@ -4,7 +4,7 @@
  * @module
  */
 
-import { kernelsOf } from "../backend/interface.ts";
+import { kernelsOf, partOf } from "../backend/interface.ts";
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
@@ -218,7 +218,7 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
     const { written } = this.#pending!, row = this.shape.slice(1), size = elements(row);
     const count = written - start;
     if (count < rows.size && written < elements(this.shape)) return;
-    const whole = rows.view([count / size, ...row]);
+    const whole = partOf(rows, 0, [count / size, ...row]);
     if (this.#half) kernelsOf(rows.backend).packHalf!(this.#half, whole, start);
     else this.pack(this.#quantized!, whole, start / size);
   }

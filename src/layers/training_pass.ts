@@ -8,7 +8,7 @@
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { checkOptions, checkTensor } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { type Shape, type Tensor, withShape } from "../tensor.ts";
 import { type ForwardOptions, viewAs } from "./forward.ts";
 import { fuse, type Step } from "./fuse.ts";
 import type { LeafGraph, LeafNode } from "./graph_nodes.ts";
@@ -62,7 +62,7 @@ export function runTraining(
     }
     const pass = { x, steps, passes, output, activations, isFrozen: part !== undefined };
     const result = output < 0 ? x.view(x.shape) : values[output]; // never x, which the caller keeps
-    return { pass, result: out ?? (root < 0 ? result : valueOf(root).adopt(result.shape)) };
+    return { pass, result: out ?? (root < 0 ? result : withShape(valueOf(root), result.shape)) };
   } catch (error) {
     for (const tensor of activations) tensor.dispose();
     if (!out) values[root]?.dispose();

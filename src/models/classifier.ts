@@ -19,7 +19,7 @@ import { type Layers, nodesOf } from "../layers/sequential.ts";
 import { checkInteger, checkNumber } from "../ops/checks.ts";
 import { checkObject, checkOptions, checkSignal } from "../options.ts";
 import { RandomGenerator } from "../random.ts";
-import type { Tensor } from "../tensor.ts";
+import { type Tensor, withShape } from "../tensor.ts";
 import type { WeightsFile } from "../weights/tensor_file.ts";
 import type { Prediction } from "./classify.ts";
 import { checkLoaded, topClasses, uploadImages } from "./classify.ts";
@@ -200,7 +200,7 @@ export class Classifier extends Graph {
     const [value] = input < 0 ? [x.view(x.shape)] : this.outputsOf(x, [leaves[input][0]]);
     if (value.shape.length === 2) return value;
     using values = value;
-    return new AdaptiveAvgPool2d(1).forward(values).adopt([x.shape[0], featureCount]);
+    return withShape(new AdaptiveAvgPool2d(1).forward(values), [x.shape[0], featureCount]);
   }
 
   /**

@@ -1,9 +1,10 @@
 /** Who owns the memory of tensors, of views and of results that hold several tensors. */
 
 import { testWithThreads } from "../backends.ts";
+import { ArgumentError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
-import { disposable } from "../../src/tensor.ts";
+import { disposable, withShape } from "../../src/tensor.ts";
 import { assert, assertEquals, assertThrows } from "../assert.ts";
 
 testWithThreads("disposable() disposes of the tensors in an object or a list", (backend) => {
@@ -46,4 +47,21 @@ testWithThreads("`using` can free the results of several tensors", (backend) => 
     result[Symbol.dispose]();
     assertEquals(backend.bytesInUse, before, String(call));
   }
+});
+
+testWithThreads("views do not free memory, and withShape() passes on who does", async (backend) => {
+  const x = backend.upload([1, 2, 3, 4], [4]);
+  {
+    using view = x.view([2, 2]);
+    assertEquals([...await view.read()], [1, 2, 3, 4]);
+  }
+  assertEquals([...await x.read()], [1, 2, 3, 4]);
+  using taken = withShape(x, [2, 2]);
+  assertEquals([taken.shape, withShape(taken, [2, 2]) === taken], [[2, 2], true]);
+  assertEquals([...await taken.read()], [1, 2, 3, 4]);
+  {
+    using _ = withShape(taken.view([4]), [1, 4]); // remains a view
+  }
+  assertThrows(() => withShape(taken, [2, 1]), ArgumentError, "must be a shape of 4 elements");
+  assertEquals([...await taken.read()], [1, 2, 3, 4]);
 });

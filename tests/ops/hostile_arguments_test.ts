@@ -3,7 +3,7 @@
 import { createBackend } from "../../src/backend/mod.ts";
 import { WasmBackend } from "../../src/backend/wasm.ts";
 import * as ops from "../../src/ops/mod.ts";
-import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { ArgumentError } from "../../src/errors.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { operationCalls } from "./calls.ts";
@@ -52,20 +52,6 @@ Deno.test("tensors and backends refuse arguments of every wrong type", async () 
     if (tensor !== integers) assertThrows(() => backend.free(tensor as Tensor), ArgumentError);
   }
   assertEquals([...await integers.read()], [1, 2]);
-});
-
-Deno.test("adopt() takes only a shape of as many elements", async () => {
-  using backend = new WasmBackend();
-  using x = backend.upload([1, 2, 3, 4], [4]);
-  using neighbour = backend.upload([5, 6, 7, 8], [4]);
-  const shapes = [[40], [3], [], [2, 2, 2], [-2, -2], [4.5], [NaN], [2 ** 31, 2 ** 31], Array(1)];
-  for (const shape of [...shapes, null, undefined, "4", 4, {}, [["4"]]]) {
-    assertThrows(() => x.adopt(shape as number[]), ArgumentError, "adopt: shape is ");
-  }
-  assertEquals([...await x.adopt([2, 2]).read()], [1, 2, 3, 4]);
-  assertEquals([...await neighbour.read()], [5, 6, 7, 8]);
-  x.dispose();
-  assertThrows(() => x.adopt([4]), PembrokeError, "already disposed");
 });
 
 Deno.test("createBackend() refuses options of every wrong type", async () => {
