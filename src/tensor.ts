@@ -115,7 +115,7 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
 
   /** Frees the memory, unless this tensor is a view of another one. Further calls do nothing. */
   dispose(): void {
-    if (this.ownsStorage && !this.storage.freed) this.backend.free(this);
+    this.backend.free(this);
   }
 
   /** Calls {@linkcode Tensor.dispose}. `using` calls it at the end of the block. */
@@ -175,7 +175,7 @@ export interface Backend extends Disposable {
   write(tensor: Tensor, values: Float32Array, offset?: number): void;
   /** Copies a tensor's elements to an array, in row-major order. */
   read<V extends Values>(tensor: Tensor<V>): Promise<V>;
-  /** Frees a tensor's memory. */
+  /** Frees a tensor's memory, as {@linkcode Tensor.dispose} does. */
   free(tensor: Tensor<Values>): void;
   /** Frees all memory. The backend and its tensors cannot be used afterwards. */
   dispose(): void;

@@ -98,8 +98,8 @@ export abstract class TensorMemory<S extends TensorStorage> {
   /** See {@linkcode Backend.free}. */
   free(tensor: Tensor<Values>): void {
     this.#assertOwn("free", tensor);
-    const { storage } = tensor;
-    if (storage.freed) return;
+    const { storage, ownsStorage } = tensor;
+    if (!ownsStorage || storage.freed) return;
     storage.freed = true;
     if (!this.#disposed) this.release(storage as S);
   }

@@ -1,7 +1,8 @@
 /** Who owns the memory of tensors, of views and of results that hold several tensors. */
 
-import { testWithThreads } from "../backends.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 import { ArgumentError } from "../../src/errors.ts";
+import { canSplit, partOf } from "../../src/backend/interface.ts";
 import * as nn from "../../src/layers/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
 import { disposable, withShape } from "../../src/tensor.ts";
@@ -64,4 +65,22 @@ testWithThreads("views do not free memory, and withShape() passes on who does", 
   }
   assertThrows(() => withShape(taken, [2, 1]), ArgumentError, "must be a shape of 4 elements");
   assertEquals([...await taken.read()], [1, 2, 3, 4]);
+});
+
+testOnEveryBackend("free() of a view leaves the memory to its owner", async (backend) => {
+  const x = backend.upload([1, 2, 3, 4], [2, 2]), bytes = backend.bytesInUse;
+  const views = [x.view([4]), x.view([4]).view([1, 4]), partOf(x, 0, [2])];
+  if (canSplit(backend)) views.push(partOf(x, 1, [2]));
+  for (const view of views) {
+    backend.free(view);
+    view.dispose();
+    assertEquals(backend.bytesInUse, bytes);
+  }
+  assertEquals([...await x.read()], [1, 2, 3, 4]);
+  backend.free(x);
+  backend.free(x);
+  x.dispose();
+  assertEquals(backend.bytesInUse, 0);
+  for (const view of views) backend.free(view);
+  assertEquals(backend.bytesInUse, 0);
 });
