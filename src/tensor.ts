@@ -93,9 +93,11 @@ export class Tensor<V extends Values = Float32Array> implements Disposable {
     return this.storage.version;
   }
 
-  /** Copies the elements to an array, in row-major order. */
+  /**
+   * Copies the elements to an array, in row-major order. They are those of the time of the call: the
+   * tensor may be written to, or disposed of, before the copy arrives.
+   */
   read(): Promise<V> {
-    this.assertAlive("read");
     return this.backend.read(this);
   }
 

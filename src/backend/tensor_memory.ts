@@ -40,8 +40,8 @@ export abstract class TensorMemory<S extends TensorStorage> {
   protected abstract release(storage: S): void;
   /** Writes values to a tensor, starting at the element `offset`. */
   protected abstract store(tensor: Tensor<Values>, values: ArrayLike<number>, offset: number): void;
-  /** Returns a copy of a tensor's elements. */
-  protected abstract load<V extends Values>(tensor: Tensor<V>): Promise<V>;
+  /** Returns a copy of the elements that a tensor has at the time of the call. */
+  protected abstract load<V extends Values>(tensor: Tensor<V>): V | Promise<V>;
 
   /** Whether {@linkcode TensorMemory.dispose} was called. */
   get disposed(): boolean {
@@ -90,9 +90,9 @@ export abstract class TensorMemory<S extends TensorStorage> {
   }
 
   /** See {@linkcode Backend.read}. */
-  read<V extends Values>(tensor: Tensor<V>): Promise<V> {
+  async read<V extends Values>(tensor: Tensor<V>): Promise<V> {
     this.assertUsable("read", tensor);
-    return this.load(tensor);
+    return await this.load(tensor);
   }
 
   /** See {@linkcode Backend.free}. */

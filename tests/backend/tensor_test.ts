@@ -1,12 +1,13 @@
-/** Who owns the memory of tensors, of views and of results that hold several tensors. */
+/** Who owns the memory of tensors, of views and of results that hold several tensors; and reading. */
 
-import { testOnEveryBackend, testWithThreads } from "../backends.ts";
-import { ArgumentError } from "../../src/errors.ts";
-import { canSplit, partOf } from "../../src/backend/interface.ts";
+import { canSplit, kernelsOf, partOf } from "../../src/backend/interface.ts";
+import { WasmBackend } from "../../src/backend/wasm.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
-import { disposable, withShape } from "../../src/tensor.ts";
-import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { disposable, type Tensor, withShape } from "../../src/tensor.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 testWithThreads("disposable() disposes of the tensors in an object or a list", (backend) => {
   const x = backend.empty([2]), indices = backend.emptyIndices([3]), kept = backend.empty([1]);
@@ -83,4 +84,47 @@ testOnEveryBackend("free() of a view leaves the memory to its owner", async (bac
   assertEquals(backend.bytesInUse, 0);
   for (const view of views) backend.free(view);
   assertEquals(backend.bytesInUse, 0);
+});
+
+testOnEveryBackend("read() rejects, and does not throw", async (backend) => {
+  using other = new WasmBackend();
+  using x = backend.upload([1, 2], [2]), foreign = other.upload([1], [1]);
+  const gone = backend.upload([1, 2], [2]), view = gone.view([1, 2]);
+  gone.dispose();
+  const wrong = null as unknown as Tensor;
+  const calls: [() => Promise<unknown>, string][] = [
+    [() => gone.read(), "read: the tensor [2] was already disposed"],
+    [() => view.read(), "read: the tensor [1, 2] was already disposed"],
+    [() => backend.read(gone), "read: the tensor [2] was already disposed"],
+    [() => backend.read(foreign), "read: tensor is "],
+    [() => backend.read(wrong), "read: tensor is null, must be a Tensor"],
+  ];
+  for (const [call, message] of calls) {
+    const promise = call(); // does not throw
+    await assertRejects(() => promise, PembrokeError, message);
+  }
+  assertEquals([...await x.read()], [1, 2]);
+});
+
+testOnEveryBackend(
+  "read() and squaredNorm() of a disposed backend reject",
+  async (backend) => {
+    const x = backend.upload([1, 2], [2]);
+    assertEquals(await kernelsOf(x).squaredNorm(x), 5);
+    backend.dispose();
+    for (const call of [() => x.read(), () => kernelsOf(x).squaredNorm(x)]) {
+      const promise = call(); // does not throw
+      await assertRejects(() => promise, PembrokeError, "the backend was disposed");
+    }
+  },
+  { fresh: true },
+);
+
+testOnEveryBackend("read() returns the elements of the time of the call", async (backend) => {
+  const x = backend.upload([1, 2], [2]), first = x.read();
+  backend.fill(x, 3);
+  const second = x.read();
+  x.dispose();
+  using _ = backend.upload([4, 5], [2]);
+  assertEquals(await Promise.all([first, second]), [Float32Array.of(1, 2), Float32Array.of(3, 3)]);
 });

@@ -142,8 +142,8 @@ export class WasmMemory extends TensorMemory<WasmStorage> {
     this.#view(tensor).set(values, offset);
   }
 
-  protected load<V extends Values>(tensor: Tensor<V>): Promise<V> {
-    return Promise.resolve(this.#view(tensor).slice() as V);
+  protected load<V extends Values>(tensor: Tensor<V>): V {
+    return this.#view(tensor).slice() as V;
   }
 
   /** A view of a tensor's elements. It becomes invalid when the memory grows, so never keep one. */

@@ -186,8 +186,9 @@ export function trainingKernels(memory: WasmMemory, exports: Exports): TrainingK
       exports.axpby(memory.out(y), memory.at(x), x.size, a, b);
     },
 
-    squaredNorm(x: Tensor): Promise<number> {
-      return Promise.resolve(exports.squaredNorm(memory.at(x), x.size));
+    // deno-lint-ignore require-await -- errors reject the promise
+    async squaredNorm(x: Tensor): Promise<number> {
+      return exports.squaredNorm(memory.at(x), x.size);
     },
   };
 }
