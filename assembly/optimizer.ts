@@ -6,10 +6,9 @@ import { AdamWStep, SgdStep } from "./training_geometry";
 
 /**
  * Stochastic gradient descent as in PyTorch: with g = dw + decay·w and, with momentum,
- * v = momentum·v + g (v = g in the first step), the step is w −= lr·v, or lr·(g + momentum·v) with
- * Nesterov.
+ * v = momentum·v + g, the step is w −= lr·v, or lr·(g + momentum·v) with Nesterov.
  *
- * @param v as large as w; 0 without momentum
+ * @param v the velocity, zeros before the first step, as large as w; 0 without momentum
  */
 export function sgdStep(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
   const items = ceilDiv(n, CHUNK);
@@ -23,14 +22,14 @@ export function sgdStep(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): v
 /** The same for a chunk. */
 function sgdChunk(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
   const lr = step.lr, momentum = step.momentum, decay = step.weightDecay;
-  const nesterov = step.nesterov, first = step.first;
+  const nesterov = step.nesterov;
   const end = w + ((n as usize) << 2);
   const step4 = f32x4.splat(-lr), momentum4 = f32x4.splat(momentum), decay4 = f32x4.splat(decay);
   for (; w + 16 <= end; w += 16, dw += 16) {
     const old = v128.load(w);
     let g = madd(v128.load(dw), old, decay4);
     if (v) {
-      const u = first ? g : madd(g, v128.load(v), momentum4);
+      const u = madd(g, v128.load(v), momentum4);
       v128.store(v, u);
       v += 16;
       g = nesterov ? madd(g, u, momentum4) : u;
@@ -41,7 +40,7 @@ function sgdChunk(w: usize, dw: usize, v: usize, n: i32, step: SgdStep): void {
     const old = load<f32>(w);
     let g = load<f32>(dw) + decay * old;
     if (v) {
-      const u = first ? g : g + momentum * load<f32>(v);
+      const u = g + momentum * load<f32>(v);
       store<f32>(v, u);
       v += 4;
       g = nesterov ? g + momentum * u : u;

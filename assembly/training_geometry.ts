@@ -36,8 +36,6 @@ export class SgdStep {
   weightDecay: f32;
   /** Looks ahead along the velocity. */
   nesterov: Flag;
-  /** The velocity is written for the first time. */
-  first: Flag;
 }
 
 /** One step of AdamW. */

@@ -90,9 +90,7 @@ export class SGD extends Optimizer {
   protected override update(name: string, w: Tensor, dw: Tensor): void {
     const { momentum = 0, nesterov = false } = this.options;
     const weightDecay = this.#decays.get(name)!;
-    // a new velocity is 0, so the first step needs no treatment of its own
-    const velocity = momentum === 0 ? null : this.state("velocity", name, w);
-    const step = { lr: this.lr, momentum, weightDecay, nesterov, first: false };
-    kernelsOf(w).sgdStep(w, dw, velocity, step);
+    const velocity = momentum === 0 ? null : this.state("velocity", name, w); // at first 0
+    kernelsOf(w).sgdStep(w, dw, velocity, { lr: this.lr, momentum, weightDecay, nesterov });
   }
 }

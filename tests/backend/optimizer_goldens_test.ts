@@ -40,7 +40,7 @@ for (const { optimizer, options, steps } of runs) {
         const gradient = [...await w.read()].map((v, i) => c[i] * (v - a[i]) - Math.sin(v));
         using dw = backend.upload(gradient, [start.length]);
         if (optimizer === "SGD") {
-          const step = { lr, momentum, weightDecay, nesterov, first: t === 1 };
+          const step = { lr, momentum, weightDecay, nesterov };
           kernelsOf(backend).sgdStep(w, dw, momentum === 0 ? null : first, step);
         } else {
           const [beta1, beta2] = betas;

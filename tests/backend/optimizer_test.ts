@@ -35,14 +35,13 @@ for (const o of sgd) {
       for (const n of parameterLengthsOn(backend)) {
         const start = draw.floats([n]);
         using w = guarded(backend, [n], start.data);
-        // the first step writes the velocity without reading it
-        using v = guarded(backend, [n]);
+        using v = guarded(backend, [n], o.momentum ? new Float32Array(n) : undefined); // else NaN
         const expected = Float64Array.from(start.data), velocity = new Float64Array(n);
         for (let t = 1; t <= stepCount; t++) {
           const dw = draw.floats([n]);
           using gradient = upload(backend, dw);
           const { lr, momentum = 0, weightDecay = 0, nesterov = false } = o;
-          const step = { lr, momentum, weightDecay, nesterov, first: t === 1 };
+          const step = { lr, momentum, weightDecay, nesterov };
           kernelsOf(backend).sgdStep(w.tensor, gradient, momentum === 0 ? null : v.tensor, step);
           reference.sgdStep(expected, dw.data, velocity, t, o);
           assertEquals(bits(await gradient.read()), bits(dw.data), "the gradient changed");

@@ -19,7 +19,7 @@ import {
 import { Draw, largest, upload } from "./harness.ts";
 import { make, network, pass } from "./small_network.ts";
 
-const sgd = { lr: 0.1, momentum: 0, weightDecay: 0.1, nesterov: false, first: true };
+const sgd = { lr: 0.1, momentum: 0, weightDecay: 0.1, nesterov: false };
 
 reportSkippedWebGpuTests();
 

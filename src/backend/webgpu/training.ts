@@ -245,13 +245,11 @@ export function trainingKernels(gpu: GpuMemory): TrainingKernels {
     },
 
     sgdStep(w: Tensor, dw: Tensor, velocity: Tensor | null, step: SgdStep): void {
-      const { nesterov, first } = step;
       const operands = { w: gpu.out(w), dw: gpu.at(dw) };
       const both = velocity ? { ...operands, velocity: gpu.out(velocity) } : operands;
       const shader = velocity ? elementwise.sgdWithMomentum : elementwise.sgd;
-      const constants = { NESTEROV: nesterov, FIRST_STEP: first };
       const numbers = { lr: step.lr, momentum: step.momentum, decay: step.weightDecay };
-      gpu.elementwise(shader, both, w.size, constants, { f32: numbers });
+      gpu.elementwise(shader, both, w.size, { NESTEROV: step.nesterov }, { f32: numbers });
     },
 
     adamwStep(w: Tensor, dw: Tensor, m: Tensor, v: Tensor, step: AdamWStep): void {

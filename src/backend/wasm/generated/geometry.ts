@@ -616,8 +616,6 @@ export interface SgdStep {
   readonly weightDecay: number;
   /** Looks ahead along the velocity. */
   readonly nesterov: boolean;
-  /** The velocity is written for the first time. */
-  readonly first: boolean;
 }
 
 /** Writes a {@linkcode SgdStep}. */
@@ -626,7 +624,6 @@ export function writeSgdStep(integers: Integers, floats: Floats, g: SgdStep): vo
   floats[1] = g.momentum;
   floats[2] = g.weightDecay;
   integers[3] = Number(g.nesterov);
-  integers[4] = Number(g.first);
 }
 
 /** One step of AdamW. */

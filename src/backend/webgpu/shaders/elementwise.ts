@@ -62,7 +62,7 @@ export const sgdWithMomentum = each(
   "w",
   /* wgsl */ `
   let g = dw[i] + uniforms.decay * w[i];
-  let v = select(g + uniforms.momentum * velocity[i], g, FIRST_STEP);
+  let v = g + uniforms.momentum * velocity[i];
   velocity[i] = v;
   w[i] -= uniforms.lr * select(v, g + uniforms.momentum * v, NESTEROV);
 `,
