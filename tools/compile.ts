@@ -20,8 +20,9 @@ const maximumPages = 65536;
 const assembly = new URL("../assembly/", import.meta.url);
 
 /**
- * Compiles a file of assembly/ and what it imports.
+ * Compiles a file and what it imports.
  *
+ * @param entry Its path from assembly/.
  * @throws {Error} With the compiler's messages, warnings included.
  */
 export async function compile(

@@ -167,7 +167,7 @@ function importsOf(file: ts.SourceFile, path: string): string[] {
   const local = specifiers.filter((specifier) => specifier.startsWith("."));
   return local.map((specifier) => {
     const found = new URL(specifier, new URL(path, root)).href.slice(root.href.length);
-    return path.startsWith("assembly/") ? `${found}.ts` : found; // AssemblyScript omits the extension
+    return /\bassembly\//.test(path) ? `${found}.ts` : found; // AssemblyScript omits the extension
   });
 }
 

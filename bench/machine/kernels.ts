@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What assembly/machine.ts exports. */
+/** What assembly/tiles.ts exports. */
 export interface MachineKernels {
   prepare(): void;
   multiply(times: number): void;

@@ -90,7 +90,7 @@ export class Machine implements Disposable {
 /** Compiles the kernels with the best instructions that this engine supports. */
 async function compileKernels(): Promise<WebAssembly.Module> {
   for (const features of [builds.relaxed, builds.simd]) {
-    const binary = await compile("machine.ts", features);
+    const binary = await compile("../bench/machine/assembly/tiles.ts", features);
     if (WebAssembly.validate(binary)) return new WebAssembly.Module(binary);
   }
   throw new Error("this engine has no WebAssembly SIMD");

@@ -1,7 +1,7 @@
 // Measures the machine for the benchmark: arithmetic on data in the first-level cache, and reading from
-// memory. bench/machine compiles this file; it is not part of the library.
+// memory. It uses the micro-kernel of the library.
 
-import { FIRST, gemmPanels, MR, NR, ROW, TALL, threadProduct } from "./gemm";
+import { FIRST, gemmPanels, MR, NR, ROW, TALL, threadProduct } from "../../../assembly/gemm";
 
 /** Depth of the tiles. */
 const DEPTH: i32 = 256;
