@@ -30,12 +30,12 @@ export function linearScratchSize(g: LinearGeometry): f64 {
 export function linear(
   y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, activation: i32,
 ): void {
-  product(y, x, w, bias, scratch, g, inlinedPart(activation));
+  linearPhase(y, x, w, bias, scratch, g, inlinedPart(activation));
   if (activation == SILU) siluPhase(y, g.n * g.outF, true);
 }
 
 /** The same for activations that are inlined. */
-function product(
+function linearPhase(
   y: usize, x: usize, w: usize, bias: usize, scratch: usize, g: LinearGeometry, activation: i32,
 ): void {
   const n = g.n, inF = g.inF, outF = g.outF, row = (inF as usize) << 2;
@@ -104,9 +104,9 @@ function rows12(y: usize, x: usize, w: usize, row: usize): void {
     a10 = line(a10, w10 + i, s, t, u, v);
     a11 = line(a11, w11 + i, s, t, u, v);
   }
-  a0 = sums4(a0, a1, a2, a3);
-  a4 = sums4(a4, a5, a6, a7);
-  a8 = sums4(a8, a9, a10, a11);
+  a0 = laneSums(a0, a1, a2, a3);
+  a4 = laneSums(a4, a5, a6, a7);
+  a8 = laneSums(a8, a9, a10, a11);
   for (; i < row; i += 4) {
     const v = v128.load32_splat(x + i);
     a0 = madd(a0, lanes4(w + i, w1 + i, w2 + i, w3 + i), v);
@@ -140,7 +140,7 @@ function rows4(x: usize, w: usize, row: usize): v128 {
     a2 = madd(a2, u, v128.load(w2 + i));
     a3 = madd(a3, u, v128.load(w3 + i));
   }
-  let sums = sums4(a0, a1, a2, a3);
+  let sums = laneSums(a0, a1, a2, a3);
   for (; i < row; i += 4) {
     sums = madd(sums, lanes4(w + i, w1 + i, w2 + i, w3 + i), v128.load32_splat(x + i));
   }
@@ -167,7 +167,7 @@ function rows4x2(y: usize, next: usize, x: usize, w: usize, row: usize): void {
     a3 = madd(a3, t, u);
     c3 = madd(c3, t, v);
   }
-  let sums = sums4(a0, a1, a2, a3), sums1 = sums4(c0, c1, c2, c3);
+  let sums = laneSums(a0, a1, a2, a3), sums1 = laneSums(c0, c1, c2, c3);
   for (; i < row; i += 4) {
     const t = lanes4(w + i, w1 + i, w2 + i, w3 + i);
     sums = madd(sums, t, v128.load32_splat(x + i));
@@ -180,7 +180,7 @@ function rows4x2(y: usize, next: usize, x: usize, w: usize, row: usize): void {
 /** The sums of the lanes of four vectors, as one vector. */
 // @ts-ignore: decorator
 @inline
-function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
+function laneSums(a: v128, b: v128, c: v128, d: v128): v128 {
   const v = f32x4.replace_lane(f32x4.replace_lane(f32x4.splat(sum4(a)), 1, sum4(b)), 2, sum4(c));
   return f32x4.replace_lane(v, 3, sum4(d));
 }

@@ -220,8 +220,8 @@ function rows8(sums: usize, x: usize, w: usize, columns: i32, adds: bool): void 
     a6 = dot(a6, v128.load8x8_s(w, 112), u);
     a7 = dot(a7, v128.load8x8_s(w, 120), u);
   }
-  storeSums(sums, sums4(a0, a1, a2, a3), adds);
-  storeSums(sums + 16, sums4(a4, a5, a6, a7), adds);
+  storeSums(sums, laneSumsOfInt32(a0, a1, a2, a3), adds);
+  storeSums(sums + 16, laneSumsOfInt32(a4, a5, a6, a7), adds);
 }
 
 /** Two samples · half a panel, 16 columns at a time. */
@@ -239,8 +239,8 @@ function rows4x2(sums: usize, x: usize, sample: usize, w: usize, columns: i32, a
     t = v128.load8x8_s(w, 80), a2 = dot(a2, t, u), c2 = dot(c2, t, v);
     t = v128.load8x8_s(w, 88), a3 = dot(a3, t, u), c3 = dot(c3, t, v);
   }
-  storeSums(sums, sums4(a0, a1, a2, a3), adds);
-  storeSums(sums + 32, sums4(c0, c1, c2, c3), adds);
+  storeSums(sums, laneSumsOfInt32(a0, a1, a2, a3), adds);
+  storeSums(sums + 32, laneSumsOfInt32(c0, c1, c2, c3), adds);
 }
 
 /** acc + the products of eight integers of w and of x, two in each lane. */
@@ -253,7 +253,7 @@ function dot(acc: v128, w: v128, x: v128): v128 {
 /** The sums of the lanes of four vectors, as floats: int32 could overflow. */
 // @ts-ignore: decorator
 @inline
-function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
+function laneSumsOfInt32(a: v128, b: v128, c: v128, d: v128): v128 {
   a = f32x4.convert_i32x4_s(a);
   b = f32x4.convert_i32x4_s(b);
   c = f32x4.convert_i32x4_s(c);

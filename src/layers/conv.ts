@@ -27,7 +27,7 @@ import {
 import { checkInputRange, checkScales, type InputRange } from "../ops/quantize_conv.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { ConvWeights } from "./conv_weights.ts";
+import { PreparedWeights } from "./prepared_weights.ts";
 import {
   checkForward,
   checkTrainingForward,
@@ -76,7 +76,7 @@ export abstract class Conv extends Layer implements Repeatable {
     & PrecisionOptions;
   readonly #axes: 1 | 2;
   readonly #weight: ConvWeight;
-  readonly #prepared = new ConvWeights();
+  readonly #prepared = new PreparedWeights();
   #inputRange: InputRange | null = null;
   /** How often {@linkcode Conv.inputRange} was set. */
   #ranges = 0;

@@ -9,7 +9,7 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
 import { checkBackend, checkInteger } from "../ops/checks.ts";
-import { emptyQuantized, type QuantizedWeight, quantizeLinear } from "../ops/quantize.ts";
+import { emptyQuantized, type QuantizedLinear, quantizeLinear } from "../ops/quantize.ts";
 import {
   emptyQuantizedConv,
   quantizeConv,
@@ -32,7 +32,7 @@ interface PendingRows {
 }
 
 /** Weights of a kind of layer in 8 bits. */
-type Quantized = QuantizedWeight | QuantizedConv;
+type Quantized = QuantizedLinear | QuantizedConv;
 
 /**
  * Weights of rows, one for each output. The precision decides where the values are: float32 in
@@ -230,29 +230,29 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
 }
 
 /** The weights of a fully connected layer, [out, in]. */
-export class LinearWeight extends RoundedWeight<QuantizedWeight> {
+export class LinearWeight extends RoundedWeight<QuantizedLinear> {
   /** See {@linkcode RoundedWeight}. */
   constructor(shape: readonly [number, number], fill: Parameter["fill"], precision: Precision) {
     super("Linear", shape, fill, precision);
   }
 
-  protected override emptyInt8(backend: Backend): QuantizedWeight {
+  protected override emptyInt8(backend: Backend): QuantizedLinear {
     return emptyQuantized(backend, this.shape);
   }
 
-  protected override pack({ packed, scale }: QuantizedWeight, rows: Tensor, row: number): void {
+  protected override pack({ packed, scale }: QuantizedLinear, rows: Tensor, row: number): void {
     kernelsOf(rows).packLinearInt8(packed, scale, rows, row);
   }
 
   protected override packIntegers(
-    { packed, shape }: QuantizedWeight,
+    { packed, shape }: QuantizedLinear,
     integers: Int8Array,
     row: number,
   ): void {
     kernelsOf(packed).packLinearIntegers!(packed, integers, row, shape);
   }
 
-  protected override round(tensor: Tensor): QuantizedWeight {
+  protected override round(tensor: Tensor): QuantizedLinear {
     return quantizeLinear(tensor);
   }
 

@@ -19,7 +19,7 @@ import {
   produce,
 } from "./checks.ts";
 import { type ActivationOptions, checkActivation } from "./fused.ts";
-import { checkQuantized, QuantizedWeight } from "./quantize.ts";
+import { checkQuantized, QuantizedLinear } from "./quantize.ts";
 
 /**
  * Computes y[…, o] = Σ x[…, i] · weight[o, i] + bias[o].
@@ -45,14 +45,14 @@ import { checkQuantized, QuantizedWeight } from "./quantize.ts";
  */
 export function linear(
   x: Tensor,
-  weight: Tensor | Tensor<Uint16Array> | QuantizedWeight,
+  weight: Tensor | Tensor<Uint16Array> | QuantizedLinear,
   bias: Tensor | null,
   options: ActivationOptions = {},
 ): Tensor {
   const op = "linear";
   checkTensor(op, "x", x, x);
   checkOptions(op, options, ["activation", "out"]);
-  if (weight instanceof QuantizedWeight) {
+  if (weight instanceof QuantizedLinear) {
     checkQuantized(op, weight, x);
   } else {
     checkTensor(op, "weight", weight, x, undefined, isHalf(weight) ? Uint16Array : Float32Array);
@@ -67,10 +67,10 @@ export function linear(
   const target = {
     shape: [...x.shape.slice(0, -1), outF],
     out: options.out,
-    reads: [weight instanceof QuantizedWeight ? weight.scale : weight, bias],
+    reads: [weight instanceof QuantizedLinear ? weight.scale : weight, bias],
   };
   return produce(op, x, target, (y) => {
-    if (weight instanceof QuantizedWeight) {
+    if (weight instanceof QuantizedLinear) {
       kernelsOf(x).linearInt8(y, x, weight.packed, weight.scale, bias, activation);
     } else if (isHalf(weight)) {
       kernelsOf(x).linearHalf!(y, x, weight, bias, activation);

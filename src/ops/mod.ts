@@ -45,6 +45,6 @@ export {
 } from "./prepared_conv.ts";
 export * from "./prelu.ts";
 export { type InputRange, quantizeConv, QuantizedConv } from "./quantize_conv.ts";
-export { QuantizedWeight, quantizeLinear } from "./quantize.ts";
+export { QuantizedLinear, quantizeLinear } from "./quantize.ts";
 export { groupNorm, groupNormBackward, layerNorm, layerNormBackward } from "./row_norm.ts";
 export * from "./softmax.ts";

@@ -66,7 +66,7 @@ export abstract class PackedInt8 implements Disposable {
  *
  * @internal
  */
-export class QuantizedWeight extends PackedInt8 {
+export class QuantizedLinear extends PackedInt8 {
   /** See {@linkcode PackedInt8.unpack}. */
   protected override unpack(values: Tensor<Int8Array>): void {
     kernelsOf(this.packed).unpackLinearInt8(values, this.packed);
@@ -101,7 +101,7 @@ export class QuantizedWeight extends PackedInt8 {
  * console.log(await y.read()); // about 1, 112; with float32 weights exactly
  * ```
  */
-export function quantizeLinear(weight: Tensor): QuantizedWeight {
+export function quantizeLinear(weight: Tensor): QuantizedLinear {
   const op = "quantizeLinear";
   checkTensor(op, "weight", weight, weight);
   checkShape(op, "weight", weight.shape, "[out, in]");
@@ -112,9 +112,9 @@ export function quantizeLinear(weight: Tensor): QuantizedWeight {
 }
 
 /** Allocates uninitialised memory for weights, [out, in]. */
-export function emptyQuantized(backend: Backend, shape: Shape): QuantizedWeight {
+export function emptyQuantized(backend: Backend, shape: Shape): QuantizedLinear {
   const [outF, inF] = shape, packed = kernelsOf(backend).emptyLinearInt8(outF, inF);
-  return disposeOnError(packed, () => new QuantizedWeight(shape, packed, backend.empty([outF])));
+  return disposeOnError(packed, () => new QuantizedLinear(shape, packed, backend.empty([outF])));
 }
 
 /** Checks that quantised weights are alive and on the backend of `x`. */

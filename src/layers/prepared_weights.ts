@@ -42,7 +42,7 @@ interface Origin extends Preparation {
 }
 
 /** Packs and folds weights once, and again after a tensor that they come from has changed. */
-export class ConvWeights {
+export class PreparedWeights {
   /** Counts how often prepared operands became invalid. */
   changes = 0;
   #prepared: Prepared | undefined;
