@@ -1,14 +1,14 @@
 // Activation functions of each element. Their codes and the meaning of a and b are those of ActivationKind
-// (training_geometry.ts). NaN stays NaN. At the kinks, the gradients are PyTorch's.
+// (codes.ts). NaN stays NaN. At the kinks, the gradients are PyTorch's.
 //
 // Each kind has its own loop, in which its function is inlined. The last one to three elements are computed in a
 // copy of four.
 
+import { ActivationKind } from "./codes";
 import { activate4, HARDSWISH } from "./inline/activate";
 import { exp4, expm14, log1p4, normal4, sigmoid4, tanh4 } from "./inline/exp";
 import { madd, relu4 } from "./inline/lanes";
 import { ceilDiv, CHUNK, claim, EDGE_TILE, join, threadMemory } from "./threads";
-import { ActivationKind } from "./training_geometry";
 
 /** y[i] = f(x[i]). y may be x. */
 export function activation(y: usize, x: usize, n: i32, kind: i32, a: f32, b: f32): void {

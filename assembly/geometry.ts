@@ -5,8 +5,10 @@
 // The fields are declared here (for training in training_geometry.ts) and nowhere else. `deno task build`
 // turns them into TypeScript (src/backend/wasm/generated/geometry.ts) for both backends and all operations.
 
+import { FusedKind } from "./codes";
+
 /** A truth value: 0 or 1 in memory, a boolean in TypeScript. */
-type Flag = i32;
+export type Flag = i32;
 
 /** Planes that become planes of another size. */
 @unmanaged
@@ -102,8 +104,8 @@ export class FusedConv2dGeometry extends Conv2dGeometry {
   addsResidual: Flag;
   /** Bytes from y to that tensor; 0 for y itself. */
   residual: i32;
-  /** Code of the activation (inline/activate.ts). */
-  activation: i32;
+  /** The activation that follows. */
+  activation: FusedKind;
   /** Whether every build gives the same results. Only depthwise kernels read it. */
   isExact: Flag;
 }
@@ -267,8 +269,8 @@ export class BatchNormGeometry extends ChannelGeometry {
 /** A batch normalisation with an activation. */
 @unmanaged
 export class FusedBatchNormGeometry extends BatchNormGeometry {
-  /** Code of the activation (inline/activate.ts). */
-  activation: i32;
+  /** The activation that follows. */
+  activation: FusedKind;
 }
 
 /** The gradient of a batch normalisation, with the addresses for which a call has no room. */

@@ -11,15 +11,17 @@
 // An item gives the same result on every thread. In builds without threads the loop simply counts. Variables of
 // a module belong to a thread; constants in memory are shared.
 
+import { Word } from "./codes";
+
 /** This thread's number, 0 for the caller's, and the number of threads. */
 let threadIndex: i32 = 0;
 export let threads: i32 = 1;
 
-/** Address of the words that threads share (`words` in src/backend/wasm/worker.ts), and offsets of some. */
+/** Address of the words that threads share, and offsets of some. */
 let control: usize = 0;
-const CLAIMS: usize = 8; // the items that are claimed; see claimShared
-const FAILED: usize = 32; // not 0 once a thread has thrown
-const DONE: usize = 36; // items finished since the kernel began
+const CLAIMS: usize = Word.claims << 2; // see claimShared
+const FAILED: usize = Word.failed << 2;
+const DONE: usize = Word.done << 2;
 
 /** When threads share the kernel: the number of this phase, and the items of all earlier ones. */
 let phase: i32 = 0, earlierItems: i32 = 0;

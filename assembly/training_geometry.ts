@@ -1,7 +1,6 @@
-// The blocks of numbers (geometry.ts) that only training needs, and the codes of activation functions.
+// The blocks of numbers (geometry.ts) that only training needs.
 
-/** A truth value: 0 or 1 in memory, a boolean in TypeScript. */
-type Flag = i32;
+import { Flag } from "./geometry";
 
 /** A mean cross-entropy of logits [n, c]. */
 @unmanaged
@@ -57,32 +56,4 @@ export class AdamWStep {
   root: f32;
   /** Added to the divisor. */
   eps: f32;
-}
-
-/** The activation functions of single elements, with two numbers a and b. */
-export enum ActivationKind {
-  /** max(x, 0) */
-  relu,
-  /** x where x > 0, a·x elsewhere */
-  leakyRelu,
-  /** min(max(x, a), b) */
-  hardtanh,
-  /** min(max(a·x + b, 0), 1) */
-  hardsigmoid,
-  /** x · min(max(x + 3, 0), 6) / 6 */
-  hardswish,
-  /** 1 / (1 + exp(−x)) */
-  sigmoid,
-  /** The hyperbolic tangent. */
-  tanh,
-  /** x · sigmoid(x · (a + b·x²)). With other numbers than 1 and 0 it is the GELU by tanh. */
-  silu,
-  /** x · (1 + erf(x/√2)) / 2 */
-  gelu,
-  /** log(1 + exp(a·x)) / a, or x where a·x > b */
-  softplus,
-  /** x where x > 0, a · (exp(x) − 1) elsewhere */
-  elu,
-  /** a · min(max(round(x / a), b), b + 255), ties to even: x in 8 bits */
-  fakeQuantize,
 }

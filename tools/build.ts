@@ -20,7 +20,7 @@ import { exportsModule, exportsOf } from "./exports.ts";
 import { geometryModule } from "./geometry.ts";
 
 const generated = new URL("../src/backend/wasm/generated/", import.meta.url);
-const geometry = ["assembly/geometry.ts", "assembly/training_geometry.ts"];
+const geometry = ["assembly/geometry.ts", "assembly/training_geometry.ts", "assembly/codes.ts"];
 const check = Deno.args.includes("--check");
 
 const text = await compileText("index.ts", builds.simd_threads);

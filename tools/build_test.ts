@@ -24,6 +24,8 @@ export class StepGeometry extends SizeGeometry {
   lr: f32;
   /** The first one. */
   first: Flag;
+  /** The way. */
+  way: WayKind;
 }
 
 /** Ways. */
@@ -44,7 +46,7 @@ type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
 
 /** Bytes of the largest block. */
-export const blockBytes = 12;
+export const blockBytes = 16;
 
 /** Sizes. */
 export interface SizeGeometry {
@@ -63,6 +65,8 @@ export interface StepGeometry extends SizeGeometry {
   readonly lr: number;
   /** The first one. */
   readonly first: boolean;
+  /** The way. */
+  readonly way: WayKind;
 }
 
 /** Writes a {@linkcode StepGeometry}. */
@@ -70,6 +74,7 @@ export function writeStep(integers: Integers, floats: Floats, g: StepGeometry): 
   integers[0] = g.n;
   floats[1] = g.lr;
   integers[2] = Number(g.first);
+  integers[3] = wayKindCodes[g.way];
 }
 
 /** The codes of {@linkcode WayKind}. */
@@ -87,7 +92,9 @@ export type WayKind = keyof typeof wayKindCodes;
 });
 
 Deno.test("geometryModule() rejects lines that are not four-byte fields", () => {
-  for (const line of ["  n: i64;", "  n: bool;", "  n: i32 = 1;", "  double(): i32 {"]) {
+  for (
+    const line of ["  n: i64;", "  n: bool;", "  n: i32 = 1;", "  double(): i32 {", "  n: Way;"]
+  ) {
     const changed = source.replace("  n: i32;", line);
     assertThrows(
       () => geometryModule(new Map([["assembly/geometry.ts", changed]])),
@@ -135,6 +142,9 @@ export const kernels = [
 export const sharedKernels = [
   "conv",
 ] as const;
+
+/** The most parameters that an exported function may have. */
+export const maxArguments = 8;
 
 /** The functions of an instance. Tensors, scratch memory and blocks are addresses. */
 export interface Exports {

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { maxArguments } from "../src/backend/wasm/worker.ts";
+/** The most parameters that a function may have: worker.ts passes so many. */
+const maxArguments = 8;
 
 /** A function of the module. */
 interface Func {
@@ -52,6 +53,7 @@ export function exportsModule(text: string): string {
     "// Made by `deno task build` from assembly/.",
     listOf("What the binaries export.", "kernels", names),
     listOf("The kernels that hand out their work to threads.", "sharedKernels", shared),
+    `/** The most parameters that an exported function may have. */\nexport const maxArguments = ${maxArguments};`,
     "/** The functions of an instance. Tensors, scratch memory and blocks are addresses. */\n" +
     `export interface Exports {\n${signatures.join("")}}`,
   ].join("\n\n") + "\n";

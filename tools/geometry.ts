@@ -1,7 +1,7 @@
 /**
- * Reads the classes and enums of assembly/geometry.ts, and writes them as TypeScript: for a class
+ * Reads the classes of assembly/geometry.ts and the enums of codes.ts, and writes them as TypeScript: for a class
  * an interface, and a function that writes its fields to memory; for an enum its names and their
- * codes.
+ * codes. A field may be of an enum: then the function writes the code of its name.
  *
  * @module
  */
@@ -11,6 +11,8 @@ interface Field {
   readonly doc: string;
   readonly name: string;
   readonly type: string;
+  /** Its file and line. */
+  readonly place: string;
 }
 
 /** A class whose instances are blocks of memory. */
@@ -52,6 +54,7 @@ export function geometryModule(sources: ReadonlyMap<string, string>): string {
     return [...before ? fieldsOf(before) : [], ...fields];
   };
   const bytes = Math.max(...blocks.map((block) => fieldsOf(block).length * 4));
+  checkTypes(blocks, enums);
   return [
     `// Made by \`deno task build\` from ${[...sources.keys()].join(" and ")}.`,
     "type Integers = Int32Array<ArrayBufferLike>;\ntype Floats = Float32Array<ArrayBufferLike>;",
@@ -61,9 +64,17 @@ export function geometryModule(sources: ReadonlyMap<string, string>): string {
   ].join("\n\n") + "\n";
 }
 
+/** Checks that the types of fields are known. */
+function checkTypes(blocks: readonly Block[], enums: readonly Enum[]): void {
+  for (const { place, type } of blocks.flatMap(({ fields }) => fields)) {
+    if (type in types || enums.some(({ name }) => name === type)) continue;
+    throw new Error(`${place}: not a four-byte field: ${type}`);
+  }
+}
+
 function interfaceOf({ doc, name, base, fields }: Block): string {
   const members = fields.map((field) =>
-    `  ${field.doc}\n  readonly ${field.name}: ${types[field.type][0]};\n`
+    `  ${field.doc}\n  readonly ${field.name}: ${types[field.type]?.[0] ?? field.type};\n`
   );
   const heritage = base ? ` extends ${base}` : "";
   return `${doc}\nexport interface ${name}${heritage} {\n${members.join("")}}`;
@@ -71,10 +82,15 @@ function interfaceOf({ doc, name, base, fields }: Block): string {
 
 function writerOf(block: string, fields: readonly Field[]): string {
   const lines = fields.map(({ name, type }, i) => {
-    const [typescript, array] = types[type];
-    return `  ${array}[${i}] = ${typescript === "boolean" ? `Number(g.${name})` : `g.${name}`};\n`;
+    const [typescript, array] = types[type] ?? ["code", "integers"];
+    const value = typescript === "boolean"
+      ? `Number(g.${name})`
+      : typescript === "code"
+      ? `${codesName(type)}[g.${name}]`
+      : `g.${name}`;
+    return `  ${array}[${i}] = ${value};\n`;
   });
-  const floats = fields.some(({ type }) => types[type][1] === "floats") ? "floats" : "_floats";
+  const floats = fields.some(({ type }) => types[type]?.[1] === "floats") ? "floats" : "_floats";
   const parameters = `integers: Integers, ${floats}: Floats, g: ${block}`;
   const integers = lines.some((line) => line.includes("integers")) ? "integers" : "_integers";
   return `/** Writes a {@linkcode ${block}}. */\nexport function ${writerName(block)}(` +
@@ -113,7 +129,7 @@ function readDeclarations(path: string, source: string): { blocks: Block[]; enum
       inGetter = true;
     } else if (line === "}") {
       open = codes = undefined;
-    } else if (!/^(\/\/.*|type Flag = i32;|@unmanaged| {2}@inline|)$/.test(line)) {
+    } else if (!/^(\/\/.*|import .*|export type Flag = i32;|@unmanaged| {2}@inline|)$/.test(line)) {
       const [, name, base] = line.match(/^export class (\w+)(?: extends (\w+))? \{$/) ?? [];
       const [, field, type] = line.match(/^ {2}(\w+): (\w+);$/) ?? [];
       const [, enumName] = line.match(/^export enum (\w+) \{$/) ?? [];
@@ -126,8 +142,8 @@ function readDeclarations(path: string, source: string): { blocks: Block[]; enum
       } else if (name) {
         open = { doc, name, base, fields: [] };
         blocks.push(open);
-      } else if (open && field && type in types) {
-        open.fields.push({ doc, name: field, type });
+      } else if (open && field) {
+        open.fields.push({ doc, name: field, type, place: `${path}:${i + 1}` });
       } else {
         throw new Error(`${path}:${i + 1}: not a four-byte field: ${line.trim()}`);
       }

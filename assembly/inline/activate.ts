@@ -1,14 +1,15 @@
 // Activations that a kernel applies to its result before it stores it. A NaN stays NaN. All of them are
-// inlined. The codes are those of src/ops/fused.ts. SiLU is too long to be inlined: a kernel computes its
+// inlined. SiLU is too long to be inlined: a kernel computes its
 // results as with NONE, and then calls silu() (silu.ts) on rows that are still in a cache.
 
+import { FusedKind } from "../codes";
 import { relu4 } from "./lanes";
 
-export const NONE: i32 = 0;
-export const RELU: i32 = 1; // max(x, 0)
-export const RELU6: i32 = 2; // min(max(x, 0), 6)
-export const HARDSWISH: i32 = 3; // x · min(max(x + 3, 0), 6) / 6
-export const SILU: i32 = 4; // x / (1 + e⁻ˣ)
+export const NONE: i32 = FusedKind.none;
+export const RELU: i32 = FusedKind.relu;
+export const RELU6: i32 = FusedKind.relu6;
+export const HARDSWISH: i32 = FusedKind.hardswish;
+export const SILU: i32 = FusedKind.silu;
 
 // The factors lie in memory, as in winograd.ts.
 const THREE: usize = memory.data<f32>([3]), SIX: usize = memory.data<f32>([6]);

@@ -6,7 +6,7 @@
  */
 
 import type { Tensor } from "../tensor.ts";
-import type { ActivationKind } from "./wasm/generated/geometry.ts";
+import type { ActivationKind, FusedKind } from "./wasm/generated/geometry.ts";
 
 export type {
   AdamWStep,
@@ -17,6 +17,7 @@ export type {
   Conv2dGeometry,
   CopyGeometry,
   DropoutMask,
+  FusedKind,
   LocalResponseNormGeometry,
   MatMulGeometry,
   Pool2dGeometry,
@@ -27,7 +28,7 @@ export type {
 
 /** An activation function: its kind, which says what the numbers a and b mean. */
 export interface Activation {
-  /** See ActivationKind in assembly/training_geometry.ts. */
+  /** See ActivationKind in assembly/codes.ts. */
   readonly kind: ActivationKind;
   /** The first number; 0 where there is none. */
   readonly a: number;
@@ -39,8 +40,8 @@ export interface Activation {
 export interface Epilogue {
   /** A tensor like y that is added; may be y. */
   readonly residual: Tensor | null;
-  /** The code of the activation that follows (assembly/inline/activate.ts), 0 for none. */
-  readonly activation: number;
+  /** The activation that follows. */
+  readonly activation: FusedKind;
   /** Whether a depthwise convolution gives the same results in every build. */
   readonly isExact?: boolean;
 }

@@ -18,6 +18,7 @@ import type {
   Conv2dGeometry,
   DropoutMask,
   Epilogue,
+  FusedKind,
   LocalResponseNormGeometry,
   MatMulGeometry,
   Pool2dGeometry,
@@ -48,7 +49,7 @@ export interface Int8Weight {
   readonly scale: Tensor;
 }
 
-/** The kernels of forward passes. `activation` is a code of assembly/inline/activate.ts. */
+/** The kernels of forward passes. */
 export interface ForwardKernels {
   /** Lays out [outC, inC/groups, (kH,) kW] for {@linkcode ForwardKernels.conv2d}. */
   packConv2d(weight: Tensor, groups: number): Tensor;
@@ -93,7 +94,7 @@ export interface ForwardKernels {
     g: AdaptiveGeometry,
   ): void;
   /** y = activation(x · weightᵀ + bias). */
-  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void;
+  linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: FusedKind): void;
   /** y = a · b for each pair of matrices. */
   matmul(y: Tensor, a: Tensor, b: Tensor, g: MatMulGeometry): void;
   /** y = softmax of x along an axis. */
@@ -108,7 +109,7 @@ export interface ForwardKernels {
     x: Tensor,
     tensors: BatchNormTensors,
     eps: number,
-    activation: number,
+    activation: FusedKind,
   ): void;
   /**
    * folded = the weight and bias of a convolution that includes the batch normalisation after it.
@@ -221,7 +222,7 @@ export interface QuantizedKernels {
     packed: Tensor<Int8Array>,
     scale: Tensor,
     bias: Tensor | null,
-    activation: number,
+    activation: FusedKind,
   ): void;
   /** An empty tensor for float16 values. A backend has all kernels of float16, or none. */
   emptyHalf?(shape: Shape): Tensor<Uint16Array>;
@@ -233,7 +234,7 @@ export interface QuantizedKernels {
     x: Tensor,
     weight: Tensor<Uint16Array>,
     bias: Tensor | null,
-    activation: number,
+    activation: FusedKind,
   ): void;
 }
 

@@ -180,7 +180,7 @@ export function convTransposeBackwardInput(
   checkTensor(op, "dy", dy, dy, output);
   const target = { shape: inputShape, out: options.out, reads: [weight] };
   return produce(op, dy, target, (dx) => {
-    const kernels = kernelsOf(dy), epilogue = { residual: null, activation: 0 };
+    const kernels = kernelsOf(dy), epilogue = { residual: null, activation: "none" } as const;
     if (isDepthwise(weight.shape, g.groups)) {
       return kernels.depthwise(dx, dy, weight, null, g, epilogue);
     }

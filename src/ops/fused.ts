@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FusedKind } from "../backend/geometry.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import type { OutOptions } from "./checks.ts";
@@ -36,18 +37,11 @@ export interface FusedOptions extends ActivationOptions {
   readonly residual?: Tensor;
 }
 
-/** The codes of activations in kernels (assembly/inline/activate.ts). */
-const codes: ReadonlyMap<FusedActivation | undefined, number> = new Map([
-  [undefined, 0],
-  ["relu", 1],
-  ["relu6", 2],
-  ["hardswish", 3],
-  ["silu", 4],
-]);
+const names: readonly (FusedActivation & FusedKind)[] = ["relu", "relu6", "hardswish", "silu"];
 
-/** Checks the option `activation`, and returns its code for kernels: 0 for none. */
-export function checkActivation(op: string, { activation }: ActivationOptions): number {
-  const code = codes.get(activation);
-  if (code !== undefined) return code;
+/** Checks the option `activation`, and returns its name for kernels. */
+export function checkActivation(op: string, { activation }: ActivationOptions): FusedKind {
+  if (activation === undefined) return "none";
+  if (names.includes(activation)) return activation;
   throw new ArgumentError(op, "activation", activation, '"relu", "relu6", "hardswish" or "silu"');
 }

@@ -10,6 +10,7 @@ import type {
   BatchNormTensors,
   Conv2dGeometry,
   Epilogue,
+  FusedKind,
   LocalResponseNormGeometry,
   MatMulGeometry,
   Pool2dGeometry,
@@ -88,7 +89,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       exports.adaptiveMaxPool2d(memory.out(y), memory.out(indices), memory.at(x), block);
     },
 
-    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
+    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: FusedKind): void {
       const [outF, inF] = weight.shape;
       linear(memory, exports, y, x, weight, bias, { n: x.size / inF, inF, outF }, activation);
     },
@@ -120,7 +121,7 @@ export function forwardKernels(memory: WasmMemory, exports: Exports): ForwardKer
       x: Tensor,
       tensors: BatchNormTensors,
       eps: number,
-      activation: number,
+      activation: FusedKind,
     ): void {
       const { runningMean, runningVar, weight = null, bias = null } = tensors;
       const g = { ...channelGeometry(x), eps, activation };
@@ -185,7 +186,7 @@ function linear(
   weight: Tensor,
   bias: Tensor | null,
   g: blocks.LinearGeometry,
-  activation = 0,
+  activation: FusedKind = "none",
 ): void {
   if (g.n >= 64) {
     const product = { m: g.n, n: g.outF, k: g.inF, transposeB: true };
@@ -194,7 +195,7 @@ function linear(
   const block = memory.block(blocks.writeLinear, g);
   const scratch = memory.scratch(exports.linearScratchSize(block));
   const inputs = [memory.at(x), memory.at(weight), memory.at(bias)] as const;
-  exports.linear(memory.out(y), ...inputs, scratch, block, activation);
+  exports.linear(memory.out(y), ...inputs, scratch, block, blocks.fusedKindCodes[activation]);
 }
 
 /** dx = dy · weight. Here, fewer rows repay packing the weights. */
@@ -222,13 +223,13 @@ export function multiply(
   b: Tensor,
   g: Pick<MatMulGeometry, "m" | "n" | "k"> & Partial<MatMulGeometry>,
   bias: Tensor | null = null,
-  activation = 0,
+  activation: FusedKind = "none",
 ): void {
   const pair = { batch: 1, transposeA: false, transposeB: false, accumulate: false };
   const block = memory.block(blocks.writeMatMul, { ...pair, ...g });
   const scratch = memory.scratch(exports.matmulScratchSize(block));
   const inputs = [memory.at(a), memory.at(b), memory.at(bias)] as const;
-  exports.matmul(memory.out(y), ...inputs, scratch, block, activation);
+  exports.matmul(memory.out(y), ...inputs, scratch, block, blocks.fusedKindCodes[activation]);
 }
 
 /** The sizes of a convolution's weights, [outC, inC/groups, (kH,) kW]. */

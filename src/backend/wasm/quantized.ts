@@ -5,10 +5,15 @@
  */
 
 import { elements, type Shape, type Tensor } from "../../tensor.ts";
-import type { Conv2dGeometry, Epilogue } from "../geometry.ts";
+import type { Conv2dGeometry, Epilogue, FusedKind } from "../geometry.ts";
 import type { Int8Filters, Int8Weight, QuantizedKernels } from "../kernels.ts";
 import { fusedGeometry } from "./forward.ts";
-import { writeInt8Conv2d, writeInt8Filter, writeLinear } from "./generated/geometry.ts";
+import {
+  fusedKindCodes,
+  writeInt8Conv2d,
+  writeInt8Filter,
+  writeLinear,
+} from "./generated/geometry.ts";
 import type { Exports } from "./generated/kernels.ts";
 import type { WasmMemory } from "./memory.ts";
 
@@ -118,7 +123,7 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
       packed: Tensor<Int8Array>,
       scale: Tensor,
       bias: Tensor | null,
-      activation: number,
+      activation: FusedKind,
     ): void {
       const outF = scale.size, n = y.size / outF, inF = x.size / n;
       const block = memory.block(writeLinear, { n, inF, outF });
@@ -131,7 +136,7 @@ export function quantizedKernels(memory: WasmMemory, exports: Exports): Quantize
         memory.at(bias),
         scratch,
         block,
-        activation,
+        fusedKindCodes[activation],
       );
     },
   };

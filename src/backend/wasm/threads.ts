@@ -111,7 +111,7 @@ export class ThreadPool {
     Atomics.store(shared, words.announced, 0);
     for (let i = 0; i < args.length; i++) this.#args[i] = args[i];
     Atomics.store(shared, words.claims, 0);
-    Atomics.store(shared, words.claims + 1, 0);
+    Atomics.store(shared, words.claimsAbove, 0);
     Atomics.store(shared, words.done, 0);
     Atomics.store(shared, words.failed, 0);
     Atomics.store(shared, words.gate, gateOpen);

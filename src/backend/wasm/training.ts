@@ -199,7 +199,7 @@ function transposed(g: Conv2dGeometry): blocks.FusedConv2dGeometry {
     ...g,
     addsResidual: false,
     residual: 0,
-    activation: 0,
+    activation: "none",
     isExact: false,
     inC: g.outC,
     h: g.oh,

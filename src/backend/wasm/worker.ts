@@ -4,40 +4,20 @@
  * threads that run them (assembly/threads.ts).
  */
 
-/** The most parameters that an exported function may have. `deno task build` checks this. */
-export const maxArguments = 8;
+import { wordCodes } from "./generated/geometry.ts";
+import { maxArguments } from "./generated/kernels.ts";
 
 /**
- * Indices of the words that threads share, which begin at `WorkerStart.control`. See
- * assembly/threads.ts.
+ * Indices of the words that threads share, which begin at `WorkerStart.control`.
  *
  * A processor may show plain writes to other threads late, and in another order; ARM's do. So words
  * that another thread may be writing are accessed atomically. `kernel` and `arguments` are plain:
  * the caller writes them before it opens the gate, and workers read them after they entered it.
  */
 export const words = {
-  /** Counts kernels. Waiting threads wait for it to change. */
-  calls: 0,
-  /** The number of workers inside the current kernel, plus `gateOpen` while more may enter. */
-  gate: 1,
-  /** Items of work that were claimed, 64 bits; kernels count them. */
-  claims: 2,
-  /** Workers that sleep. */
-  sleepers: 4,
-  /** Not 0 once the workers shall end. */
-  stop: 5,
-  /** The number of the kernel. */
-  kernel: 6,
-  /** Not 0 while the caller prepares a kernel, so that it is worth waiting for. */
-  announced: 7,
-  /** Not 0 once a thread's kernel has thrown, so that the others stop waiting for it. */
-  failed: 8,
-  /** Items of work that are finished; kernels count them. */
-  done: 9,
-  /** The arguments of the kernel, float64. */
-  arguments: 10,
+  ...wordCodes,
   /** The number of all words. */
-  length: 10 + 2 * maxArguments,
+  length: wordCodes.arguments + 2 * maxArguments,
 } as const;
 
 /** Added to the gate while workers may enter. */

@@ -7,6 +7,7 @@
 import type { Tensor } from "../../tensor.ts";
 import type { DepthwiseKernels } from "../depthwise_kernels.ts";
 import type { Conv2dGeometry, Epilogue } from "../geometry.ts";
+import { fusedKindCodes } from "../wasm/generated/geometry.ts";
 import { addends } from "./dispatch.ts";
 import type { GpuMemory } from "./memory.ts";
 import { sliceOf } from "./parts.ts";
@@ -30,7 +31,7 @@ export function depthwiseKernels(gpu: GpuMemory): DepthwiseKernels {
         const to = sliceOf(all.y, part, bytes.y), x = sliceOf(all.x, part, bytes.x);
         const { operands: added, flags } = addends(gpu, to, bias, residual, all.weight);
         const operands = { y: to, x, weight: all.weight, ...added };
-        const sizes = { ...sizesOf(g), ...flags, activation };
+        const sizes = { ...sizesOf(g), ...flags, activation: fusedKindCodes[activation] };
         if (shader) {
           const strips = Math.ceil(g.ow / shaders.stripLength);
           const count = part.count * g.outC * g.oh * strips;

@@ -5,7 +5,13 @@
  */
 
 import type { Tensor, Values } from "../../tensor.ts";
-import type { AdaptiveGeometry, AxisGeometry, LocalResponseNormGeometry } from "../geometry.ts";
+import type {
+  AdaptiveGeometry,
+  AxisGeometry,
+  FusedKind,
+  LocalResponseNormGeometry,
+} from "../geometry.ts";
+import { fusedKindCodes } from "../wasm/generated/geometry.ts";
 import type { GpuMemory } from "./memory.ts";
 import { sliceOf, slicesOf } from "./parts.ts";
 import type { Constants, Operand, Operands, Shader, Uniforms } from "./shader.ts";
@@ -38,7 +44,7 @@ export function denseProduct(
   weight: Tensor<Values>,
   { four, one, bytes }: WeightFormat,
   bias: Tensor | null,
-  activation: number,
+  activation: FusedKind,
 ): void {
   const [outF, inF] = weight.shape, n = x.size / inF;
   const few = n <= fewSamples && inF <= gpu.split * longestLoop, whole = few && inF % 4 === 0;
@@ -50,7 +56,8 @@ export function denseProduct(
       weight: sliceOf(all, part, bytes * inF),
       biases: gpu.at(bias ?? x),
     };
-    const flags = { first: part.start, activation, biased: Number(bias !== null) };
+    const code = fusedKindCodes[activation];
+    const flags = { first: part.start, activation: code, biased: Number(bias !== null) };
     if (few) {
       const { lanes, rowsEach } = dense, samples = Math.min(n, dense.samplesEach);
       const across = Math.ceil(part.count / (lanes / gpu.split * rowsEach));
@@ -65,7 +72,7 @@ export function denseProduct(
       const { rows, constants, sizes, workgroups } = product(gpu.tileRows, part.count, n, inF);
       for (const chunk of chunks(inF)) {
         const biased = chunk.start > 0 ? 0 : flags.biased, isLast = chunk.k === inF;
-        const after = { ...flags, biased, activation: isLast ? activation : 0 };
+        const after = { ...flags, biased, activation: isLast ? code : fusedKindCodes.none };
         const u32 = { ...sizes, ...chunk, inF, outF, ...after };
         gpu.run(shaders.batch[rows], operands, constants, workgroups, { u32 });
       }

@@ -11,11 +11,13 @@ import type {
   BatchNormTensors,
   Conv2dGeometry,
   Epilogue,
+  FusedKind,
   LocalResponseNormGeometry,
   MatMulGeometry,
   Pool2dGeometry,
 } from "../geometry.ts";
 import type { Filters, ForwardKernels } from "../kernels.ts";
+import { fusedKindCodes } from "../wasm/generated/geometry.ts";
 import {
   acrossChannels,
   addends,
@@ -71,7 +73,12 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
         const own = { ...sizes, ...packedSize(m, k), ...conv.convSizes(g) };
         for (const chunk of chunks(k)) {
           const after = chunk.start > 0 ? addsToSum : flags, isLast = chunk.k === k;
-          const u32 = { ...own, ...chunk, ...after, activation: isLast ? activation : 0 };
+          const u32 = {
+            ...own,
+            ...chunk,
+            ...after,
+            activation: fusedKindCodes[isLast ? activation : "none"],
+          };
           gpu.run(shaders[rows], operands, constants, workgroups, { u32 });
         }
       }
@@ -132,7 +139,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       pool2d(gpu, pool.adaptiveMaxPool2dWithIndices, both, g, {}, u32);
     },
 
-    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: number): void {
+    linear(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, activation: FusedKind): void {
       const format = { four: "vec4f", one: "f32", bytes: 4 };
       denseProduct(gpu, dense.linear, y, x, weight, format, bias, activation);
     },
@@ -177,7 +184,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       x: Tensor,
       tensors: BatchNormTensors,
       eps: number,
-      activation: number,
+      activation: FusedKind,
     ): void {
       const { runningMean, runningVar, weight = null, bias = null } = tensors;
       const [n, c] = x.shape, plane = x.size / (n * c);
@@ -192,7 +199,7 @@ export function forwardKernels(gpu: GpuMemory): ForwardKernels {
       perSample(gpu, norm.batchNorm, operands, ["y", "x"], n, c * plane, {
         WEIGHT: weight !== null,
         BIAS: bias !== null,
-      }, { u32: { channels: c, plane, activation }, f32: { eps } });
+      }, { u32: { channels: c, plane, activation: fusedKindCodes[activation] }, f32: { eps } });
     },
 
     foldBatchNorm(

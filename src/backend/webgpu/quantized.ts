@@ -1,7 +1,9 @@
 /** Fully connected layers with weights in 8 or 16 bits. */
 
 import type { Shape, Tensor } from "../../tensor.ts";
+import type { FusedKind } from "../geometry.ts";
 import type { QuantizedKernels } from "../kernels.ts";
+import { fusedKindCodes } from "../wasm/generated/geometry.ts";
 import { denseProduct } from "./dispatch.ts";
 import type { GpuMemory } from "./memory.ts";
 import { bindingAlignment, sliceOf } from "./parts.ts";
@@ -52,7 +54,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       packed: Tensor<Int8Array>,
       scale: Tensor,
       bias: Tensor | null,
-      activation: number,
+      activation: FusedKind,
     ): void {
       const outF = scale.size, n = y.size / outF, inF = x.size / n;
       const operands = {
@@ -63,7 +65,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
         bias: gpu.at(bias ?? scale),
       };
       const constants = { BIAS: bias !== null };
-      const sizes = { inF, outF, words: words(inF), nan, activation };
+      const sizes = { inF, outF, words: words(inF), nan, activation: fusedKindCodes[activation] };
       gpu.perRow(linearInt8, operands, n * Math.ceil(outF / rowsEach), constants, { u32: sizes });
     },
 
@@ -87,7 +89,7 @@ export function quantizedKernels(gpu: GpuMemory): QuantizedKernels {
       x: Tensor,
       weight: Tensor<Uint16Array>,
       bias: Tensor | null,
-      activation: number,
+      activation: FusedKind,
     ): void {
       if (gpu.hasHalf) {
         const format = { four: "vec4<f16>", one: "f16", bytes: 2 };

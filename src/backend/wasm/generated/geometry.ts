@@ -1,4 +1,4 @@
-// Made by `deno task build` from assembly/geometry.ts and assembly/training_geometry.ts.
+// Made by `deno task build` from assembly/geometry.ts and assembly/training_geometry.ts and assembly/codes.ts.
 
 type Integers = Int32Array<ArrayBufferLike>;
 type Floats = Float32Array<ArrayBufferLike>;
@@ -110,8 +110,8 @@ export interface FusedConv2dGeometry extends Conv2dGeometry {
   readonly addsResidual: boolean;
   /** Bytes from y to that tensor; 0 for y itself. */
   readonly residual: number;
-  /** Code of the activation (inline/activate.ts). */
-  readonly activation: number;
+  /** The activation that follows. */
+  readonly activation: FusedKind;
   /** Whether every build gives the same results. Only depthwise kernels read it. */
   readonly isExact: boolean;
 }
@@ -138,7 +138,7 @@ export function writeFusedConv2d(integers: Integers, _floats: Floats, g: FusedCo
   integers[17] = g.groups;
   integers[18] = Number(g.addsResidual);
   integers[19] = g.residual;
-  integers[20] = g.activation;
+  integers[20] = fusedKindCodes[g.activation];
   integers[21] = Number(g.isExact);
 }
 
@@ -212,7 +212,7 @@ export function writeInt8Conv2d(integers: Integers, floats: Floats, g: Int8Conv2
   integers[17] = g.groups;
   integers[18] = Number(g.addsResidual);
   integers[19] = g.residual;
-  integers[20] = g.activation;
+  integers[20] = fusedKindCodes[g.activation];
   integers[21] = Number(g.isExact);
   floats[22] = g.low;
   floats[23] = g.high;
@@ -432,8 +432,8 @@ export function writeBatchNorm(integers: Integers, floats: Floats, g: BatchNormG
 
 /** A batch normalisation with an activation. */
 export interface FusedBatchNormGeometry extends BatchNormGeometry {
-  /** Code of the activation (inline/activate.ts). */
-  readonly activation: number;
+  /** The activation that follows. */
+  readonly activation: FusedKind;
 }
 
 /** Writes a {@linkcode FusedBatchNormGeometry}. */
@@ -442,7 +442,7 @@ export function writeFusedBatchNorm(integers: Integers, floats: Floats, g: Fused
   integers[1] = g.c;
   integers[2] = g.plane;
   floats[3] = g.eps;
-  integers[4] = g.activation;
+  integers[4] = fusedKindCodes[g.activation];
 }
 
 /** The gradient of a batch normalisation, with the addresses for which a call has no room. */
@@ -688,3 +688,49 @@ export const activationKindCodes = {
 
 /** The activation functions of single elements, with two numbers a and b. */
 export type ActivationKind = keyof typeof activationKindCodes;
+
+/** The codes of {@linkcode FusedKind}. */
+export const fusedKindCodes = {
+  /** x */
+  none: 0,
+  /** max(x, 0) */
+  relu: 1,
+  /** min(max(x, 0), 6) */
+  relu6: 2,
+  /** x · min(max(x + 3, 0), 6) / 6 */
+  hardswish: 3,
+  /** x / (1 + exp(−x)) */
+  silu: 4,
+} as const;
+
+/** The activations that a kernel applies to its result before it stores it (inline/activate.ts). */
+export type FusedKind = keyof typeof fusedKindCodes;
+
+/** The codes of {@linkcode Word}. */
+export const wordCodes = {
+  /** Counts kernels. Waiting threads wait for it to change. */
+  calls: 0,
+  /** The number of workers inside the current kernel, plus `gateOpen` while more may enter. */
+  gate: 1,
+  /** Items of work that were claimed, 64 bits; kernels count them. */
+  claims: 2,
+  /** The upper half of the claims. */
+  claimsAbove: 3,
+  /** Workers that sleep. */
+  sleepers: 4,
+  /** Not 0 once the workers shall end. */
+  stop: 5,
+  /** The number of the kernel. */
+  kernel: 6,
+  /** Not 0 while the caller prepares a kernel, so that it is worth waiting for. */
+  announced: 7,
+  /** Not 0 once a thread's kernel has thrown, so that the others stop waiting for it. */
+  failed: 8,
+  /** Items of work that are finished since the kernel began; kernels count them. */
+  done: 9,
+  /** The first of the kernel's arguments, float64. */
+  arguments: 10,
+} as const;
+
+/** The words of four bytes that threads share (src/backend/wasm/worker.ts, threads.ts). */
+export type Word = keyof typeof wordCodes;

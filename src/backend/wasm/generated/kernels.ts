@@ -132,6 +132,9 @@ export const sharedKernels = [
   "winogradBackwardWeight",
 ] as const;
 
+/** The most parameters that an exported function may have. */
+export const maxArguments = 8;
+
 /** The functions of an instance. Tensors, scratch memory and blocks are addresses. */
 export interface Exports {
   activation(y: number, x: number, n: number, kind: number, a: number, b: number): void;

@@ -4,14 +4,16 @@
  * @module
  */
 
+import { fusedKindCodes as codes } from "../../wasm/generated/geometry.ts";
+
 /** `activate()` applies the activation whose code is the uniform `activation`. A NaN stays NaN. */
 export const activate = /* wgsl */ `
 fn activate(v: f32) -> f32 {
-  switch uniforms.activation { // codes as in assembly/inline/activate.ts
-    case 1: { return select(v, 0.0, v < 0.0); }
-    case 2: { return clampTo6(v); }
-    case 3: { return v * (clampTo6(v + 3) / 6); }
-    case 4: { return silu(v); }
+  switch uniforms.activation {
+    case ${codes.relu}: { return select(v, 0.0, v < 0.0); }
+    case ${codes.relu6}: { return clampTo6(v); }
+    case ${codes.hardswish}: { return v * (clampTo6(v + 3) / 6); }
+    case ${codes.silu}: { return silu(v); }
     default: { return v; }
   }
 }
