@@ -1,9 +1,9 @@
 /** What the tests of backends share: random inputs, guarded outputs, derived tolerances. */
 
-import { partOf } from "../../src/backend/interface.ts";
+import { canSplit, partOf } from "../../src/backend/interface.ts";
 import type { Backend } from "../../src/backend/mod.ts";
 import { RandomGenerator } from "../../src/random.ts";
-import { elements, type Shape, type Tensor } from "../../src/tensor.ts";
+import { disposable, elements, type Shape, type Tensor } from "../../src/tensor.ts";
 import { assert, assertEquals } from "../assert.ts";
 import type { NumArray } from "../reference.ts";
 import { hasHighMemory } from "./high_memory.ts";
@@ -89,24 +89,23 @@ export interface Guarded extends Disposable {
 }
 
 /**
- * Creates a tensor between two guards, filled with NaN if there are no values. It is a view of a
- * larger tensor, because memory of its own would be padded to a cache line.
+ * Creates a tensor between two guards, filled with NaN if there are no values. It is a part of a larger
+ * tensor, because memory of its own would be padded to a cache line, and because a guard before it must
+ * touch it. There is no guard in front where a tensor cannot be a part, as on WebGPU: nothing lies there.
  */
 export function guarded(backend: Backend, shape: Shape, values?: Float32Array): Guarded {
-  const size = elements(shape);
-  const front = backend.upload(new Float32Array(margin).fill(guard), [margin]);
+  const size = elements(shape), start = canSplit(backend) ? margin : 0, end = start + size;
   // at the end of the memory, the tensor itself is to end there
-  const held = new Float32Array(size + (hasHighMemory(backend) ? 0 : margin)).fill(guard);
-  held.subarray(0, size).set(values ?? new Float32Array(size).fill(NaN));
-  const back = backend.upload(held, [held.length]);
-  const dispose = () => [front, back].forEach((tensor) => tensor.dispose());
+  const held = new Float32Array(end + (hasHighMemory(backend) ? 0 : margin)).fill(guard);
+  held.set(values ?? new Float32Array(size).fill(NaN), start);
+  const whole = backend.upload(held, [held.length]);
   const read = async () => {
-    const [before, written] = await Promise.all([front.read(), back.read()]);
-    assert(before.every((v) => v === guard), "wrote before its output");
-    assert(written.subarray(size).every((v) => v === guard), "wrote behind its output");
-    return written.slice(0, size);
+    const written = await whole.read();
+    assert(written.subarray(0, start).every((v) => v === guard), "wrote before its output");
+    assert(written.subarray(end).every((v) => v === guard), "wrote behind its output");
+    return written.slice(start, end);
   };
-  return { tensor: partOf(back, 0, shape), read, [Symbol.dispose]: dispose };
+  return { tensor: partOf(whole, start, shape), read, [Symbol.dispose]: () => whole.dispose() };
 }
 
 /**
@@ -123,22 +122,21 @@ export async function compute<const T extends readonly (Floats | null)[]>(
   start?: Floats,
 ): Promise<Float32Array> {
   const before = backend.bytesInUse;
-  const { tensor: out, read, [Symbol.dispose]: dispose } = guarded(backend, shape, start?.data);
-  const tensors = inputs.map((x) => x && upload(backend, x));
-  try {
-    const y = run(out, ...tensors as unknown as Tensors<T>);
-    assert(y === out, "the operation returns the tensor it was given");
+  let written: Float32Array;
+  {
+    using out = guarded(backend, shape, start?.data);
+    using tensors = disposable(inputs.map((x) => x && upload(backend, x)));
+    const y = run(out.tensor, ...tensors as unknown as Tensors<T>);
+    assert(y === out.tensor, "the operation returns the tensor it was given");
     // all at once, because some runtimes poll a GPU only every few milliseconds
-    const [written, ...after] = await Promise.all([read(), ...tensors.map((x) => x?.read())]);
+    const [values, ...after] = await Promise.all([out.read(), ...tensors.map((x) => x?.read())]);
     for (const [i, values] of after.entries()) {
       if (values) assertEquals(bits(values), bits(inputs[i]!.data), "an input changed");
     }
-    return written;
-  } finally {
-    dispose();
-    for (const tensor of tensors) tensor?.dispose();
-    assertEquals(backend.bytesInUse, before, "bytes in use afterwards");
+    written = values;
   }
+  assertEquals(backend.bytesInUse, before, "bytes in use afterwards");
+  return written;
 }
 
 /** The bits of float32 values: they also compare NaN and −0. */

@@ -1,4 +1,4 @@
-import { kernelsOf, partOf } from "../../src/backend/interface.ts";
+import { canSplit, kernelsOf, partOf } from "../../src/backend/interface.ts";
 import { poolGeometry } from "../../src/ops/pool_geometry.ts";
 import type { Backend } from "../../src/backend/mod.ts";
 import * as ops from "../../src/ops/mod.ts";
@@ -291,17 +291,17 @@ testOnEveryBackend("maxPool2d() writes its indices and nothing around them", asy
       const o = { kernel: [2, 2], stride: [1, stride] } as const;
       const { indices: expected } = reference.maxPool2d(x, o);
       const size = expected.data.length;
-      // there is no `out` for indices, so this calls the kernel, with views of larger tensors
+      // there is no `out` for indices, so this calls the kernel, with a part of a larger tensor
       using tx = upload(backend, x);
       using y = backend.empty(expected.shape);
-      using front = backend.uploadIndices(new Int32Array(64).fill(-7), [64]);
-      using back = backend.uploadIndices(new Int32Array(size + 64).fill(-7), [size + 64]);
+      const start = canSplit(backend) ? 64 : 0, end = start + size;
+      using whole = backend.uploadIndices(new Int32Array(end + 64).fill(-7), [end + 64]);
       const { g } = poolGeometry("maxPool2d", 2, x.shape, spelled(o));
-      kernelsOf(backend).maxPool2d(y, partOf(back, 0, expected.shape), tx, g);
-      const [ahead, written] = await Promise.all([front.read(), back.read()]);
-      assertAllClose(written.subarray(0, size), expected.data);
-      assert(written.subarray(size).every((v) => v === -7), "wrote behind the indices");
-      assert(ahead.every((v) => v === -7), "wrote before the indices");
+      kernelsOf(backend).maxPool2d(y, partOf(whole, start, expected.shape), tx, g);
+      const written = await whole.read();
+      assertAllClose(written.subarray(start, end), expected.data);
+      assert(written.subarray(end).every((v) => v === -7), "wrote behind the indices");
+      assert(written.subarray(0, start).every((v) => v === -7), "wrote before the indices");
     }
   }
   assertEquals(backend.bytesInUse, before);
