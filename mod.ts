@@ -173,7 +173,7 @@ export { loadWeights, type WeightsInput } from "./src/models/load.ts";
 export { loadModel, type LoadModelOptions } from "./src/models/load_model.ts";
 export { OnnxNetwork } from "./src/models/onnx/network.ts";
 export { createModel, type NetworkName } from "./src/models/registry.ts";
-export { saveModel } from "./src/models/save_model.ts";
+export { saveModel, saveWeights } from "./src/models/save_model.ts";
 export { summarize } from "./src/models/summary.ts";
 
 // Explanations

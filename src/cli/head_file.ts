@@ -7,10 +7,10 @@ import { type Description, onnxArchitecture } from "../models/description.ts";
 import { openInput } from "../models/load.ts";
 import { loadModel, modelFor } from "../models/load_model.ts";
 import { bundledWeights, isShipped } from "../models/bundled.ts";
-import { saveModel } from "../models/save_model.ts";
+import { saveModel, saveWeights } from "../models/save_model.ts";
 import type { Classifier } from "../models/mod.ts";
 import { toClassNames } from "../models/network_classes.ts";
-import { bytesSource, type WeightsFile, writeSafetensors } from "../weights/mod.ts";
+import { bytesSource, type WeightsFile } from "../weights/mod.ts";
 import type { ModelOptions } from "./args.ts";
 import { searchCache } from "./cache.ts";
 import { asFileError } from "./errors.ts";
@@ -44,7 +44,7 @@ export async function joinHead(
     try {
       using model = await loadModel({ backend, weights: place, base: candidate, precision: "f32" });
       const isOnnx = model.network === undefined;
-      const bytes = isOnnx ? await valuesOf(model) : await saveModel(model);
+      const bytes = await (isOnnx ? saveWeights(model) : saveModel(model)); // graphs cannot be saved
       const file = await openInput(bytesSource(bytes, String(place)));
       return { file, modelFor: isOnnx ? graphOf(candidate, model) : modelFor };
     } catch (error) {
@@ -56,17 +56,6 @@ export async function joinHead(
   const reason = `holds only the last layer of ${network}; pass the file that it was ` +
     "learned from with --base";
   throw new FileError(String(place), reason);
-}
-
-/** The values of a network as a file: the graph of an ONNX network cannot be saved. */
-async function valuesOf(model: Classifier): Promise<Uint8Array<ArrayBuffer>> {
-  const tensors = [...model.stateDict()].map(async ([name, { shape, tensor }]) => ({
-    name,
-    shape,
-    dtype: "F32" as const,
-    data: await tensor!.read(),
-  }));
-  return writeSafetensors(await Promise.all(tensors));
 }
 
 /** Creates networks with the graph of an ONNX file, and the last layer of another network. */

@@ -10,6 +10,6 @@ export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export { type LoadOptions, loadWeights, type WeightsInput } from "./load.ts";
 export { type NetworkOptions } from "./network_options.ts";
 export { createModel, type NetworkName } from "./registry.ts";
-export { saveModel, type SaveModelOptions } from "./save_model.ts";
+export { saveModel, type SaveModelOptions, saveWeights } from "./save_model.ts";
 export * from "./summary.ts";
 export type { ClassName } from "./imagenet_classes.ts";

@@ -1,10 +1,11 @@
 /**
- * Saving a classifier as a safetensors file.
+ * Saving a network as a safetensors file.
  *
  * @module
  */
 
 import { ArgumentError, PembrokeError } from "../errors.ts";
+import { Layer } from "../layers/layer.ts";
 import { Linear } from "../layers/linear.ts";
 import { checkBoolean, checkObject, checkOptions } from "../ops/checks.ts";
 import type { TensorToWrite } from "../weights/io/file_writer.ts";
@@ -90,7 +91,8 @@ export async function saveModel(
   options: SaveModelOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (!(model instanceof Classifier)) {
-    throw new ArgumentError("saveModel", "model", model, "a Classifier");
+    const expected = "a Classifier; for other networks, use saveWeights()";
+    throw new ArgumentError("saveModel", "model", model, expected);
   }
   checkOptions("saveModel", options, ["dtype", "metadata", "headOnly"]);
   const { dtype = "F32", metadata = {}, headOnly = false } = options;
@@ -105,21 +107,16 @@ export async function saveModel(
   }
   const architecture = network ?? (headOnly ? onnxArchitecture : undefined);
   if (architecture === undefined) {
-    throw new PembrokeError(`saveModel: cannot save ${model.type}, only networks of createModel()`);
+    throw new PembrokeError(
+      `saveModel: cannot save ${model.type}, only networks of createModel(); use saveWeights()`,
+    );
   }
   if (headOnly) checkHead(model);
-  const head = headOnly ? `${model.head.name}.` : "", before = stateOf(model);
-  const tensors: TensorToWrite[] = [];
-  for (const [name, { shape, tensor }] of model.stateDict()) {
-    if (!name.startsWith(head)) continue;
-    if (!tensor) {
-      throw new PembrokeError(
-        `saveModel: ${name} has no float32 values; call init() or load weights in f32 first`,
-      );
-    }
-    const stored = shape.length > 1 ? dtype : "F32";
-    tensors.push({ name, dtype: stored, shape, data: await tensor.read() });
-  }
+  const head = headOnly ? `${model.head.name}.` : "";
+  const { tensors, base } = await whileUnchanged("saveModel", model, async () => ({
+    tensors: await readTensors("saveModel", model, head, dtype),
+    base: headOnly ? await fingerprintOf(model) : undefined,
+  }));
   const description = {
     ...describe({
       architecture,
@@ -127,15 +124,44 @@ export async function saveModel(
       preprocessing,
       temperature,
       ...(model.hasLinearHead && { head: "linear" }),
-      ...(headOnly && { base: await fingerprintOf(model) }),
+      base,
     }),
     ...(!headOnly && describeRanges(model)),
   };
-  const after = stateOf(model);
-  if (after.length !== before.length || after.some((item, i) => item !== before[i])) {
-    throw new PembrokeError("saveModel: the weights changed meanwhile; await it before you go on");
-  }
   return writeSafetensors(tensors, withDescription(Object.entries(metadata), description));
+}
+
+/**
+ * Saves the parameters and running statistics of a layer or a network as a safetensors file, under
+ * the names of its `stateDict()`. {@linkcode loadWeights} reads it back into the same network. For
+ * networks of {@linkcode createModel}, {@linkcode saveModel} also stores the classes.
+ *
+ * @param model A layer or a network, with values in float32. It is not changed.
+ * @returns The bytes of the file.
+ * @throws {PembrokeError} When the model has no weights, has no values, or has weights in fewer than 32 bits.
+ * Also when the weights change before the file is complete.
+ * @throws {ArgumentError} When `model` is no layer.
+ *
+ * @example
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { Linear, ReLU, Sequential } from "../layers/mod.ts";
+ * import { loadWeights, saveWeights } from "./mod.ts";
+ *
+ * const create = () => new Sequential([new Linear(2, 8), new ReLU(), new Linear(8, 2)]);
+ * using backend = await createBackend();
+ * using net = create().init(backend, { seed: 1 });
+ * const file = await saveWeights(net);
+ * using same = create();
+ * await loadWeights(same, backend, file);
+ * ```
+ */
+export async function saveWeights(model: Layer): Promise<Uint8Array<ArrayBuffer>> {
+  const op = "saveWeights";
+  if (!(model instanceof Layer)) throw new ArgumentError(op, "model", model, "a Layer");
+  if (model.stateDict().size === 0) throw new PembrokeError(`${op}: ${model.type} has no weights`);
+  checkLoaded(model);
+  return writeSafetensors(await whileUnchanged(op, model, () => readTensors(op, model)));
 }
 
 /** Throws if the last layer is not like those that {@linkcode loadModel} joins with other layers. */
@@ -149,7 +175,51 @@ function checkHead(model: Classifier): void {
   );
 }
 
+/**
+ * Reads the tensors of a model.
+ *
+ * @param prefix What the names begin with. Default: all tensors.
+ * @param dtype The type to store weights in. Biases and statistics are always float32.
+ * @throws {PembrokeError} When a tensor has no float32 values.
+ */
+async function readTensors(
+  op: string,
+  model: Layer,
+  prefix = "",
+  dtype: TensorToWrite["dtype"] = "F32",
+): Promise<TensorToWrite[]> {
+  const tensors: TensorToWrite[] = [];
+  for (const [name, { shape, tensor }] of model.stateDict()) {
+    if (!name.startsWith(prefix)) continue;
+    if (!tensor) {
+      throw new PembrokeError(
+        `${op}: ${name} has no float32 values; call init() or load weights in f32 first`,
+      );
+    }
+    const stored = shape.length > 1 ? dtype : "F32";
+    tensors.push({ name, dtype: stored, shape, data: await tensor.read() });
+  }
+  return tensors;
+}
+
+/**
+ * Runs a function that reads the weights of a model.
+ *
+ * @throws {PembrokeError} When the weights change meanwhile: the result would be a mixture.
+ */
+async function whileUnchanged<T>(
+  op: string,
+  model: Layer,
+  read: () => Promise<T>,
+): Promise<T> {
+  const before = stateOf(model), result = await read(), after = stateOf(model);
+  if (after.length === before.length && after.every((item, i) => item === before[i])) {
+    return result;
+  }
+  throw new PembrokeError(`${op}: the weights changed meanwhile; await it before you go on`);
+}
+
 /** The tensors of a model, and their versions. */
-function stateOf(model: Classifier): unknown[] {
+function stateOf(model: Layer): unknown[] {
   return [...model.stateDict().values()].flatMap(({ tensor }) => [tensor, tensor?.version]);
 }
