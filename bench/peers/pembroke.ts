@@ -162,11 +162,10 @@ export async function createTraining(
         using x = backend.upload(values, model.inputShape(targets.length));
         optimizer.zeroGrad();
         using logits = model.forward(x);
-        const result = crossEntropy(logits, targets);
-        using loss = result.loss, gradient = result.gradient;
-        model.backwardParameters(gradient);
+        using result = crossEntropy(logits, targets);
+        model.backwardParameters(result.gradient);
         optimizer.step();
-        const [first] = await loss.read();
+        const [first] = await result.loss.read();
         return { ms: performance.now() - start, loss: first };
       };
       return trainingWork(step, () => optimizer.dispose());

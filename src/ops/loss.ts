@@ -6,11 +6,11 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import { disposable, type Tensor } from "../tensor.ts";
 import { checkFraction, checkOptions, checkShape, checkTensor, disposeOnError } from "./checks.ts";
 
 /**
- * A loss and its gradient. The caller disposes of both.
+ * A loss and its gradient.
  *
  * @internal
  */
@@ -42,8 +42,8 @@ export interface CrossEntropyOptions {
  * @param targets N class indices.
  * @param options `labelSmoothing` is the share of the target probability that is spread over all
  * classes (default 0).
- * @returns The `loss`, [1], and its `gradient` with respect to x, [N, C]. The caller disposes of
- * both.
+ * @returns The `loss`, [1], and its `gradient` with respect to x, [N, C]. Declare the result with
+ * `using`, which disposes of both.
  * @throws {ArgumentError} When the targets are not N class indices, or `labelSmoothing` is not
  * between 0 and 1.
  *
@@ -54,15 +54,15 @@ export interface CrossEntropyOptions {
  *
  * using backend = await createBackend();
  * using x = backend.upload(new Float32Array([0, 0]), [1, 2]);
- * const { loss, gradient } = crossEntropy(x, [0]);
- * console.log(await loss.read(), await gradient.read()); // ln 2, [−½, ½]
+ * using result = crossEntropy(x, [0]);
+ * console.log(await result.loss.read(), await result.gradient.read()); // ln 2, [−½, ½]
  * ```
  */
 export function crossEntropy(
   x: Tensor,
   targets: ArrayLike<number>,
   options: CrossEntropyOptions = {},
-): LossResult {
+): LossResult & Disposable {
   const op = "crossEntropy";
   checkTensor(op, "x", x, x);
   checkShape(op, "x", x.shape, "[N, C]");
@@ -86,7 +86,7 @@ export function crossEntropy(
     (loss) =>
       disposeOnError(x.backend.empty(x.shape), (gradient) => {
         kernelsOf(x).crossEntropy(loss, gradient, x, indices, smoothing);
-        return { loss, gradient };
+        return disposable({ loss, gradient });
       }),
   );
 }

@@ -70,10 +70,8 @@ export async function evaluate(
     using x = model.backend.upload(batch.values, batch.shape);
     using logits = model.forward(x);
     checkSeveralScores("evaluate", logits, batch.labels);
-    const result = crossEntropy(logits, batch.labels);
-    using value = result.loss;
-    result.gradient.dispose();
-    loss += (await value.read())[0] * n;
+    using result = crossEntropy(logits, batch.labels);
+    loss += (await result.loss.read())[0] * n;
     const ranks = ranksOf(await logits.read(), batch.labels);
     top1 += ranks.filter((rank) => rank < 1).length;
     top5 += ranks.filter((rank) => rank < 5).length;

@@ -141,9 +141,8 @@ function addGradients(linear: Linear, { x, labels }: RowBatch, layers: number): 
   const n = labels.length, outputs = linear.outFeatures;
   const targets = Int32Array.from({ length: n * layers }, (_, i) => labels[Math.floor(i / layers)]);
   using logits = linear.forward(x);
-  const result = crossEntropy(logits.view([n * layers, outputs / layers]), targets);
-  using _loss = result.loss, gradient = result.gradient;
-  linear.backwardParameters(gradient.view([n, outputs]));
+  using result = crossEntropy(logits.view([n * layers, outputs / layers]), targets);
+  linear.backwardParameters(result.gradient.view([n, outputs]));
 }
 
 /** The weight decay of {@linkcode AdamW}, with another one for each of the layers that a `Linear` holds. */

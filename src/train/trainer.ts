@@ -285,11 +285,10 @@ export class Trainer implements Disposable {
     using x = this.model.backend.upload(values, shape);
     using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
     checkSeveralScores("Trainer", logits, labels);
-    const result = crossEntropy(logits, labels, { labelSmoothing });
-    using loss = result.loss, gradient = result.gradient;
-    this.model.backwardParameters(gradient);
+    using result = crossEntropy(logits, labels, { labelSmoothing });
+    this.model.backwardParameters(result.gradient);
     const correct = ranksOf(await logits.read(), labels).filter((rank) => rank === 0).length;
-    return { loss: (await loss.read())[0], correct };
+    return { loss: (await result.loss.read())[0], correct };
   }
 
   /** Returns the indices of the next batch. The seed and the epoch determine the order. */

@@ -11,7 +11,8 @@ async function check(backend: Backend, x: Floats, targets: number[], labelSmooth
   const expected = reference.crossEntropy(x, targets, labelSmoothing);
   const before = backend.bytesInUse;
   using tx = upload(backend, x);
-  const { loss, gradient } = crossEntropy(tx, targets, { labelSmoothing });
+  using result = crossEntropy(tx, targets, { labelSmoothing });
+  const { loss, gradient } = result;
   assertEquals([loss.shape, gradient.shape], [[1], x.shape]);
   const name = `x [${x.shape}] smoothing ${labelSmoothing}`;
   assertAllClose(await loss.read(), [expected.loss], { abs: 2e-6, rel: 2e-6, name });
@@ -19,7 +20,8 @@ async function check(backend: Backend, x: Floats, targets: number[], labelSmooth
   const abs = (8 + Math.sqrt(x.shape[1])) * 2 ** -23 / x.shape[0];
   assertAllClose(await gradient.read(), expected.dx.data, { abs, name: `dx of ${name}` });
   assertEquals(bits(await tx.read()), bits(x.data));
-  for (const tensor of [tx, loss, gradient]) tensor.dispose();
+  result[Symbol.dispose]();
+  tx.dispose();
   assertEquals(backend.bytesInUse, before);
 }
 
@@ -50,8 +52,8 @@ testOnEveryBackend("crossEntropy() does not overflow or underflow", async (backe
     for (const targets of [[0, 1], [2, 2], [1, 0]]) {
       const expected = reference.crossEntropy(x, targets);
       using tx = upload(backend, x);
-      const { loss, gradient } = crossEntropy(tx, targets);
-      using _loss = loss, _gradient = gradient;
+      using result = crossEntropy(tx, targets);
+      const { loss, gradient } = result;
       assertAllClose(await loss.read(), [expected.loss], { rel: 1e-6, abs: 1e-6 });
       assertAllClose(await gradient.read(), expected.dx.data, { abs: 1e-6 });
     }
@@ -72,8 +74,8 @@ testOnEveryBackend("crossEntropy() limits NaN to its row of the gradient", async
   const x = new Draw(3).floats([3, 4]);
   x.data[5] = NaN;
   using tx = upload(backend, x);
-  const { loss, gradient } = crossEntropy(tx, [0, 1, 2]);
-  using _loss = loss, _gradient = gradient;
+  using result = crossEntropy(tx, [0, 1, 2]);
+  const { loss, gradient } = result;
   assert(Number.isNaN((await loss.read())[0]));
   const expected = reference.crossEntropy(x, [0, 1, 2]).dx;
   assertAllClose(await gradient.read(), expected.data, { abs: 1e-6 });

@@ -17,8 +17,8 @@ for (const name of ["squeezenet1_1", "resnet18", "mobilenet"] as const) {
     model.train();
     using x = b.upload(images(4, side), [4, 3, side, side]);
     using y = model.forward(x);
-    const { loss, gradient } = crossEntropy(y, training.target);
-    using _loss = loss, _gradient = gradient;
+    using result = crossEntropy(y, training.target);
+    const { loss, gradient } = result;
     assertAllClose(await loss.read(), [training.loss], { rel: 1e-4 });
     using dx = model.backward(gradient);
     assertEquals(dx.shape, x.shape);
@@ -44,9 +44,8 @@ testOnBuilds("all narrow networks train, with dropout and stochastic depth", asy
   for (const name of narrowNames) {
     using model = narrowNetwork(name).init(backend, { seed: 1 }).train(new RandomGenerator(2));
     using y = model.forward(x);
-    const { loss, gradient } = crossEntropy(y, [0, 3]);
-    using _loss = loss, _gradient = gradient;
-    model.backwardParameters(gradient);
+    using result = crossEntropy(y, [0, 3]);
+    model.backwardParameters(result.gradient);
     for (const [key, { grad, requiresGrad }] of model.stateDict()) {
       if (!requiresGrad) continue;
       const values = await grad!.read();

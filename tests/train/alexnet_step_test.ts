@@ -42,8 +42,8 @@ async function computeGradients(backend: Backend, algorithm?: "direct"): Promise
   );
   using x = backend.upload(values, model.inputShape(4));
   using logits = model.forward(x);
-  const { loss, gradient } = crossEntropy(logits, golden.labels);
-  using _loss = loss, _gradient = gradient;
+  using result = crossEntropy(logits, golden.labels);
+  const { loss, gradient } = result;
   assertAllClose(await loss.read(), [golden.loss], { rel: 1e-5 });
   model.backwardParameters(gradient);
   assertEquals([...model.stateDict().keys()], Object.keys(gradients));

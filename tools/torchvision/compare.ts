@@ -98,9 +98,8 @@ async function compareGradients(
   await loadWeights(model, backend, `${folder}/weights.pth`);
   model.train();
   using y = model.forward(x);
-  const { loss, gradient } = crossEntropy(y, targets);
-  using _loss = loss, _gradient = gradient;
-  model.backwardParameters(gradient);
+  using result = crossEntropy(y, targets);
+  model.backwardParameters(result.gradient);
   using exact = await openWeights(await fileSource(`${folder}/gradients64.pth`));
   using rounded = await openWeights(await fileSource(`${folder}/gradients32.pth`));
   const ours: number[] = [], pytorch: number[] = [];
