@@ -85,7 +85,7 @@ export { convTranspose1d, convTranspose2d } from "./src/ops/conv_transpose.ts";
 export { dropout } from "./src/ops/dropout.ts";
 export { interpolate } from "./src/ops/interpolate.ts";
 export { linear, linearBackwardInput, linearBackwardWeight } from "./src/ops/linear.ts";
-export { crossEntropy } from "./src/ops/loss.ts";
+export { bceWithLogits, crossEntropy, mseLoss } from "./src/ops/loss.ts";
 export { matmul } from "./src/ops/matmul.ts";
 export {
   batchNorm,

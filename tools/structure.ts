@@ -12,7 +12,7 @@ import ts from "npm:typescript@6.0.3";
 /** The limits that no change may exceed. */
 export const limits = {
   /** Names that mod.ts exports. */
-  exports: 198,
+  exports: 200,
   /** Lines of a source file. */
   lines: 340,
   /** Lines of a test file. */

@@ -1,6 +1,7 @@
-import type { Backend } from "../../src/backend/mod.ts";
-import { ArgumentError } from "../../src/errors.ts";
-import { crossEntropy } from "../../src/ops/mod.ts";
+import { type Backend, createBackend } from "../../src/backend/mod.ts";
+import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { bceWithLogits, crossEntropy, mseLoss } from "../../src/ops/mod.ts";
+import type { Tensor } from "../../src/tensor.ts";
 import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend } from "../backends.ts";
 import * as reference from "../reference.ts";
@@ -121,3 +122,128 @@ testOnEveryBackend(
     assertEquals(backend.bytesInUse, before);
   },
 );
+
+/** The losses that compare a tensor with another one. */
+const losses = { mseLoss, bceWithLogits };
+type LossName = keyof typeof losses;
+const names = Object.keys(losses) as LossName[];
+
+/** Compares a loss and its gradient with the reference, and checks that the inputs are unchanged. */
+async function checkTarget(
+  backend: Backend,
+  name: LossName,
+  x: Floats,
+  target: Floats,
+  { abs = 0, rel = 2e-6 } = {},
+): Promise<void> {
+  const expected = reference[name](x, target), before = backend.bytesInUse;
+  using tx = upload(backend, x), ty = upload(backend, target);
+  {
+    using result = losses[name](tx, ty);
+    const { loss, gradient } = result, text = `${name} [${x.shape}]`;
+    assertEquals([loss.shape, gradient.shape], [[1], x.shape]);
+    assertAllClose(await loss.read(), [expected.loss], { abs, rel, name: text });
+    // near a target of 1, the sigmoid has the rounding error of 1
+    const close = { abs: 2 ** -22 / x.data.length, rel: 2 ** -21, name: `dx of ${text}` };
+    assertAllClose(await gradient.read(), expected.dx.data, close);
+  }
+  assertEquals([bits(await tx.read()), bits(await ty.read())], [bits(x.data), bits(target.data)]);
+  tx.dispose();
+  ty.dispose();
+  assertEquals(backend.bytesInUse, before);
+}
+
+testOnEveryBackend("mseLoss() and bceWithLogits() work with all shapes", async (backend) => {
+  const draw = new Draw(5);
+  const sizes = [1, 2, 3, 4, 5, 63, 64, 65, 1023, 1024, 1025].map((n) => [n]);
+  for (const shape of [...sizes, [1, 1], [7, 1], [1, 7], [3, 4, 5], [2, 3, 4, 5], [5, 1, 1, 2]]) {
+    await checkTarget(backend, "mseLoss", draw.floats(shape, -6, 6), draw.floats(shape, -6, 6));
+    const target = draw.floats(shape, 0, 1);
+    await checkTarget(backend, "bceWithLogits", draw.floats(shape, -6, 6), target);
+    target.data.set(target.data.map(Math.round));
+    await checkTarget(backend, "bceWithLogits", draw.floats(shape, -6, 6), target);
+  }
+});
+
+testOnEveryBackend(
+  "bceWithLogits() keeps the digits of small and large losses",
+  async (backend) => {
+    for (
+      const [v, t] of [[17, 1], [-17, 0], [60, 1], [1e30, 1], [-1e30, 0], [1e30, 0], [-1e30, 1]]
+    ) {
+      const tolerance = { abs: 1e-37, rel: 2e-5 }; // the exponential of a shader has fewer digits
+      await checkTarget(backend, "bceWithLogits", floats([1], [v]), floats([1], [t]), tolerance);
+    }
+  },
+);
+
+testOnEveryBackend("mseLoss() does not overflow where the mean does not", async (backend) => {
+  const x = floats([1, 4096], Array(4096).fill(3e19)),
+    zeros = floats([1, 4096], Array(4096).fill(0));
+  x.data.fill(0, 1); // (3e19)² is too large for float32
+  await checkTarget(backend, "mseLoss", x, zeros);
+});
+
+testOnEveryBackend("mean losses of many elements lose no digits", async (backend) => {
+  for (const shape of [[2, 3, 250, 350], [300_000, 1], [300_000]]) {
+    const n = shape.reduce((a, b) => a * b);
+    const x = floats(shape, Array(n).fill(0.1)), target = floats(shape, Array(n).fill(0));
+    // a lane adds up to 150 numbers of the same kind; a sum of all would have an error of 10⁻³
+    for (const name of names) await checkTarget(backend, name, x, target, { rel: 2 ** -16 });
+  }
+});
+
+testOnEveryBackend("losses limit NaN to its element of the gradient", async (backend) => {
+  for (const name of names) {
+    const x = new Draw(6).floats([3, 4]), target = new Draw(7).floats([3, 4], 0, 1);
+    x.data[5] = NaN;
+    target.data[9] = NaN;
+    using tx = upload(backend, x), ty = upload(backend, target);
+    using result = losses[name](tx, ty);
+    assert(Number.isNaN((await result.loss.read())[0]));
+    const expected = reference[name](x, target).dx.data;
+    assertEquals([...expected.keys()].filter((i) => Number.isNaN(expected[i])), [5, 9]);
+    assertAllClose(await result.gradient.read(), expected, { abs: 1e-6, name });
+  }
+});
+
+testOnEveryBackend("losses of infinite outputs are PyTorch's", async (backend) => {
+  const cases: [LossName, x: number, target: number, loss: number, gradient: number][] = [
+    ["mseLoss", Infinity, 0, Infinity, Infinity],
+    ["mseLoss", -Infinity, 0, Infinity, -Infinity],
+    ["mseLoss", Infinity, Infinity, NaN, NaN],
+    ["bceWithLogits", Infinity, 0, Infinity, 1],
+    ["bceWithLogits", Infinity, 1, NaN, 0],
+    ["bceWithLogits", -Infinity, 0.5, NaN, -0.5],
+  ];
+  for (const [name, x, target, loss, gradient] of cases) {
+    using tx = backend.upload([x], [1]), ty = backend.upload([target], [1]);
+    using result = losses[name](tx, ty);
+    const text = `${name} of ${x}, ${target}`;
+    assertAllClose(await result.loss.read(), [loss], { name: text });
+    assertAllClose(await result.gradient.read(), [gradient], { abs: 1e-7, name: text });
+  }
+});
+
+testOnEveryBackend("losses refuse targets of another shape, type or backend", async (backend) => {
+  using x = backend.upload([1, 2, 3, 4, 5, 6], [2, 3]), integers = backend.emptyIndices([2, 3]);
+  using other = await createBackend({ device: "wasm", threads: 1 });
+  using elsewhere = other.upload([1, 2, 3, 4, 5, 6], [2, 3]), column = backend.empty([2, 1]);
+  using gone = backend.empty([2, 3]);
+  gone.dispose();
+  const before = backend.bytesInUse;
+  for (const name of names) {
+    const fails = (target: unknown, text: string) =>
+      assertThrows(() => losses[name](x, target as Tensor), PembrokeError, `${name}: ${text}`);
+    fails(column, "the shape of target is [2, 1], must be [2, 3]");
+    fails(x.view([6]), "the shape of target is [6]");
+    fails([1, 2, 3, 4, 5, 6], "target is [1, 2, 3, 4, 5, 6], must be a Tensor");
+    fails(integers, "target is ");
+    fails(elsewhere, "target is ");
+    fails(gone, "");
+    assertThrows(() => losses[name](null as unknown as Tensor, x), ArgumentError, "x is null");
+    using same = losses[name](x, x);
+    assert(Number.isFinite((await same.loss.read())[0]));
+  }
+  assertEquals(backend.bytesInUse, before);
+});

@@ -96,6 +96,8 @@ export function operationCalls(backend: Backend): OperationCalls {
     ["quantizeConv", ops.quantizeConv, [w, { groups: 2 }]],
     ["conv2d int8", ops.conv2d, [x, rounded, bias, conv]],
     ["half", ops.half, [dense]],
+    ["mseLoss", ops.mseLoss, [x, dy]],
+    ["bceWithLogits", ops.bceWithLogits, [x, dy]],
     ["crossEntropy", ops.crossEntropy, [three, [0, 2], { labelSmoothing: 0.1 }]],
     ["maxPool2d", ops.maxPool2d, [x, pool]],
     ["maxPool1d", ops.maxPool1d, [row, pool]],

@@ -39,9 +39,10 @@ const operations: Record<string, (t: Inputs, attrs: Partial<Attributes>) => Outp
     y: ops.batchNorm(x, { runningMean: mean, runningVar: variance, weight: w, bias: b }, { eps }),
   }),
   crossentropy: ({ x }, { targets, labelSmoothing }) => {
-    const { loss, gradient } = ops.crossEntropy(x, targets!, { labelSmoothing });
-    return { loss, dx: gradient };
+    return lossOutputs(ops.crossEntropy(x, targets!, { labelSmoothing }));
   },
+  mseloss: ({ x, b }) => lossOutputs(ops.mseLoss(x, b)),
+  bcewithlogits: ({ x, b }) => lossOutputs(ops.bceWithLogits(x, b)),
   ...spatialOperations.forward,
 };
 
@@ -183,6 +184,10 @@ function maxPoolGradient({ output, indices }: ops.MaxPoolResult, x: Tensor, dy: 
 
 function maxPoolOutputs({ output, indices }: ops.MaxPoolResult): Outputs {
   return { y: output, indices };
+}
+
+function lossOutputs({ loss, gradient }: ops.LossResult): Outputs {
+  return { loss, dx: gradient };
 }
 
 function transposeOptions({ transposeA, transposeB }: Partial<Attributes>) {

@@ -283,12 +283,15 @@ Deno.test("a gradient that overlaps an input is rejected", () => {
   );
 });
 
-testOnEveryBackend("crossEntropy() leaks no memory when an allocation fails", (backend) => {
+testOnEveryBackend("losses leak no memory when an allocation fails", (backend) => {
   using x = backend.empty([1, 1]);
   // Too large for any memory: the loss is allocated, and the gradient is not.
   const huge = new Tensor(backend, [2, 2 ** 29], x.storage, Float32Array);
   const before = backend.bytesInUse;
   assertThrows(() => ops.crossEntropy(huge, [0, 0]), PembrokeError, "out of memory");
+  for (const loss of [ops.mseLoss, ops.bceWithLogits]) {
+    assertThrows(() => loss(huge, huge), PembrokeError, "out of memory");
+  }
   assertEquals(backend.bytesInUse, before);
 });
 

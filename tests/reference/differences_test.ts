@@ -207,6 +207,16 @@ Deno.test("the gradient of the reference crossEntropy() matches finite differenc
   }
 });
 
+Deno.test("the gradients of the reference mseLoss() and bceWithLogits() match finite differences", () => {
+  const draw = new Draw(13);
+  for (const op of ["mseLoss", "bceWithLogits"] as const) {
+    const x = numbers(draw, [2, 3, 4], -4, 4), target = numbers(draw, [2, 3, 4], 0, 1);
+    const loss = () => reference[op](x, target);
+    const expected = differences(x.data, () => loss().loss);
+    assertAllClose(loss().dx.data, expected, { abs: 1e-9, name: op });
+  }
+});
+
 Deno.test("the reference localResponseNormBackward() matches finite differences", () => {
   const draw = new Draw(8);
   const constants: [size: number, alpha: number, beta: number, k: number][] = [

@@ -22,3 +22,28 @@ export function crossEntropy(x: NumArray, targets: readonly number[], smoothing 
   }
   return { loss, dx };
 }
+
+/** loss = mean of (x − t)², and dx = 2·(x − t) / n over n elements. */
+export function mseLoss(x: NumArray, target: NumArray): Loss {
+  const dx = zeros(x.shape), n = x.data.length;
+  let loss = 0;
+  for (let at = 0; at < n; at++) {
+    const difference = x.data[at] - target.data[at];
+    loss += difference ** 2 / n;
+    dx.data[at] = 2 * difference / n;
+  }
+  return { loss, dx };
+}
+
+/** loss = mean of (1 − t)·x + log(1 + e⁻ˣ), and dx = (1 / (1 + e⁻ˣ) − t) / n over n elements. */
+export function bceWithLogits(x: NumArray, target: NumArray): Loss {
+  const dx = zeros(x.shape), n = x.data.length;
+  let loss = 0;
+  for (let at = 0; at < n; at++) {
+    const v = x.data[at], t = target.data[at];
+    const log = Math.max(-v, 0) + Math.log1p(Math.exp(-Math.abs(v))); // of 1 + e⁻ˣ, without overflow
+    loss += ((1 - t) * v + log) / n;
+    dx.data[at] = (1 / (1 + Math.exp(-v)) - t) / n;
+  }
+  return { loss, dx };
+}
