@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
-import { checkInteger } from "../ops/checks.ts";
+import { checkInteger, checkOptions } from "../ops/checks.ts";
 import { kindOf } from "../kinds.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, isShape, type Shape } from "../tensor.ts";
@@ -29,6 +29,22 @@ import { elements, isShape, type Shape } from "../tensor.ts";
  * const values = new Float32Array(8);
  * console.log(await parity.read(5, values), values); // 1, [1, 0, 1, 0, 0, 0, 0, 0]
  * ```
+ *
+ * @example Targets that are not classes, for a loss of one's own
+ * ```ts
+ * import type { Dataset } from "./dataset.ts";
+ *
+ * const circle: Dataset = { // from an angle to a point
+ *   length: 360,
+ *   sampleShape: [1],
+ *   targetShape: [2],
+ *   read(index, values) {
+ *     values[0] = index * Math.PI / 180;
+ *     return [Math.cos(values[0]), Math.sin(values[0])];
+ *   },
+ * };
+ * console.log(await circle.read(0, new Float32Array(1))); // [1, 0]
+ * ```
  */
 export interface Dataset {
   /** Number of samples. */
@@ -36,16 +52,33 @@ export interface Dataset {
   /** The shape of one sample without the batch axis, such as [3, 64, 64] for a photo. */
   readonly sampleShape: Shape;
   /**
+   * The shape of a target, such as [2] for two numbers. Training then needs a loss of your own, the
+   * option `loss`. Default: targets are classes.
+   */
+  readonly targetShape?: Shape;
+  /**
    * Reads a sample.
    *
    * @param index From 0 to length − 1.
    * @param values The array to write the sample to. Its length is the product of `sampleShape`.
    * @param generator The random numbers for augmentation. A {@linkcode Trainer} passes it. Without it,
    * the sample is not augmented.
-   * @returns The class of the sample: its index, from 0.
+   * @returns The class of the sample: its index, from 0. With a `targetShape`, the numbers of the target
+   * in a list, or its only number.
    */
-  read(index: number, values: Float32Array, generator?: RandomGenerator): number | Promise<number>;
+  read(
+    index: number,
+    values: Float32Array,
+    generator?: RandomGenerator,
+  ): Target | Promise<Target>;
 }
+
+/**
+ * A class, or the numbers of a target.
+ *
+ * @internal
+ */
+export type Target = number | ArrayLike<number>;
 
 /**
  * A batch of samples.
@@ -57,16 +90,22 @@ export interface Batch {
   readonly values: Float32Array;
   /** The shape of the values, [N, …]. */
   readonly shape: Shape;
-  /** The classes of the samples. */
+  /** The classes of the samples. Empty if the dataset has a `targetShape`. */
   readonly labels: Int32Array;
+  /** The targets, sample by sample, if the dataset has a `targetShape`. */
+  readonly targets?: Float32Array;
+  /** The shape of one target. */
+  readonly targetShape?: Shape;
 }
 
 /**
  * Creates a dataset from arrays in memory. It copies none of them.
  *
  * @param values The values of all samples, one after another.
- * @param labels The classes of the samples, as indices from 0.
+ * @param labels The classes of the samples, as indices from 0. With a `targetShape`, the numbers of all
+ * targets, one after another.
  * @param sampleShape The shape of one sample, without the batch axis.
+ * @param options `targetShape` is the shape of a target that is not a class, such as [2].
  * @throws {ArgumentError} When the number of values does not match the labels and the shape.
  *
  * @example Four points with two coordinates each
@@ -81,45 +120,65 @@ export function arrayDataset(
   values: Float32Array,
   labels: ArrayLike<number>,
   sampleShape: Shape,
+  options: { readonly targetShape?: Shape } = {},
 ): Dataset {
-  if (!isShape(sampleShape)) {
-    throw new ArgumentError(
-      "arrayDataset",
-      "sampleShape",
-      sampleShape,
-      "a list of positive integers",
-    );
-  }
+  checkOptions("arrayDataset", options, ["targetShape"]);
+  const { targetShape } = options;
+  checkShapes("arrayDataset", { sampleShape, targetShape });
   if (kindOf(values) !== "Float32Array") {
     throw new ArgumentError("arrayDataset", "values", values, "a Float32Array");
   }
   if (typeof labels !== "object" || labels === null) {
     throw new ArgumentError("arrayDataset", "labels", labels, "a list of classes");
   }
-  const size = elements(sampleShape);
-  if (values.length !== labels.length * size) {
-    const expected = `${labels.length * size}, ${size} for each of the ${labels.length} labels`;
+  const size = elements(sampleShape), targetSize = elements(targetShape ?? []);
+  const length = labels.length / targetSize;
+  if (!Number.isInteger(length)) {
+    const expected = `a multiple of ${targetSize}, the numbers of a target`;
+    throw new ArgumentError("arrayDataset", "the number of labels", labels.length, expected);
+  }
+  if (values.length !== length * size) {
+    const what = targetShape ? "targets" : "labels";
+    const expected = `${length * size}, ${size} for each of the ${length} ${what}`;
     throw new ArgumentError("arrayDataset", "the number of values", values.length, expected);
   }
   return {
-    length: labels.length,
+    length,
     sampleShape,
+    ...(targetShape && { targetShape }),
     read(index, into) {
       into.set(values.subarray(index * size, (index + 1) * size));
-      return labels[index];
+      if (!targetShape) return labels[index];
+      return Float32Array.from({ length: targetSize }, (_, i) => labels[index * targetSize + i]);
     },
   };
 }
 
-/** Checks a dataset: its length, the shape of its samples, and that it can be read. */
-export function checkDataset(op: string, dataset: Dataset): void {
+/** Checks the shapes of samples and targets. */
+function checkShapes(op: string, shapes: Pick<Dataset, "sampleShape" | "targetShape">): void {
+  for (const [name, shape] of Object.entries(shapes)) {
+    if (isShape(shape) || name === "targetShape" && shape === undefined) continue;
+    throw new ArgumentError(op, name, shape, "a list of positive integers");
+  }
+}
+
+/**
+ * Checks a dataset: its length, the shapes of its samples and targets, and that it can be read.
+ *
+ * @param hasLoss Whether its targets may be others than classes.
+ */
+export function checkDataset(op: string, dataset: Dataset, hasLoss = false): void {
   if (typeof dataset !== "object" || dataset === null || Array.isArray(dataset)) {
     const expected = "an object with length, sampleShape and read(), as arrayDataset() returns";
     throw new ArgumentError(op, "dataset", dataset, expected);
   }
   checkInteger(op, "the length of the dataset", dataset.length, 1);
-  if (!isShape(dataset.sampleShape)) {
-    throw new ArgumentError(op, "sampleShape", dataset.sampleShape, "a list of positive integers");
+  const { sampleShape, targetShape } = dataset;
+  checkShapes(op, { sampleShape, targetShape });
+  if (targetShape && !hasLoss) {
+    const expected =
+      "left out for a dataset of classes; a Trainer takes others with the option loss";
+    throw new ArgumentError(op, "targetShape", targetShape, expected);
   }
   if (typeof dataset.read !== "function") {
     throw new ArgumentError(op, "read", dataset.read, "a function");
@@ -132,19 +191,38 @@ export async function readBatch(
   indices: ArrayLike<number>,
   generator?: RandomGenerator,
 ): Promise<Batch> {
-  const size = elements(dataset.sampleShape), n = indices.length;
-  checkInteger("readBatch", "the number of values in a batch", n * size, 1);
-  const values = new Float32Array(n * size), labels = new Int32Array(n);
+  const { sampleShape, targetShape } = dataset;
+  const size = elements(sampleShape), targetSize = elements(targetShape ?? []);
+  const n = indices.length, most = n * Math.max(size, targetSize);
+  checkInteger("readBatch", "the number of values in a batch", most, 1);
+  const values = new Float32Array(n * size), labels = new Int32Array(targetShape ? 0 : n);
+  const targets = targetShape && new Float32Array(n * targetSize);
   for (let i = 0; i < n; i++) {
     const into = values.subarray(i * size, (i + 1) * size);
-    const label = await dataset.read(indices[i], into, generator);
-    if (!Number.isInteger(label) || label !== (label | 0)) { // the array would make it another class
-      const what = `the class of sample ${indices[i]}`;
-      throw new ArgumentError("Dataset", what, label, "an integer of 32 bits");
-    }
-    labels[i] = label;
+    const target = await dataset.read(indices[i], into, generator);
+    if (targets) targets.set(numbersOf(target, targetSize, indices[i]), i * targetSize);
+    else labels[i] = classOf(target, indices[i]);
   }
-  return { values, shape: [n, ...dataset.sampleShape], labels };
+  return { values, shape: [n, ...sampleShape], labels, targets, targetShape };
+}
+
+/** Checks a class. */
+function classOf(target: Target, index: number): number {
+  if (typeof target === "number" && target === (target | 0)) return target;
+  const expected = "an integer of 32 bits; set targetShape for targets that are not classes";
+  throw new ArgumentError("Dataset", `the class of sample ${index}`, target, expected);
+}
+
+/** Checks a target of a given number of numbers. */
+function numbersOf(target: Target, size: number, index: number): ArrayLike<number> {
+  const numbers = typeof target === "number" ? [target] : target;
+  const isList = typeof numbers === "object" && numbers !== null;
+  if (isList && numbers.length === size) return numbers;
+  const [what, value] = isList && typeof numbers.length === "number"
+    ? ["the number of numbers in the target", numbers.length]
+    : ["the target", target];
+  const expected = `${size === 1 ? "a number" : `a list of ${size} numbers`}, as targetShape says`;
+  throw new ArgumentError("Dataset", `${what} of sample ${index}`, value, expected);
 }
 
 /** Returns the indices 0 … n − 1 in random order (Fisher & Yates). */

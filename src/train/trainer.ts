@@ -12,7 +12,7 @@ import { crossEntropy } from "../ops/loss.ts";
 import { RandomGenerator } from "../random.ts";
 import { clipGradNorm } from "./clip.ts";
 import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } from "./dataset.ts";
-import { checkModel, checkSeveralScores, ranksOf } from "./evaluate.ts";
+import { checkModel, checkSeveralScores, computeLoss, ranksOf, uploadTarget } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
 import { restoringStatistics } from "./running_statistics.ts";
@@ -30,11 +30,11 @@ export interface Progress {
   readonly batch: number;
   /** Number of batches in an epoch. */
   readonly batches: number;
-  /** The mean cross-entropy in this epoch so far. */
+  /** The mean loss in this epoch so far. */
   readonly loss: number;
   /**
    * The share of correctly classified samples in this epoch so far, from 0 to 1. Measured before the step
-   * that learns from a sample, with augmentation and dropout.
+   * that learns from a sample, with augmentation and dropout. NaN with a loss of one's own.
    */
   readonly accuracy: number;
   /** The learning rate of the last step. */
@@ -72,7 +72,7 @@ interface BatchResult {
 }
 
 /**
- * Trains a classifier with the cross-entropy loss. The same seed gives the same results on the same
+ * Trains a classifier with the cross-entropy loss, or any model with the option `loss`. The same seed gives the same results on the same
  * build. Between steps, other code can run.
  *
  * @example
@@ -113,7 +113,7 @@ export class Trainer implements Disposable {
    * Creates a training run.
    *
    * @param model A model with values, from [N, …sampleShape] to scores of the shape [N, classes], before a
-   * softmax.
+   * softmax. With the option `loss`, to any shape.
    * @param dataset The training samples.
    * @param options The optimiser, `batchSize` and `epochs`; the others have defaults.
    * @throws {ArgumentError} When an option is invalid, the dataset is empty, or all parameters are frozen.
@@ -124,8 +124,8 @@ export class Trainer implements Disposable {
     readonly options: TrainerOptions,
   ) {
     checkModel("Trainer", model);
-    checkDataset("Trainer", dataset);
     checkTrainerOptions(model, options);
+    checkDataset("Trainer", dataset, options.loss !== undefined);
     this.generator = new RandomGenerator(options.seed ?? 0);
     this.average = options.emaDecay === undefined
       ? undefined
@@ -225,10 +225,10 @@ export class Trainer implements Disposable {
   async #step(): Promise<Progress> {
     await this.#pause();
     const { model, state } = this, random = this.generator.getState();
-    let labels: Batch["labels"], result: BatchResult;
+    let n: number, result: BatchResult;
     try {
       const batch = await readBatch(this.dataset, this.#nextIndices(), this.generator);
-      labels = batch.labels;
+      [n] = batch.shape;
       result = await restoringStatistics(model, () => this.#update(batch));
     } catch (error) {
       this.generator.setState(random);
@@ -236,10 +236,10 @@ export class Trainer implements Disposable {
     }
 
     state.batch++;
-    state.seen += labels.length;
-    state.loss += result.loss * labels.length;
+    state.seen += n;
+    state.loss += result.loss * n;
     state.correct += result.correct;
-    this.#samplesSinceStart += labels.length;
+    this.#samplesSinceStart += n;
     const progress = this.#progress();
     if (state.batch === this.#batches) {
       this.state = { epoch: state.epoch + 1, batch: 0, seen: 0, loss: 0, correct: 0 };
@@ -255,7 +255,9 @@ export class Trainer implements Disposable {
     optimizer.zeroGrad();
     const result = await this.#computeGradients(batch), { loss } = result;
     if (!Number.isFinite(loss)) {
-      const advice = batch.values.every(Number.isFinite)
+      const advice = [batch.values, batch.targets ?? []].every((list) =>
+          list.every(Number.isFinite)
+        )
         ? "lower the learning rate or set clipNorm"
         : "its samples have values that are NaN or infinite";
       throw new PembrokeError(`Trainer: the loss is ${loss} in step ${optimizer.steps}; ${advice}`);
@@ -280,14 +282,19 @@ export class Trainer implements Disposable {
   }
 
   /** Runs the forward and backward pass of a batch. */
-  async #computeGradients({ values, shape, labels }: Batch): Promise<BatchResult> {
-    const { labelSmoothing } = this.options;
-    using x = this.model.backend.upload(values, shape);
-    using logits = this.model.train(this.generator).forward(x); // evaluate() may have run meanwhile
-    checkSeveralScores("Trainer", logits, labels);
-    using result = crossEntropy(logits, labels, { labelSmoothing });
-    this.model.backwardParameters(result.gradient);
-    const correct = ranksOf(await logits.read(), labels).filter((rank) => rank === 0).length;
+  async #computeGradients(batch: Batch): Promise<BatchResult> {
+    const { model, options: { labelSmoothing, loss } } = this, { labels } = batch;
+    using x = model.backend.upload(batch.values, batch.shape);
+    using target = loss && uploadTarget(x, batch);
+    using output = model.train(this.generator).forward(x); // evaluate() may have run meanwhile
+    if (!loss) checkSeveralScores("Trainer", output, labels);
+    const computed = loss
+      ? computeLoss("Trainer", loss, output, { x, target: target!, labels })
+      : crossEntropy(output, labels, { labelSmoothing });
+    using result = computed instanceof Promise ? await computed : computed;
+    model.backwardParameters(result.gradient);
+    const ranks = loss ? [] : ranksOf(await output.read(), labels);
+    const correct = ranks.filter((rank) => rank === 0).length;
     return { loss: (await result.loss.read())[0], correct };
   }
 
@@ -302,7 +309,7 @@ export class Trainer implements Disposable {
   }
 
   #progress(): Progress {
-    const { epoch, batch, seen, loss, correct } = this.state, { epochs, optimizer } = this.options;
+    const { epoch, batch, seen, correct } = this.state, { epochs, optimizer, loss } = this.options;
     const seconds = (performance.now() - this.#started) / 1000;
     const imagesPerSecond = this.#samplesSinceStart / seconds;
     const remaining = (epochs - epoch) * this.dataset.length - seen;
@@ -311,8 +318,8 @@ export class Trainer implements Disposable {
       epochs,
       batch,
       batches: this.#batches,
-      loss: loss / seen,
-      accuracy: correct / seen,
+      loss: this.state.loss / seen,
+      accuracy: loss ? NaN : correct / seen,
       lr: optimizer.lr,
       imagesPerSecond,
       secondsLeft: remaining / imagesPerSecond,

@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkFraction, checkInteger, checkNumber } from "../ops/checks.ts";
 import { checkFunction, checkOptions } from "../options.ts";
+import type { LossFunction } from "./evaluate.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -29,6 +30,12 @@ export interface TrainerOptions {
   /** The share of the target probability that is spread over all classes, from 0 to 1. Default: 0. */
   readonly labelSmoothing?: number;
   /**
+   * Computes another loss and its gradient from the output of the model and the targets, as
+   * `(output, { target }) => mseLoss(output, target)`. The second argument also has the samples `x` and
+   * their classes, `labels`. Default: the cross-entropy of the classes.
+   */
+  readonly loss?: LossFunction;
+  /**
    * The decay of an exponential moving average of the model's values, running statistics included,
    * `torch.optim.swa_utils.AveragedModel`: each step multiplies it by the decay, and adds
    * 1 − decay times the new values. 0.999 averages over about 1000 steps. The decay of step n, from 0,
@@ -41,7 +48,7 @@ export interface TrainerOptions {
 }
 
 /** The names of {@linkcode TrainerOptions}. */
-const optionNames = "optimizer batchSize epochs schedule clipNorm labelSmoothing emaDecay seed"
+const optionNames = "optimizer batchSize epochs schedule clipNorm labelSmoothing loss emaDecay seed"
   .split(" ");
 
 /** Checks the options of a trainer. */
@@ -60,6 +67,11 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
     throw new ArgumentError(op, "clipNorm", clipNorm, "above 0");
   }
   checkFraction(op, "labelSmoothing", labelSmoothing);
+  checkFunction(op, "loss", options.loss);
+  if (options.loss && labelSmoothing > 0) {
+    const expected = "left out with a loss of your own";
+    throw new ArgumentError(op, "labelSmoothing", labelSmoothing, expected);
+  }
   if (!(checkNumber(op, "emaDecay", emaDecay) >= 0 && emaDecay < 1)) {
     throw new ArgumentError(op, "emaDecay", emaDecay, "from 0 to below 1");
   }

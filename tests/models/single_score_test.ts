@@ -262,7 +262,7 @@ Deno.test("cross-entropy refuses a network with one score", async () => {
       ]] as const
     ) {
       const error = await assertRejects(run, PembrokeError);
-      const advice = "call replaceHead() with two classes, or train with a loss of your own";
+      const advice = "call replaceHead() with two classes, or set the option loss";
       const reason = "one score for a sample, but cross-entropy needs one for each class";
       assertEquals(error.message, `${op}: the model has ${reason}; ${advice}`);
     }

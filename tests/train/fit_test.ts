@@ -110,7 +110,7 @@ Deno.test("fit() matches the classes of validation by their names", async () => 
   const few = rows([1, 2, 2], ["bee", "cat"]); // without ants, so that bees have the label 0
   const validation: typeof few = {
     ...few,
-    read: async (index, into) => await few.read(index, into) - 1,
+    read: async (index, into) => Number(await few.read(index, into)) - 1,
   };
   const result = await fit(model, dataset, { validation, weightDecays: [1] });
   assertEquals([result.accuracy, result.confusion], [1, [[0, 0, 0], [0, 1, 0], [0, 0, 2]]]);
