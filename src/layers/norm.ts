@@ -81,6 +81,9 @@ export class LocalResponseNorm extends Layer implements Repeatable {
   }
 }
 
+/** What batch normalisation needs in training mode, in the words of its error. */
+export const severalValues = "more than one value per channel";
+
 /**
  * Options of batch normalisation, with PyTorch's names.
  *
@@ -193,8 +196,7 @@ export abstract class BatchNorm extends Layer implements Repeatable {
   ): Tensor {
     const count = x.size / this.numFeatures;
     if (count === 1) {
-      const expected = "more than one value per channel";
-      throw new ArgumentError(this.type, "the shape of x", x.shape, expected);
+      throw new ArgumentError(this.type, "the shape of x", x.shape, severalValues);
     }
     checkNotInPlace(this.type, options.out, x);
     for (const tensor of [runningMean, runningVar]) {

@@ -21,6 +21,7 @@ import {
 } from "../weights/mod.ts";
 import type { Optimizer, OptimizerSettings } from "./optimizer.ts";
 import { Trainer, type TrainerState } from "./trainer.ts";
+import { samplesPerEpoch } from "./trainer_options.ts";
 
 const checkpointFormat = "pembroke checkpoint 1";
 
@@ -271,10 +272,12 @@ function checkOptimizer(
 function checkPosition(
   name: string,
   { batch, seen }: SavedState,
-  { dataset: { length }, options: { batchSize } }: Trainer,
+  { dataset, options }: Trainer,
 ): void {
+  const { batchSize, dropLast } = options, length = samplesPerEpoch(dataset, options);
   if (seen === batch * batchSize && seen < length) return;
-  const differs = seen < length ? `batchSize is ${batchSize}` : `the dataset has ${length}`;
+  const has = dropLast ? `an epoch with dropLast has ${length}` : `the dataset has ${length}`;
+  const differs = seen < length ? `batchSize is ${batchSize}` : has;
   throw new FileError(
     name,
     `its epoch has finished ${seen} samples in ${batch} batches, but ${differs}; create the ` +

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { ArgumentError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
+import { severalValues } from "../layers/norm.ts";
 import { copyInto, copyOf } from "../ops/arithmetic.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -26,4 +28,13 @@ export async function restoringStatistics<T>(model: Layer, run: () => Promise<T>
   } finally {
     for (const copy of copies.values()) copy.dispose();
   }
+}
+
+/** Adds to the error of a batch normalisation what to do about a batch with one sample. */
+export function withAdvice(error: unknown, batchSize: number): unknown {
+  if (!(error instanceof ArgumentError) || error.expected !== severalValues) return error;
+  const advice = batchSize === 1
+    ? "each batch has 1 sample: set a larger batchSize"
+    : "the last batch has 1 sample: set dropLast or another batchSize";
+  return new ArgumentError(error.op, error.parameter, error.value, `${severalValues}; ${advice}`);
 }

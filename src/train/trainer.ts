@@ -15,8 +15,13 @@ import { type Batch, checkDataset, type Dataset, readBatch, shuffledIndices } fr
 import { checkModel, checkSeveralScores, computeLoss, ranksOf, uploadTarget } from "./evaluate.ts";
 import { MovingAverage } from "./moving_average.ts";
 import { pauses } from "./pauses.ts";
-import { restoringStatistics } from "./running_statistics.ts";
-import { checkParameters, checkTrainerOptions, type TrainerOptions } from "./trainer_options.ts";
+import { restoringStatistics, withAdvice } from "./running_statistics.ts";
+import {
+  checkParameters,
+  checkTrainerOptions,
+  samplesPerEpoch,
+  type TrainerOptions,
+} from "./trainer_options.ts";
 
 export type { TrainerOptions };
 
@@ -102,6 +107,7 @@ export class Trainer implements Disposable {
    * @internal
    */
   readonly average: MovingAverage | undefined;
+  readonly #samples: number;
   readonly #batches: number;
   readonly #pause = pauses();
   #order: { readonly epoch: number; readonly indices: Uint32Array } | undefined;
@@ -130,7 +136,8 @@ export class Trainer implements Disposable {
     this.average = options.emaDecay === undefined
       ? undefined
       : new MovingAverage(model, options.emaDecay);
-    this.#batches = Math.ceil(dataset.length / options.batchSize);
+    this.#samples = samplesPerEpoch(dataset, options);
+    this.#batches = Math.ceil(this.#samples / options.batchSize);
   }
 
   /**
@@ -232,7 +239,7 @@ export class Trainer implements Disposable {
       result = await restoringStatistics(model, () => this.#update(batch));
     } catch (error) {
       this.generator.setState(random);
-      throw error;
+      throw withAdvice(error, this.options.batchSize);
     }
 
     state.batch++;
@@ -312,7 +319,7 @@ export class Trainer implements Disposable {
     const { epoch, batch, seen, correct } = this.state, { epochs, optimizer, loss } = this.options;
     const seconds = (performance.now() - this.#started) / 1000;
     const imagesPerSecond = this.#samplesSinceStart / seconds;
-    const remaining = (epochs - epoch) * this.dataset.length - seen;
+    const remaining = (epochs - epoch) * this.#samples - seen;
     return {
       epoch,
       epochs,

@@ -6,8 +6,9 @@
 
 import { ArgumentError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkFraction, checkInteger, checkNumber } from "../ops/checks.ts";
+import { checkBoolean, checkFraction, checkInteger, checkNumber } from "../ops/checks.ts";
 import { checkFunction, checkOptions } from "../options.ts";
+import type { Dataset } from "./dataset.ts";
 import type { LossFunction } from "./evaluate.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
@@ -18,6 +19,11 @@ export interface TrainerOptions {
   readonly optimizer: Optimizer;
   /** Number of samples in a batch. The last batch of an epoch may be smaller. */
   readonly batchSize: number;
+  /**
+   * Whether to leave out the last batch of an epoch if it is smaller. The order of samples changes, so
+   * each epoch leaves out others. Default: false.
+   */
+  readonly dropLast?: boolean;
   /** Number of passes over the dataset. */
   readonly epochs: number;
   /**
@@ -48,8 +54,9 @@ export interface TrainerOptions {
 }
 
 /** The names of {@linkcode TrainerOptions}. */
-const optionNames = "optimizer batchSize epochs schedule clipNorm labelSmoothing loss emaDecay seed"
-  .split(" ");
+const optionNames =
+  "optimizer batchSize dropLast epochs schedule clipNorm labelSmoothing loss emaDecay seed"
+    .split(" ");
 
 /** Checks the options of a trainer. */
 export function checkTrainerOptions(model: Layer, options: TrainerOptions): void {
@@ -61,6 +68,7 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
   }
   checkParameters(model, optimizer);
   checkInteger(op, "batchSize", options.batchSize, 1);
+  checkBoolean(op, "dropLast", options.dropLast ?? false);
   checkInteger(op, "epochs", options.epochs, 0);
   checkFunction(op, "schedule", schedule, "a function of the step");
   if (clipNorm !== undefined && !(typeof clipNorm === "number" && clipNorm > 0)) {
@@ -76,6 +84,17 @@ export function checkTrainerOptions(model: Layer, options: TrainerOptions): void
     throw new ArgumentError(op, "emaDecay", emaDecay, "from 0 to below 1");
   }
   if (!Number.isSafeInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
+}
+
+/** The number of samples that an epoch trains. */
+export function samplesPerEpoch(
+  { length }: Dataset,
+  { batchSize, dropLast }: TrainerOptions,
+): number {
+  if (!dropLast) return length;
+  if (length >= batchSize) return length - length % batchSize;
+  const expected = `at most ${length}, the samples of the dataset, with dropLast`;
+  throw new ArgumentError("Trainer", "batchSize", batchSize, expected);
 }
 
 /**

@@ -116,6 +116,10 @@ Deno.test("loadCheckpoint() rejects positions that the run does not have", async
   const same = create(24, data);
   await loadCheckpoint(same, bytes);
   assertEquals((await same.step()).batch, 3);
+  const { model, options } = create(24, data); // 64 samples: with dropLast, an epoch has 48
+  const dropping = new Trainer(model, data, { ...options, dropLast: true });
+  const text = `${expected}an epoch with dropLast has 48; create the trainer with`;
+  await assertRejects(() => loadCheckpoint(dropping, bytes), FileError, text);
   const next = create(16, { ...data, length: 40 }); // any run has the start of an epoch
   await loadCheckpoint(next, await saveCheckpoint(same));
   assertEquals(next.state.epoch, 1);

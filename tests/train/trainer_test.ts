@@ -1,6 +1,7 @@
 import { createBackend } from "../../src/backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import {
+  BatchNorm1d,
   Conv2d,
   Dropout,
   Flatten,
@@ -14,6 +15,7 @@ import { ranksOf } from "../../src/train/evaluate.ts";
 import {
   AdamW,
   arrayDataset,
+  type Dataset,
   evaluate,
   loadCheckpoint,
   type Optimizer,
@@ -239,4 +241,47 @@ Deno.test("a trainer forgets the input ranges behind trained layers", async () =
   assertEquals(await rangesAfter(["4"]), [true, true, true]);
   assertEquals(await rangesAfter(["1", "4"]), [true, true, false]);
   assertEquals(await rangesAfter(["0", "1", "2", "4"]), [true, false, false]);
+});
+
+Deno.test("dropLast leaves out a smaller last batch, and other samples in each epoch", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  const read: number[] = [];
+  const data: Dataset = {
+    length: 9,
+    sampleShape: [2],
+    read(index, values) {
+      read.push(index);
+      values.fill(index);
+      return index % 2;
+    },
+  };
+  using model = new Sequential([new Linear(2, 4), new BatchNorm1d(4), new Linear(4, 2)])
+    .init(backend, { seed: 1 });
+  using optimizer = new SGD(model, { lr: 0.01 });
+  const create = (batchSize: number, dropLast?: boolean, dataset = data) =>
+    new Trainer(model, dataset, { optimizer, batchSize, dropLast, epochs: 6 });
+
+  const usual = create(4);
+  for (let i = 0; i < 2; i++) await usual.step();
+  const text = "BatchNorm1d: the shape of x is [1, 4], must be more than one value per channel; ";
+  const last = "the last batch has 1 sample: set dropLast or another batchSize";
+  assertEquals((await assertRejects(() => usual.step(), ArgumentError)).message, text + last);
+  const each = "each batch has 1 sample: set a larger batchSize";
+  const single = create(1, true);
+  assertEquals((await assertRejects(() => single.step(), ArgumentError)).message, text + each);
+
+  const left = new Set<number>();
+  for await (const { batch, batches, secondsLeft, epoch } of create(4, true)) {
+    assertEquals([batch, batches, secondsLeft === 0], [2, 2, epoch === 5]);
+    const trained = read.splice(-8);
+    assertEquals(new Set(trained).size, 8);
+    left.add([0, 1, 2, 3, 4, 5, 6, 7, 8].find((i) => !trained.includes(i))!);
+  }
+  assert(left.size > 1);
+  await create(3, true).trainEpoch(); // all batches are whole
+  assertEquals(new Set(read.splice(-9)).size, 9);
+
+  const few = "batchSize is 10, must be at most 9, the samples of the dataset, with dropLast";
+  assertThrows(() => create(10, true), ArgumentError, few);
+  assertThrows(() => create(4, 1 as unknown as boolean), ArgumentError, "dropLast is 1");
 });
