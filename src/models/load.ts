@@ -253,7 +253,8 @@ export async function loadTensors(
     const shapes = parameterShapes(model);
     const named = model instanceof Classifier ? model.mapWeights(file) : file;
     const weights = matchNames(named, shapes.keys());
-    checkWeights(weights, shapes, model.type);
+    const isKnown = model instanceof Classifier && model.network !== undefined;
+    checkWeights(weights, shapes, model.type, !isKnown);
 
     isChanged = true;
     forgetRanges(model);

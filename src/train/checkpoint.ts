@@ -173,7 +173,7 @@ function checkTensors(file: WeightsFile, { model, average }: Trainer): string[] 
   const states = others.filter((key) => key.startsWith(statePrefix));
   // compared when they are read: an optimiser may have other names, such as those of a layer inside
   for (const key of states) shapes.set(key, file.entries.get(key)!.shape);
-  checkWeights(file, shapes, model.type);
+  checkWeights(file, shapes, model.type, true);
   return states.map((key) => key.slice(statePrefix.length));
 }
 

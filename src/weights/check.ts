@@ -16,6 +16,8 @@ import { isWeight, type WeightsFile, weightTypes } from "./tensor_file.ts";
  * @param file The weights.
  * @param expected The shapes of the model's parameters, by name.
  * @param modelName The name of the model in error messages.
+ * @param isOwn Whether the model is a network of the caller's own, not one of the known networks. The
+ * message then names the first three missing tensors, and the first three that are left over.
  * @throws {FileError} When a tensor is missing, is unknown to the model, or has another shape or
  * type. The message names the first such tensor and counts the others.
  *
@@ -39,10 +41,15 @@ export function checkWeights(
   file: WeightsFile,
   expected: ReadonlyMap<string, readonly number[]>,
   modelName: string,
+  isOwn = false,
 ): void {
-  const advice = parametrization(file) ??
-    `not weights for ${modelName}; export other networks as ONNX`;
-  const reason = missingReason(file, expected, modelName, advice) ??
+  const parametrized = parametrization(file);
+  const advice = parametrized ??
+    (isOwn
+      ? `make the layers of ${modelName} with the sizes in the file`
+      : `not weights for ${modelName}; export other networks as ONNX`);
+  const reason = (isOwn && !parametrized ? namesReason(file, expected, modelName) : undefined) ??
+    missingReason(file, expected, modelName, advice) ??
     wrongReason(file, expected, modelName, advice) ??
     unknownReason(file, expected, modelName, advice);
   if (reason !== undefined) throw new FileError(file.name, reason);
@@ -97,12 +104,36 @@ function unknownReason(
   modelName: string,
   advice: string,
 ): string | undefined {
-  const unknown = [...entries.values()].filter((entry) =>
-    isWeight(entry) && !expected.has(entry.name)
-  );
+  const unknown = unknownNames(entries, expected);
   if (unknown.length === 0) return undefined;
-  const name = escapeText(unknown[0].name);
-  return `${name} is not a parameter of ${modelName}${andMore(unknown)}: ${advice}`;
+  return `${escapeText(unknown[0])} is not a parameter of ${modelName}${
+    andMore(unknown)
+  }: ${advice}`;
+}
+
+/** The names of weights that the model does not have. */
+function unknownNames(
+  entries: WeightsFile["entries"],
+  expected: ReadonlyMap<string, readonly number[]>,
+): string[] {
+  return [...entries.values()].filter((entry) => isWeight(entry) && !expected.has(entry.name))
+    .map(({ name }) => name);
+}
+
+/** Says which names are missing and which are left over; undefined if the file has those of the model. */
+function namesReason(
+  { entries }: WeightsFile,
+  expected: ReadonlyMap<string, readonly number[]>,
+  modelName: string,
+): string | undefined {
+  const missing = [...expected.keys()].filter((name) => !entries.has(name));
+  const unknown = unknownNames(entries, expected);
+  const lists = [["missing", missing], ["left over", unknown]] as const;
+  const parts = lists.filter(([, names]) => names.length > 0).map(([what, names]) =>
+    `${what} ${names.slice(0, 3).map(escapeText).join(", ")}${andMore(names, 3)}`
+  );
+  if (parts.length === 0) return undefined;
+  return `${parts.join("; ")}: the names must be those of stateDict() of ${modelName}`;
 }
 
 /**
@@ -117,7 +148,7 @@ export function parametrization({ entries }: WeightsFile): string | undefined {
       "remove its parametrizations and pruning, or export the network as ONNX";
 }
 
-/** " (and 2 more)" for a list of three. */
-function andMore(list: readonly unknown[]): string {
-  return list.length > 1 ? ` (and ${list.length - 1} more)` : "";
+/** " (and 2 more)" for a list of three of which one is named. */
+function andMore(list: readonly unknown[], named = 1): string {
+  return list.length > named ? ` (and ${list.length - named} more)` : "";
 }

@@ -1,7 +1,7 @@
 /** saveWeights() and loadWeights() with networks of one's own. */
 
 import { createBackend } from "../../src/backend/mod.ts";
-import { ArgumentError, PembrokeError } from "../../src/errors.ts";
+import { ArgumentError, FileError, PembrokeError } from "../../src/errors.ts";
 import {
   Add,
   BatchNorm2d,
@@ -107,4 +107,22 @@ Deno.test("saveModel() names saveWeights() for networks that it cannot save", as
   using same = createModel("alexnet-tiny");
   await loadWeights(same, backend, await saveWeights(known));
   assertEquals(await valuesOf(same.head.layer), await valuesOf(known.head.layer));
+});
+
+Deno.test("loadWeights() names what a file for another network lacks, and what is left over", async () => {
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using two = new Sequential([new Linear(2, 3), new ReLU(), new Linear(3, 2)]).init(backend);
+  using one = new Linear(2, 3).init(backend);
+  const file = await saveWeights(two), before = await valuesOf(one);
+  const load = () => loadWeights(one, backend, file);
+  const error = await assertRejects(load, FileError);
+  assertEquals(
+    error.message,
+    "weights: missing weight, bias; left over 0.weight, 0.bias, 2.weight (and 1 more): the names " +
+      "must be those of stateDict() of Linear",
+  );
+  assertEquals(await valuesOf(one), before);
+  const other = new Classifier([new Flatten(), new Linear(4, 2)], { preprocessing, classes: [] });
+  const text = "missing 1.weight, 1.bias; left over 0.weight, 0.bias, 2.weight (and 1 more)";
+  await assertRejects(() => loadWeights(other, backend, file), FileError, text);
 });

@@ -11,7 +11,7 @@ const model = new Map([
   ["classifier.weight", [3, 2]],
 ]);
 
-async function check(shapes: Record<string, number[]>): Promise<string> {
+async function check(shapes: Record<string, number[]>, isOwn = false): Promise<string> {
   const bytes = writeSafetensors(
     Object.entries(shapes).map(([name, shape]) => {
       const data = new Float32Array(shape.reduce((count, size) => count * size, 1));
@@ -19,7 +19,7 @@ async function check(shapes: Record<string, number[]>): Promise<string> {
     }),
   );
   using file = await openWeights(bytesSource(bytes, "x"));
-  return assertThrows(() => checkWeights(file, model, "AlexNet"), FileError).message;
+  return assertThrows(() => checkWeights(file, model, "AlexNet", isOwn), FileError).message;
 }
 
 Deno.test("checkWeights() ignores integer tensors that the model does not have", async () => {
@@ -98,6 +98,31 @@ Deno.test("checkWeights() names both first tensors if the file has none of the m
     await check({ "conv1.weight": [2, 1], "fc.bias": [2] }),
     "x: its first tensor is conv1.weight, AlexNet starts with features.0.weight: " +
       "not weights for AlexNet; export other networks as ONNX",
+  );
+});
+
+Deno.test("checkWeights() lists missing and left-over names for networks of one's own", async () => {
+  const right = Object.fromEntries(model);
+  const advice = "the names must be those of stateDict() of AlexNet";
+  assertEquals(
+    await check({ x: [1] }, true),
+    "x: missing features.0.weight, features.0.bias, classifier.weight; left over x: " + advice,
+  );
+  assertEquals(
+    await check({ ...right, a: [1], b: [1], c: [1], "d\n": [1] }, true),
+    `x: left over a, b, c (and 1 more): ${advice}`,
+  );
+  assertEquals(await check({ ...right, "a\n": [1] }, true), `x: left over a\\u{a}: ${advice}`);
+  const { "features.0.bias": _, ...others } = right;
+  assertEquals(await check(others, true), `x: missing features.0.bias: ${advice}`);
+  assertEquals(
+    await check({ ...right, "classifier.weight": [2] }, true),
+    "x: classifier.weight is [2], AlexNet expects [3, 2]: make the layers of AlexNet with the " +
+      "sizes in the file",
+  );
+  assertEquals(
+    await check({ ...others, "features.0.weight_g": [1] }, true),
+    await check({ ...others, "features.0.weight_g": [1] }),
   );
 });
 

@@ -174,7 +174,8 @@ testOnEveryBackend("loadWeights() loads the tensors of an ONNX file by name", as
   );
   assert(
     error.message.endsWith(
-      "features.0.weight is missing (and 15 more): not weights for OnnxNetwork; export other networks as ONNX",
+      "missing features.0.weight, features.0.bias, features.3.weight (and 13 more): " +
+        "the names must be those of stateDict() of OnnxNetwork",
     ),
     error.message,
   );
