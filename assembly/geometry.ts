@@ -157,17 +157,6 @@ export class AdaptiveGeometry extends PlaneGeometry {
   c: i32;
 }
 
-/** Planes whose maxima are known by their positions. */
-@unmanaged
-export class MaxPositionGeometry {
-  /** Planes: samples · channels. */
-  planes: i32;
-  /** Elements of a plane of the input. */
-  size: i32;
-  /** Elements of a plane of the output. */
-  outSize: i32;
-}
-
 /** A fully connected layer. */
 @unmanaged
 export class LinearGeometry {

@@ -6,10 +6,11 @@
 // Without positions, a window's columns come first: each has a maximum, which all windows that contain the column
 // share. With positions, four neighbouring outputs are computed at a time where their windows lie inside the row.
 
-import { AdaptiveGeometry, MaxPositionGeometry, Pool2dGeometry } from "./geometry";
+import { AdaptiveGeometry, Pool2dGeometry } from "./geometry";
 import { strided4 } from "./inline/lanes";
 import { adaptiveBegin, adaptiveEnd, endTap, firstTap, innerBegin, innerEnd } from "./inline/window";
 import { ceilDiv, claim, COLUMN_MAXIMA, COLUMN_MAXIMA_FLOATS, join, rowsPerItem, threadMemory } from "./threads";
+import { MaxPositionGeometry } from "./training_geometry";
 
 /**
  * @param y [planes, oh, ow], written

@@ -57,3 +57,14 @@ export class AdamWStep {
   /** Added to the divisor. */
   eps: f32;
 }
+
+/** Planes whose maxima are known by their positions. */
+@unmanaged
+export class MaxPositionGeometry {
+  /** Planes: samples · channels. */
+  planes: i32;
+  /** Elements of a plane of the input. */
+  size: i32;
+  /** Elements of a plane of the output. */
+  outSize: i32;
+}

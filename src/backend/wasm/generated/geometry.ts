@@ -260,23 +260,6 @@ export function writeAdaptive(integers: Integers, _floats: Floats, g: AdaptiveGe
   integers[5] = g.c;
 }
 
-/** Planes whose maxima are known by their positions. */
-export interface MaxPositionGeometry {
-  /** Planes: samples · channels. */
-  readonly planes: number;
-  /** Elements of a plane of the input. */
-  readonly size: number;
-  /** Elements of a plane of the output. */
-  readonly outSize: number;
-}
-
-/** Writes a {@linkcode MaxPositionGeometry}. */
-export function writeMaxPosition(integers: Integers, _floats: Floats, g: MaxPositionGeometry): void {
-  integers[0] = g.planes;
-  integers[1] = g.size;
-  integers[2] = g.outSize;
-}
-
 /** A fully connected layer. */
 export interface LinearGeometry {
   /** Samples. */
@@ -656,6 +639,23 @@ export function writeAdamWStep(_integers: Integers, floats: Floats, g: AdamWStep
   floats[5] = g.step;
   floats[6] = g.root;
   floats[7] = g.eps;
+}
+
+/** Planes whose maxima are known by their positions. */
+export interface MaxPositionGeometry {
+  /** Planes: samples · channels. */
+  readonly planes: number;
+  /** Elements of a plane of the input. */
+  readonly size: number;
+  /** Elements of a plane of the output. */
+  readonly outSize: number;
+}
+
+/** Writes a {@linkcode MaxPositionGeometry}. */
+export function writeMaxPosition(integers: Integers, _floats: Floats, g: MaxPositionGeometry): void {
+  integers[0] = g.planes;
+  integers[1] = g.size;
+  integers[2] = g.outSize;
 }
 
 /** The codes of {@linkcode ActivationKind}. */
