@@ -182,7 +182,7 @@ function directDepthwise(backend: Backend, g: Conv2dGeometry, x: Tensor): Comput
   const kernels = kernelsOf(backend), depthwise = layerOf(g).init(backend, { seed });
   const packed = kernels.packConv2d(depthwise.parameters.weight.tensor!, g.groups);
   depthwise.dispose();
-  const epilogue = { residual: null, activation: 0 };
+  const epilogue = { residual: null, activation: "none" } as const;
   return {
     compute: (y) => kernels.conv2d(y, x, packed, null, g, epilogue),
     dispose: () => packed.dispose(),

@@ -24,8 +24,8 @@ export async function randomiseNorms(model: Classifier, seed: number): Promise<v
   let nextSeed = seed;
   const deviations = (size: number) => uniform(size, deviation, nextSeed++);
   for (const { parameters: { weight, bias, running_mean, running_var }, numFeatures } of norms) {
-    weight.write(deviations(numFeatures).map((d) => 1 + d));
-    bias.write(deviations(numFeatures));
+    weight!.write(deviations(numFeatures).map((d) => 1 + d));
+    bias!.write(deviations(numFeatures));
     running_mean.write(new Float32Array(numFeatures));
     running_var.write(new Float32Array(numFeatures));
   }

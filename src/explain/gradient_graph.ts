@@ -19,8 +19,6 @@ import type { LeafNode } from "../layers/graph_nodes.ts";
 import { type ForwardOptions, Layer } from "../layers/layer.ts";
 import { Linear } from "../layers/linear.ts";
 import { BatchNorm } from "../layers/norm.ts";
-import type { Parameter } from "../layers/parameter.ts";
-import type { RoundedWeight } from "../layers/rounded_weight.ts";
 import { Dropout, StochasticDepth } from "../layers/dropout.ts";
 import { Identity } from "../layers/view.ts";
 import { conv } from "../ops/conv.ts";
@@ -28,7 +26,6 @@ import { convBackwardInput } from "../ops/conv_backward.ts";
 import { linear, linearBackwardInput } from "../ops/linear.ts";
 import { batchNorm } from "../ops/norm.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
-import { toFloat32 } from "../weights/dtype.ts";
 import type { InputGradient } from "./input_gradients.ts";
 
 /** How a stand-in computes its output. */
@@ -203,30 +200,9 @@ function biasOf({ parameters: { bias } }: Layer): Tensor | null {
 
 /** The float32 weights of a layer; a copy in `owned`, if they are stored in fewer bits. */
 async function weightOf(layer: Layer, owned: Tensor[]): Promise<Tensor> {
-  const weight: Parameter = layer.parameters.weight;
+  const weight = layer.parameters.weight!;
   if (weight.tensor) return weight.tensor;
-  const { backend } = layer;
-  const copy = backend.upload(await floats(weight as RoundedWeight), weight.shape);
+  const copy = layer.backend.upload(await weight.read(), weight.shape);
   owned.push(copy);
   return copy;
-}
-
-/** The values of a layer's weights, in whatever precision they are stored. */
-export async function weightValues(layer: Layer): Promise<Float32Array> {
-  const { weight } = layer.parameters;
-  return weight.tensor ? await weight.tensor.read() : await floats(weight as RoundedWeight);
-}
-
-/** The values of weights in fewer than 32 bits. */
-async function floats({ quantized, half }: RoundedWeight): Promise<Float32Array> {
-  if (half) {
-    const { buffer, length } = Uint16Array.from(await half.read());
-    return toFloat32("F16", buffer, length, new Float32Array(length));
-  }
-  const integers = await quantized!.read(), scales = await quantized!.scale.read();
-  const row = integers.length / scales.length, values = Float32Array.from(integers);
-  for (const [i, scale] of scales.entries()) {
-    for (let at = i * row; at < (i + 1) * row; at++) values[at] *= scale;
-  }
-  return values;
 }

@@ -58,7 +58,7 @@ function ofRowNorm(
   { type, eps, parameters }: RowNorm,
   rowsOf: (shape: Shape) => ReturnType<typeof groupNormRows>,
 ): InputGradient {
-  const weight = parameters.weight.tensor;
+  const weight = parameters.weight?.tensor;
   return (dy, x) => {
     const rows = rowsOf(x.shape), count = [rows.g.n * rows.g.groups];
     using mean = x.backend.empty(count);

@@ -11,7 +11,6 @@ import { runLayer } from "../layers/plan_cache.ts";
 import type { Classifier } from "../models/classifier.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { bottlenecks, mapsOf, scoresIndex } from "./feature_map.ts";
-import { weightValues } from "./gradient_graph.ts";
 import { type HeatMap, normalised, rangeOf } from "./heat_map.ts";
 
 /** The filters of the first convolution as pictures. */
@@ -27,11 +26,11 @@ export interface Filters {
  * convolution.
  */
 export async function firstFilters(model: Classifier): Promise<Filters | undefined> {
-  const found = model.leaves().find(([, layer]) => layer instanceof Conv);
+  const found = model.leaves().find((leaf): leaf is [string, Conv] => leaf[1] instanceof Conv);
   if (!found) return undefined;
-  const [name, layer] = found, { shape } = layer.parameters.weight;
+  const [name, layer] = found, { weight } = layer.parameters, { shape } = weight;
   if (shape.length !== 4) return undefined;
-  const [count, channels, height, width] = shape, values = await weightValues(layer);
+  const [count, channels, height, width] = shape, values = await weight.read();
   const size = height * width, isBgr = model.preprocessing.channels === "bgr";
   // the channels that become red, green and blue
   const shown = channels !== 3 ? [0, 0, 0] : isBgr ? [2, 1, 0] : [0, 1, 2];

@@ -38,7 +38,7 @@ import {
 } from "./forward.ts";
 import { Layer } from "./layer.ts";
 import { BatchNorm } from "./norm.ts";
-import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
+import { uniform, uniformParameter, type WeightAndBias } from "./parameter.ts";
 import type { BiasOptions, PackingOptions, Precision, PrecisionOptions } from "./precision.ts";
 import { ConvWeight } from "./rounded_weight.ts";
 
@@ -64,7 +64,7 @@ export abstract class Conv extends Layer implements Repeatable {
   /** See {@linkcode Layer.fusesNorm}. */
   override readonly fusesNorm = true;
   /** The parameters by name. */
-  override readonly parameters: Readonly<Record<string, Parameter>>;
+  override readonly parameters: WeightAndBias;
   /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
   protected readonly weightShape: Shape;
   /** The options of the operation and the layer. */

@@ -19,7 +19,7 @@ import {
 } from "../ops/conv_transpose.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
-import { type Parameter, uniformParameter } from "./parameter.ts";
+import { uniformParameter, type WeightAndBias } from "./parameter.ts";
 import type { BiasOptions } from "./precision.ts";
 
 /** Packed weights, and the version of the weights that was packed. */
@@ -37,7 +37,7 @@ interface Packed {
  */
 export abstract class ConvTranspose extends Layer {
   /** The parameters by name. */
-  override readonly parameters: Readonly<Record<string, Parameter>>;
+  override readonly parameters: WeightAndBias;
   readonly #axes: 1 | 2;
   readonly #weightShape: Shape;
   #packed: Packed | undefined;

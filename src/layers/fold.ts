@@ -49,7 +49,7 @@ export async function foldBatchNorm(trained: Sequential, plain: Sequential): Pro
   const pairs = pairsOf(trained.leaves(), plain.leaves());
   for (const { layer, target, norm } of pairs) {
     const values = norm ? await foldParameters(layer, norm) : await readParameters(layer);
-    for (const [name, parameter] of Object.entries(target.parameters)) {
+    for (const [name, parameter] of target.stateDict()) {
       parameter.allocate(trained.backend);
       parameter.write(values[name]);
     }
@@ -108,10 +108,10 @@ function checkPair(
   norm: BatchNorm | undefined,
 ): void {
   const parametersOf = (layer: Layer) =>
-    Object.entries(layer.parameters).map(([key, { shape }]) => `${key} [${shape.join(", ")}]`);
-  const { weight, bias } = target.parameters;
+    [...layer.stateDict()].map(([key, { shape }]) => `${key} [${shape.join(", ")}]`);
+  const { weight, bias } = target.parameters, own = layer.parameters.weight;
   const matches = norm
-    ? bias !== undefined && sameShape(weight.shape, layer.parameters.weight.shape)
+    ? weight && own && bias && sameShape(weight.shape, own.shape)
     : parametersOf(target).join() === parametersOf(layer).join();
   if (target.type === layer.type && matches) return;
   const actual = [target.type, ...parametersOf(target)].join(" ");
@@ -136,7 +136,7 @@ async function foldParameters(conv: Layer, norm: BatchNorm): Promise<Record<stri
 
 async function readParameters(layer: Layer): Promise<Record<string, Float32Array>> {
   const values: Record<string, Float32Array> = {};
-  for (const [name, { tensor, backend }] of Object.entries(layer.parameters)) {
+  for (const [name, { tensor, backend }] of layer.stateDict()) {
     if (!tensor) {
       const state = backend ? "stored in fewer than 32 bits" : "uninitialised";
       throw new ArgumentError(op, `${layer.type}.${name}`, state, "float32 values");

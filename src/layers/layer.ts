@@ -34,8 +34,8 @@ export const initNames = ["seed", "generator"];
 export abstract class Layer implements Disposable {
   /** The name in `torch.nn`. */
   abstract readonly type: string;
-  /** The layer's own parameters by name, in PyTorch's order. */
-  readonly parameters: Readonly<Record<string, Parameter>> = {};
+  /** The layer's own parameters by name, in PyTorch's order. Undefined for one that is turned off. */
+  readonly parameters: Readonly<Record<string, Parameter | undefined>> = {};
   /** Whether the forward pass supports the option `activation`. In training mode only a ReLU. */
   readonly fusesActivation: boolean = false;
   /** Whether the forward pass in evaluation mode supports the option `residual`. */
@@ -219,7 +219,8 @@ export abstract class Layer implements Disposable {
 
   /** All parameters by name, like PyTorch's `state_dict`. */
   stateDict(): Map<string, Parameter> {
-    return new Map(Object.entries(this.parameters));
+    const all = Object.entries(this.parameters);
+    return new Map(all.filter((entry): entry is [string, Parameter] => entry[1] !== undefined));
   }
 
   /**
@@ -327,13 +328,13 @@ export abstract class Layer implements Disposable {
 
   /** The values of a parameter. Throws a {@linkcode PembrokeError} without values. */
   protected value(name: string): Tensor {
-    const tensor = this.parameters[name].tensor;
+    const tensor = this.parameters[name]?.tensor;
     if (tensor) return tensor;
     throw this.#noValues();
   }
 
   /** The values of a parameter, or null if the layer has no such parameter. */
   protected optional(name: string): Tensor | null {
-    return name in this.parameters ? this.value(name) : null;
+    return this.parameters[name] ? this.value(name) : null;
   }
 }

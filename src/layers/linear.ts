@@ -17,7 +17,7 @@ import {
   type Repeatable,
 } from "./forward.ts";
 import { Layer } from "./layer.ts";
-import { type Parameter, uniform, uniformParameter } from "./parameter.ts";
+import { uniform, uniformParameter, type WeightAndBias } from "./parameter.ts";
 import { LinearWeight } from "./rounded_weight.ts";
 import type { BiasOptions, PrecisionOptions } from "./precision.ts";
 
@@ -28,7 +28,7 @@ export class Linear extends Layer implements Repeatable {
   /** The name in `torch.nn`. */
   override readonly type = "Linear";
   /** The parameters by name. */
-  override readonly parameters: Readonly<Record<string, Parameter>>;
+  override readonly parameters: WeightAndBias;
   readonly #weight: LinearWeight;
 
   /**

@@ -35,7 +35,7 @@ import {
   type Repeatable,
 } from "./forward.ts";
 import { Layer } from "./layer.ts";
-import { constantParameter, type Parameter } from "./parameter.ts";
+import { constantParameter, type Parameter, type WeightAndBias } from "./parameter.ts";
 
 /** Normalisation over neighbouring channels, `torch.nn.LocalResponseNorm`, of [N, C, …]. */
 export class LocalResponseNorm extends Layer implements Repeatable {
@@ -99,6 +99,16 @@ export interface BatchNormOptions {
 }
 
 /**
+ * The parameters of a batch normalisation.
+ *
+ * @internal
+ */
+export type BatchNormParameters = Partial<WeightAndBias> & {
+  readonly running_mean: Parameter;
+  readonly running_var: Parameter;
+};
+
+/**
  * The base class of batch normalisation layers.
  *
  * @internal
@@ -109,7 +119,7 @@ export abstract class BatchNorm extends Layer implements Repeatable {
   /** The forward pass may overwrite its input, unless it uses the statistics of the batch. */
   override readonly inPlace = true;
   /** The parameters by name. */
-  override readonly parameters: Readonly<Record<string, Parameter>>;
+  override readonly parameters: BatchNormParameters;
   /** The numbers of axes that an input may have. */
   protected abstract readonly ranks: readonly number[];
   /** The statistics of the last batch, for the backward pass. */
@@ -133,8 +143,8 @@ export abstract class BatchNorm extends Layer implements Repeatable {
     const affine = { weight: constantParameter(shape, 1), bias: constantParameter(shape, 0) };
     this.parameters = {
       ...(learns ? affine : {}),
-      running_mean: constantParameter(shape, 0, false),
-      running_var: constantParameter(shape, 1, false),
+      running_mean: constantParameter(shape, 0, { isBuffer: true }),
+      running_var: constantParameter(shape, 1, { isBuffer: true }),
     };
   }
 

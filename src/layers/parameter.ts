@@ -6,7 +6,7 @@
 
 import type { Backend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
-import { checkBackend, disposeOnError } from "../ops/checks.ts";
+import { checkBackend, checkBoolean, checkOptions, disposeOnError } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
 import { elements, type Shape, type Tensor, type TensorStorage } from "../tensor.ts";
 
@@ -16,13 +16,32 @@ const chunkSize = 1 << 18;
 /** The largest last chunk: normal numbers are drawn 16 at a time, and fewer than 16 in another way. */
 const maxLastChunk = chunkSize + 15;
 
+/**
+ * Options of {@linkcode Parameter}.
+ *
+ * @internal
+ */
+export interface BufferOptions {
+  /** Whether it is a running statistic or a constant, which is never trained. Default: false. */
+  readonly isBuffer?: boolean;
+}
+
+/**
+ * The parameters of a layer with a weight and, unless it was turned off, a bias.
+ *
+ * @internal
+ */
+export type WeightAndBias = { readonly weight: Parameter; readonly bias?: Parameter };
+
 /** A parameter of a layer: learned weights, or a running statistic. */
 export class Parameter {
   /** The values. Undefined until the layer is initialised or loaded. */
   tensor: Tensor | undefined;
   /** The sum of the gradients of all backward passes. Undefined before the first one. */
   grad: Tensor | undefined;
-  /** Whether it is a running statistic, which no gradient changes. */
+  /** Whether it is trained: backward passes compute its gradient, and optimisers update it. */
+  requiresGrad: boolean;
+  /** Whether it is a running statistic or a constant, which is never trained. */
   readonly isBuffer: boolean;
 
   /**
@@ -30,15 +49,17 @@ export class Parameter {
    *
    * @param shape The shape of its tensor.
    * @param fill Writes initial values to a chunk of it.
-   * @param requiresGrad Whether it is trained: backward passes compute its gradient, and optimisers
-   * update it. It can be changed. Initially false for running statistics.
+   * @param options `isBuffer` says whether it is a running statistic or a constant, which is never
+   * trained (default false).
    */
   constructor(
     readonly shape: Shape,
     readonly fill: (values: Float32Array, generator: RandomGenerator) => void,
-    public requiresGrad = true,
+    options: BufferOptions = {},
   ) {
-    this.isBuffer = !requiresGrad;
+    checkOptions("Parameter", options, ["isBuffer"]);
+    this.isBuffer = checkBoolean("Parameter", "isBuffer", options.isBuffer ?? false);
+    this.requiresGrad = !this.isBuffer;
   }
 
   /** The backend that holds the values. Undefined without values. */
@@ -72,6 +93,16 @@ export class Parameter {
       throw new PembrokeError("write: the parameter has no memory; call allocate() first");
     }
     this.tensor.backend.write(this.tensor, values, offset);
+  }
+
+  /**
+   * Copies the values to an array, in row-major order. Values in fewer than 32 bits are converted.
+   *
+   * @throws {PembrokeError} When the parameter has no values.
+   */
+  async read(): Promise<Float32Array> {
+    if (this.tensor) return await this.tensor.read();
+    throw new PembrokeError("read: the parameter has no values; call init() or load weights");
   }
 
   /**
@@ -141,8 +172,12 @@ export function uniformParameter(shape: Shape, fanIn: number): Parameter {
 }
 
 /** A parameter with the same initial value everywhere. */
-export function constantParameter(shape: Shape, value: number, requiresGrad = true): Parameter {
-  return new Parameter(shape, (values) => values.fill(value), requiresGrad);
+export function constantParameter(
+  shape: Shape,
+  value: number,
+  options?: BufferOptions,
+): Parameter {
+  return new Parameter(shape, (values) => values.fill(value), options);
 }
 
 /** What has parameters. */

@@ -19,7 +19,7 @@ export class PReLU extends Layer {
   /** The forward pass may overwrite its input, in evaluation mode. */
   override readonly inPlace: boolean = this.forward === PReLU.prototype.forward;
   /** The parameters by name. */
-  override readonly parameters: Readonly<Record<"weight", Parameter>>;
+  override readonly parameters: { readonly weight: Parameter };
 
   /**
    * Creates the layer without values: call {@linkcode Layer.init} or load weights.

@@ -42,7 +42,7 @@ export class RecordedStep {
     calls: readonly KernelCall[],
     ends: Ends,
   ) {
-    const parameters = [layer, ...norm ? [norm] : []].flatMap((l) => Object.values(l.parameters));
+    const parameters = [layer, ...norm ? [norm] : []].flatMap((l) => [...l.stateDict().values()]);
     this.#layer = layer as Layer & Repeatable;
     this.#version = version;
     this.#sources = parameters.map(sourceOf);

@@ -9,7 +9,7 @@ import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
 import { checkBackend, checkInteger } from "../ops/checks.ts";
-import { emptyQuantized, type QuantizedLinear, quantizeLinear } from "../ops/quantize.ts";
+import { emptyQuantized, fromHalf, type QuantizedLinear, quantizeLinear } from "../ops/quantize.ts";
 import {
   emptyQuantizedConv,
   quantizeConv,
@@ -184,6 +184,12 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
     if (!quantized) return;
     super.dispose();
     this.#quantized = quantized;
+  }
+
+  /** See {@linkcode Parameter.read}. */
+  override async read(): Promise<Float32Array> {
+    if (this.#half) return Float32Array.from(await this.#half.read(), fromHalf);
+    return await this.#quantized?.readFloats() ?? await super.read();
   }
 
   /** See {@linkcode Parameter.gradient}. */

@@ -23,7 +23,7 @@ import {
 import { isShape, type Shape, type Tensor } from "../tensor.ts";
 import { checkNotInPlace } from "./forward.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
-import { constantParameter, type Parameter } from "./parameter.ts";
+import { constantParameter, type WeightAndBias } from "./parameter.ts";
 
 /**
  * The base class of layers that normalise rows by their own statistics, in training and evaluation.
@@ -34,7 +34,7 @@ export abstract class RowNorm extends Layer {
   /** The forward pass may overwrite its input, in evaluation mode. */
   override readonly inPlace: boolean = this.forward === RowNorm.prototype.forward;
   /** The parameters by name. */
-  override readonly parameters: Readonly<Record<string, Parameter>>;
+  override readonly parameters: Partial<WeightAndBias>;
   /** Added to the variance. */
   readonly eps: number;
   /** The statistics of the last forward pass, for the backward pass. */

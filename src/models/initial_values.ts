@@ -28,11 +28,15 @@ export interface InitialValues {
 
 /** Returns the values that a layer of a network draws again, by parameter. */
 export function redrawn(layer: Layer, name: string, values: InitialValues): Map<string, Fill> {
-  const { conv, linear, zeroBias } = values, { weight, bias } = layer.parameters;
+  const { conv, linear, zeroBias } = values;
   const fills = new Map<string, Fill>();
-  if (layer instanceof Conv && conv) fills.set("weight", conv(weight.shape, name));
-  if (layer instanceof Linear && linear) fills.set("weight", linear(weight.shape));
-  if (bias && zeroBias) fills.set("bias", (values) => values.fill(0));
+  if (layer instanceof Conv && conv) {
+    fills.set("weight", conv(layer.parameters.weight.shape, name));
+  }
+  if (layer instanceof Linear && linear) {
+    fills.set("weight", linear(layer.parameters.weight.shape));
+  }
+  if (layer.parameters.bias && zeroBias) fills.set("bias", (values) => values.fill(0));
   return fills;
 }
 

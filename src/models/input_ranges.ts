@@ -61,6 +61,6 @@ export function forgetTrainedRanges(model: Layer): void {
   let isChanged = false;
   for (const [, layer] of model.leaves()) {
     if (isChanged && layer instanceof Conv) layer.inputRange = null;
-    isChanged ||= Object.values(layer.parameters).some(({ requiresGrad }) => requiresGrad);
+    isChanged ||= [...layer.stateDict().values()].some(({ requiresGrad }) => requiresGrad);
   }
 }

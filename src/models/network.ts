@@ -71,7 +71,7 @@ export class Network extends Classifier {
     try {
       for (const [name, layer] of this.leaves()) {
         for (const [key, fill] of redrawn(layer, name, initialValues)) {
-          layer.parameters[key].init(backend, generator, fill);
+          layer.parameters[key]?.init(backend, generator, fill);
         }
       }
     } catch (error) {

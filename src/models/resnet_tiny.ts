@@ -88,8 +88,8 @@ export class ResNetTiny extends Classifier {
     super.init(backend, { ...options, generator });
     for (const [name, layer] of this.leaves()) {
       const { weight } = layer.parameters;
-      if (layer instanceof Conv) weight.init(backend, generator, kaimingNormal(weight.shape));
-      if (name.endsWith(".bn2")) weight.init(backend, generator, (values) => values.fill(0));
+      if (layer instanceof Conv) weight!.init(backend, generator, kaimingNormal(weight!.shape));
+      if (name.endsWith(".bn2")) weight!.init(backend, generator, (values) => values.fill(0));
     }
     return this;
   }

@@ -45,6 +45,13 @@ export abstract class PackedInt8 implements Disposable {
     return await values.read();
   }
 
+  /** Copies the products of the integers and their scales to an array in the shape of the weights. */
+  async readFloats(): Promise<Float32Array> {
+    const [integers, scales] = await Promise.all([this.read(), this.scale.read()]);
+    const row = integers.length / scales.length;
+    return Float32Array.from(integers, (value, i) => value * scales[Math.floor(i / row)]);
+  }
+
   /** Copies the integers to a tensor in the shape of the weights. */
   protected abstract unpack(values: Tensor<Int8Array>): void;
 
@@ -121,4 +128,11 @@ export function emptyQuantized(backend: Backend, shape: Shape): QuantizedLinear 
 export function checkQuantized(op: string, weight: PackedInt8, x: Tensor): void {
   checkTensor(op, "weight", weight.packed, x, undefined, Int8Array);
   checkTensor(op, "the scale of weight", weight.scale, x, [weight.shape[0]]);
+}
+
+/** The number whose bits in float16 these are. */
+export function fromHalf(bits: number): number {
+  const exponent = bits >> 10 & 31, fraction = bits & 1023, sign = bits >> 15 ? -1 : 1;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }

@@ -42,9 +42,9 @@ export interface AdamWOptions {
  * using x = backend.upload([1], [1, 1]);
  * using _y = layer.forward(x);
  * layer.backwardParameters(x);
- * const [before] = await layer.parameters.weight.tensor!.read();
+ * const [before] = await layer.parameters.weight.read();
  * optimizer.step();
- * const [after] = await layer.parameters.weight.tensor!.read();
+ * const [after] = await layer.parameters.weight.read();
  * console.log((before - after).toFixed(4)); // 0.1000: the first step is lr, whatever the gradient is
  * ```
  */

@@ -103,9 +103,8 @@ export async function trainLinears(
 ): Promise<Linear> {
   const layers = weightDecays.length;
   const linear = new Linear(batches[0].x.shape[1], layers * classes);
-  const { weight, bias } = linear.parameters;
   try {
-    for (const parameter of [weight, bias]) {
+    for (const parameter of linear.stateDict().values()) {
       parameter.allocate(backend);
       backend.fill(parameter.tensor!, 0);
     }
@@ -125,7 +124,7 @@ export async function trainLinears(
       await onStep?.(linear.eval(), step + 1, all);
       await pause();
     }
-    for (const parameter of [weight, bias]) {
+    for (const parameter of linear.stateDict().values()) {
       parameter.grad?.dispose();
       parameter.grad = undefined;
     }
@@ -155,7 +154,7 @@ function decayWeights(linear: Linear, weightDecays: readonly number[], lr: numbe
   );
   using factors = linear.backend.upload(shrink, [outFeatures, 1]);
   mul(weight.tensor!, factors, { out: weight.tensor });
-  mul(bias.tensor!, factors.view([outFeatures]), { out: bias.tensor });
+  mul(bias!.tensor!, factors.view([outFeatures]), { out: bias!.tensor });
 }
 
 /** The values of a last layer, for features as the network computes them. */
@@ -176,8 +175,8 @@ export async function foldedWeights(
   linear: Linear,
   { mean, std }: FeatureStatistics,
 ): Promise<HeadValues> {
-  const weight = await linear.parameters.weight.tensor!.read(), count = mean.length;
-  const bias = (await linear.parameters.bias.tensor!.read()).map((value, c) => {
+  const weight = await linear.parameters.weight.read(), count = mean.length;
+  const bias = (await linear.parameters.bias!.read()).map((value, c) => {
     let shift = 0;
     for (let i = 0; i < count; i++) shift += weight[c * count + i] * mean[i] / std[i];
     return value - shift;
@@ -194,5 +193,5 @@ export async function foldedWeights(
 export function writeHead(model: Classifier, { weight, bias }: HeadValues): void {
   const { parameters } = model.head.layer;
   parameters.weight.write(weight);
-  parameters.bias.write(bias);
+  parameters.bias!.write(bias);
 }

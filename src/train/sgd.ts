@@ -42,9 +42,9 @@ export interface SGDOptions {
  * using x = backend.upload([1], [1, 1]);
  * using y = layer.forward(x);
  * layer.backwardParameters(x); // dw = dy · x = 1
- * const [before] = await layer.parameters.weight.tensor!.read();
+ * const [before] = await layer.parameters.weight.read();
  * optimizer.step();
- * const [after] = await layer.parameters.weight.tensor!.read();
+ * const [after] = await layer.parameters.weight.read();
  * console.log(before - after); // 0.1
  * ```
  */

@@ -67,7 +67,7 @@ Deno.test("quantize --calibrate compares the classes that one score decides betw
   // the first feature is always 0, but its weight is so large that the others become 0 in 8 bits
   model.stateDict().get("classifier.1.bias")!.write(Float32Array.of(-1e6));
   weight.write(Float32Array.from({ length: count }, (_, i) => i > 0 ? 0.001 : 1));
-  bias.write(Float32Array.of(0));
+  bias!.write(Float32Array.of(0));
   await Deno.writeFile(from, await saveModel(model));
   const args = ["quantize", "--calibrate", photos, from, "-o", to];
   assertMatch((await run(args)).stdout, /the top class is the same for 0 of them\n$/);

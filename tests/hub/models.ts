@@ -22,7 +22,7 @@ export async function testWeights(): Promise<{
   const last = model.leaves().findLast(([, { parameters }]) => parameters.weight)![1];
   // clear differences between classes
   const spread = (values: Float32Array) => values.forEach((_, i) => values[i] = Math.sin(i));
-  last.parameters.weight.init(backend, new RandomGenerator(0), spread);
+  last.parameters.weight!.init(backend, new RandomGenerator(0), spread);
   const { preprocessing } = model, saved = await saveModel(model);
   using file = await openWeights(bytesSource(saved, "saved"));
   const buffer = new Uint8Array(saved.length);

@@ -222,7 +222,7 @@ testWithThreads("backward() refuses layers that ran again in between", (backend)
     const message =
       /^Sequential: layer "(0.0|1)" ran again after forward\(\); call backward\(\) first$/;
     assert(message.test(assertThrows(() => first.backward(dy), PembrokeError).message));
-    assertEquals(encoder.leaves()[0][1].parameters.weight.grad, undefined);
+    assertEquals(encoder.leaves()[0][1].parameters.weight!.grad, undefined);
   }
   using _z = second.forward(other);
   second.backward(dy).dispose();
@@ -238,11 +238,11 @@ testWithThreads("a trained bias refuses gradients of another shape", (backend) =
   ];
   for (const [layer, shape, wrong] of layers) {
     using _ = layer.init(backend).train();
-    layer.parameters.weight.freeze();
+    layer.parameters.weight!.freeze();
     using x = backend.upload(new Float32Array(shape.reduce((a, b) => a * b)), shape);
     using y = layer.forward(x), dy = backend.empty(wrong);
     const message = `${layer.type}: the shape of dy is [${wrong.join(", ")}], must be [`;
     assertThrows(() => layer.backwardParameters(dy), ArgumentError, message + y.shape.join(", "));
-    assertEquals(layer.parameters.bias.grad, undefined);
+    assertEquals(layer.parameters.bias!.grad, undefined);
   }
 });

@@ -168,8 +168,8 @@ testOnEveryBackend(
     assertEquals(await dx.read(), await expected.read());
     for (const name of ["weight", "bias"]) {
       assertEquals(
-        await norm.parameters[name].grad!.read(),
-        await other.parameters[name].grad!.read(),
+        await norm.stateDict().get(name)!.grad!.read(),
+        await other.stateDict().get(name)!.grad!.read(),
       );
     }
   },

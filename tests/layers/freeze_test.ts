@@ -239,8 +239,8 @@ testOnFewBackends(
     const { running_mean: mean, running_var: variance, weight, bias } = norm.parameters;
     mean.write(Float32Array.of(1, -2));
     variance.write(Float32Array.of(4, 0.25));
-    weight.write(Float32Array.of(3, -1));
-    bias.write(Float32Array.of(0.5, 0));
+    weight!.write(Float32Array.of(3, -1));
+    bias!.write(Float32Array.of(0.5, 0));
     norm.train();
     using x = backend.upload(new Float32Array([1, 2, 3, 4]), [1, 2, 1, 2]);
     using y = norm.forward(x), dy = backend.upload(new Float32Array([1, 2, 3, 4]), [1, 2, 1, 2]);

@@ -87,7 +87,7 @@ const constructors: Call[] = [
   ["StochasticDepth", create(layers.StochasticDepth), [0.5]],
   ["Sequential", create(layers.Sequential), [[new layers.ReLU()]]],
   ["Graph", create(layers.Graph), [[{ name: "relu", layer: new layers.ReLU() }], {}]],
-  ["Parameter", create(layers.Parameter), [[2, 3], () => {}, true]],
+  ["Parameter", create(layers.Parameter), [[2, 3], () => {}, { isBuffer: true }]],
 ];
 
 Deno.test("the constructors of layers refuse arguments of every wrong type", async () => {
@@ -200,7 +200,7 @@ Deno.test("networks and weights refuse arguments of every wrong type", async () 
       for (const y of net.outputsOf(x, names)) y.dispose();
     }, [["flat"]]],
     ["freeze", (options) => void net.freeze(options), [{ except: ["conv"] }]],
-    ["write", (...args) => bias.write(...args as [Float32Array]), [new Float32Array(4), 0]],
+    ["write", (...args) => bias!.write(...args as [Float32Array]), [new Float32Array(4), 0]],
     ["write in 8 bits", (...args) => {
       try {
         weight.write(...args as [Float32Array]);

@@ -82,7 +82,7 @@ testOnEveryBackend("Sequential gives the results of its layers in sequence", asy
     const shape = [n, 3, 10, 10], values = wave(shape);
     using x = backend.upload(values, shape);
     using y = net.forward(x);
-    const value = (layer: nn.Layer, name: string) => layer.parameters[name].tensor!;
+    const value = (layer: nn.Layer, name: string) => layer.parameters[name]!.tensor!;
     using a = relu(x);
     using b = conv2d(a, value(conv1, "weight"), value(conv1, "bias"), { padding: 1 });
     using c = relu(b);

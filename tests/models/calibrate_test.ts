@@ -107,7 +107,7 @@ testOnBuilds("calibrate() clamps few values for a smaller error of all others", 
   ];
   const larger = { ...preprocessing, resize: side, crop: side };
   using model = new Classifier(layers, { preprocessing: larger, classes }).init(backend);
-  model.children.get("0")!.parameters.weight.write(new Float32Array(51).fill(1 / 3));
+  model.children.get("0")!.parameters.weight!.write(new Float32Array(51).fill(1 / 3));
   const values = Float32Array.from({ length: 3 * pixels }, (_, i) => (i % pixels) / pixels);
   await model.calibrate([values]);
   const [low, high] = conv.inputRange!;

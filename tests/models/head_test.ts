@@ -28,7 +28,7 @@ Deno.test("replaceHead() gives every network other classes", () => {
     assertEquals(model.numClasses, 3, name);
     assertEquals([...model.stateDict().keys()], before, name);
     const { weight, bias } = model.head.layer.parameters;
-    assertEquals([weight.shape, bias.shape], [[3, model.featureCount], [3]], name);
+    assertEquals([weight.shape, bias!.shape], [[3, model.featureCount], [3]], name);
     model.replaceHead(["only one"]);
     assertEquals(model.outputShape(input), [2, 1], name);
   }
@@ -66,14 +66,14 @@ testOnFewBackends("features() computes what the last layer takes", async (backen
     using expected = model.forward(x), features = model.features(x);
     assertEquals(features.shape, [2, featureCount], name);
     const { weight, bias } = model.head.layer.parameters;
-    const old = [await weight.tensor!.read(), await bias.tensor!.read()];
+    const old = [await weight.tensor!.read(), await bias!.tensor!.read()];
     const isConv = model.head.layer instanceof Conv2d;
     model.replaceHead(Array.from({ length: 7 }, (_, i) => `class ${i}`), { seed: 1 });
     using again = model.features(x);
     assertEquals(await again.read(), await features.read(), name);
     const { parameters } = model.head.layer;
     parameters.weight.write(old[0]);
-    parameters.bias.write(old[1]);
+    parameters.bias!.write(old[1]);
     if (isConv) continue; // its ReLU is gone: see the test below
     using actual = model.forward(x);
     const values = await expected.read();
@@ -92,7 +92,7 @@ Deno.test("SqueezeNet's new head is linear in the averages", async () => {
   using y = model.forward(x), features = model.features(x);
   const averages = await features.read(), logits = await y.read();
   const { weight, bias } = model.head.layer.parameters;
-  const w = await weight.tensor!.read(), b = await bias.tensor!.read();
+  const w = await weight.tensor!.read(), b = await bias!.tensor!.read();
   for (const [i, logit] of logits.entries()) {
     const row = Math.floor(i / 2), c = i % 2;
     let sum = b[c];

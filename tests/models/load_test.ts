@@ -330,9 +330,9 @@ Deno.test("loadWeights() refuses a model that other weights are being loaded int
     },
   });
   const { weight, bias } = linear.parameters;
-  assertEquals([...await weight.tensor!.read(), ...await bias.tensor!.read()], [1, 1, 1]);
+  assertEquals([...await weight.tensor!.read(), ...await bias!.tensor!.read()], [1, 1, 1]);
   await loadWeights(linear, backend, file(3)); // afterwards
-  assertEquals([...await bias.tensor!.read()], [3]);
+  assertEquals([...await bias!.tensor!.read()], [3]);
 });
 
 Deno.test("a network cannot be used, get another head or be disposed of while it is loaded", async () => {

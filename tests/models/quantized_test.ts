@@ -111,10 +111,10 @@ testOnEveryBackend(
 /** Writes weights in chunks. The second time overwrites the first. */
 function writeTwice(layer: Layer, backend: Backend, values: Float32Array, size: number): void {
   const { weight } = layer.parameters;
-  weight.allocate(backend);
+  weight!.allocate(backend);
   for (const _ of [1, 2]) {
     for (let at = 0; at < values.length; at += size) {
-      weight.write(values.subarray(at, at + size), at);
+      weight!.write(values.subarray(at, at + size), at);
     }
   }
 }
@@ -198,8 +198,8 @@ testOnEveryBackend("a batch normalisation is folded into int8 weights", async (b
       Float32Array.from({ length: 8 }, (_, i) => from + (to - from) * Math.sin(i) ** 2);
     norm.parameters.running_mean.write(spread(-1, 1));
     norm.parameters.running_var.write(spread(0.5, 3));
-    norm.parameters.weight.write(spread(-2, 2));
-    norm.parameters.bias.write(spread(-1, 1));
+    norm.parameters.weight!.write(spread(-2, 2));
+    norm.parameters.bias!.write(spread(-1, 1));
     using x = backend.upload(Float32Array.from({ length: 2 * 8 * 36 }, (_, i) => Math.sin(i)), [
       ...[2, 8, 6, 6],
     ]);
@@ -209,7 +209,7 @@ testOnEveryBackend("a batch normalisation is folded into int8 weights", async (b
     const plain = await before.read(), rounded = await after.read();
     const largest = Math.max(...plain.map(Math.abs));
     assertAllClose(rounded, plain, { abs: 0.03 * largest });
-    norm.parameters.bias.write(spread(5, 6)); // folds again
+    norm.parameters.bias!.write(spread(5, 6)); // folds again
     using changed = model.forward(x);
     const higher = await changed.read();
     assert(higher.every((v, i) => v >= rounded[i]) && higher.some((v, i) => v > rounded[i] + 3));
@@ -329,7 +329,7 @@ testOnEveryBackend("train() of a quantised model throws and changes nothing", as
   using dy = backend.upload(new Float32Array(3), [1, 3]);
   assertThrows(() => model.backward(dy), PembrokeError);
   const { weight } = model.children.get("1")!.parameters;
-  assertThrows(() => weight.gradient(), PembrokeError, "cannot be trained");
+  assertThrows(() => weight!.gradient(), PembrokeError, "cannot be trained");
 
   using optimizer = new SGD(model, { lr: 0.1 });
   const data = arrayDataset(new Float32Array(8), [0, 1], [4]);

@@ -28,10 +28,10 @@ testWithThreads("blocks of resnet-tiny begin as their shortcuts", async (backend
     const { weight } = layer.parameters;
     if (layer instanceof BatchNorm2d) {
       const expected = name.endsWith(".bn2") ? 0 : 1;
-      assert((await weight.tensor!.read()).every((value) => value === expected), name);
+      assert((await weight!.tensor!.read()).every((value) => value === expected), name);
     }
     if (layer instanceof Conv2d) {
-      const values = await weight.tensor!.read(), [outC, , kh, kw] = weight.shape;
+      const values = await weight!.tensor!.read(), [outC, , kh, kw] = weight!.shape;
       const variance = values.reduce((sum, value) => sum + value ** 2, 0) / values.length;
       assertAlmostEquals(variance * outC * kh * kw, 2, 0.15); // Kaiming's, mode fan_out
     }

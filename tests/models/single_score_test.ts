@@ -322,7 +322,7 @@ Deno.test("the scores of both classes stay exact for certain images", async () =
     using model = new Classifier(all, { preprocessing: oneByOne, classes }).init(backend);
     const { weight, bias } = model.head.layer.parameters;
     weight.write(Float32Array.of(1, 0, 0));
-    bias.write(Float32Array.of(0));
+    bias!.write(Float32Array.of(0));
     for (const z of [-300, -20, 0, 20, 300]) {
       const [first, second] = inOrder(await model.classify(Float32Array.of(z, 0, 0)));
       const expected = [1 / (1 + Math.exp(z)), 1 / (1 + Math.exp(-z))];

@@ -34,7 +34,7 @@ testOnFewBackends("a linear layer is trained as by PyTorch's AdamW", async (back
   for (const weightDecays of [runs.map((run) => run.weightDecay), [runs[1].weightDecay]]) {
     using linear = await trainLinears(uploaded, { classes, weightDecays, lr, steps });
     const weight = await linear.parameters.weight.tensor!.read();
-    const bias = await linear.parameters.bias.tensor!.read();
+    const bias = await linear.parameters.bias!.tensor!.read();
     for (const [k, decay] of weightDecays.entries()) {
       const run = runs.find(({ weightDecay }) => weightDecay === decay)!;
       for (const [i, w] of run.weight.entries()) {

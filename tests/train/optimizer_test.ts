@@ -64,7 +64,7 @@ Deno.test("SGD trains layers that were frozen when it was made", async () => {
     using x = backend.upload([1, 2], [1, 2]), y = model.forward(x);
     model.backwardParameters(y);
     optimizer.step();
-    return await first.parameters.weight.tensor!.read();
+    return await first.parameters.weight!.tensor!.read();
   };
   assertEquals(await train(true), await train(false));
 });
@@ -122,12 +122,12 @@ testOnEveryBackend("clipGradNorm() limits the norm of all gradients together", a
   using layer = new Linear(2, 1).init(backend);
   const { weight, bias } = layer.parameters;
   backend.write(weight.gradient(), new Float32Array([3, 0]));
-  backend.write(bias.gradient(), new Float32Array([-4]));
+  backend.write(bias!.gradient(), new Float32Array([-4]));
   assertAlmostEquals(await clipGradNorm(layer, 10), 5, 1e-6);
   assertEquals([...await weight.grad!.read()], [3, 0]);
   assertAlmostEquals(await clipGradNorm(layer, 1), 5, 1e-6);
   assertAllClose(await weight.grad!.read(), [0.6, 0], { abs: 1e-6 });
-  assertAllClose(await bias.grad!.read(), [-0.8], { abs: 1e-6 });
+  assertAllClose(await bias!.grad!.read(), [-0.8], { abs: 1e-6 });
   await assertRejects(() => clipGradNorm(layer, 0), ArgumentError, "maxNorm is 0");
 });
 
@@ -135,7 +135,7 @@ Deno.test("a step whose gradients cannot be clipped changes no weights", async (
   using backend = await createBackend({ device: "wasm", threads: 1 });
   using model = new Linear(1, 2).init(backend), optimizer = new SGD(model, { lr: 0.1 });
   const { weight, bias } = model.parameters, values = new Float32Array(2);
-  for (const parameter of [weight, bias]) parameter.write(values);
+  for (const parameter of [weight, bias]) parameter!.write(values);
   const data = arrayDataset(Float32Array.of(1e30), [0], [1]);
   const trainer = new Trainer(model, data, { optimizer, batchSize: 1, epochs: 1, clipNorm: 1 });
   const message = "Trainer: the norm of the gradients is Infinity in step 0";

@@ -168,7 +168,7 @@ Deno.test("a network that computes NaN classifies nothing correctly", async () =
   const data = arrayDataset(new Float32Array([1, 2, 3, 4]), [0, 1], [2]);
   // NaN for all classes, then for the last one only
   for (const bias of [[NaN, NaN, NaN], [1e30, 1e30, NaN]]) {
-    model.parameters.bias.write(Float32Array.from(bias));
+    model.parameters.bias!.write(Float32Array.from(bias));
     const { accuracy, loss } = await evaluate(model, data);
     assertEquals([accuracy, loss], [0, NaN]);
   }

@@ -7,7 +7,7 @@
 import { kernelsOf } from "../../backend/interface.ts";
 import { ElementwiseActivation } from "../../layers/activation.ts";
 import { checkForward, type ForwardOptions, Layer } from "../../layers/layer.ts";
-import { BatchNorm } from "../../layers/norm.ts";
+import { BatchNorm, type BatchNormParameters } from "../../layers/norm.ts";
 import { constantParameter, type Parameter } from "../../layers/parameter.ts";
 import { activateBackward } from "../../ops/activation_kinds.ts";
 import { add } from "../../ops/arithmetic.ts";
@@ -21,11 +21,12 @@ import type { Shape, Tensor } from "../../tensor.ts";
 export class ChannelAffine extends BatchNorm {
   override readonly type = "ChannelAffine";
   protected override readonly ranks = [2, 3, 4];
-  override readonly parameters: Readonly<Record<string, Parameter>>;
+  override readonly parameters: BatchNormParameters;
 
   constructor(numFeatures: number) {
     super("ChannelAffine", numFeatures, { eps: 0 });
-    const constant = (value: number) => constantParameter([numFeatures], value, false);
+    const buffer = { isBuffer: true };
+    const constant = (value: number) => constantParameter([numFeatures], value, buffer);
     this.parameters = {
       ...{ weight: constant(1), bias: constant(0) },
       ...{ running_mean: constant(0), running_var: constant(1) },
@@ -74,7 +75,7 @@ export class Affine extends Layer {
 /** A constant for each sample of its input, of which only the batch size counts. */
 export class Repeated extends Layer {
   override readonly type = "Repeated";
-  override readonly parameters: Readonly<Record<string, Parameter>>;
+  override readonly parameters: { readonly weight: Parameter };
 
   /**
    * @param shape The shape of the constant in the file.
@@ -82,7 +83,7 @@ export class Repeated extends Layer {
    */
   constructor(shape: Shape, readonly sizes: Shape) {
     super();
-    this.parameters = { weight: constantParameter(shape, 0, false) };
+    this.parameters = { weight: constantParameter(shape, 0, { isBuffer: true }) };
   }
 
   override outputShape(input: Shape): Shape {
