@@ -38,15 +38,17 @@ export class ArgumentError extends PembrokeError {
    * @param parameter The name of the parameter.
    * @param value The value that was passed.
    * @param expected What is allowed, as the words after "must be".
+   * @param found What is wrong with the value, as the words after "is". Default: the value.
    */
   constructor(
     readonly op: string,
     readonly parameter: string,
     readonly value: unknown,
     readonly expected: string,
+    readonly found: string = format(value),
   ) {
     const hint = kindOf(value) === "Promise" ? "; await it first" : "";
-    super(`${op}: ${parameter} is ${format(value)}, must be ${expected}${hint}`);
+    super(`${op}: ${parameter} is ${found}, must be ${expected}${hint}`);
   }
 }
 

@@ -81,9 +81,8 @@ export abstract class TensorMemory<S extends TensorStorage> {
       throw new ArgumentError("write", "offset", offset, "a non-negative integer");
     }
     if (offset < 0 || offset + values.length > tensor.size) {
-      const range = `${offset} … ${offset + values.length}`;
-      const takes = `inside the tensor's ${tensor.size} elements`;
-      throw new ArgumentError("write", "the range", range, takes);
+      const end = offset + values.length, takes = `inside the tensor's ${tensor.size} elements`;
+      throw new ArgumentError("write", "the range", [offset, end], takes, `${offset} … ${end}`);
     }
     this.store(tensor, values, offset);
     this.markChanged(tensor);
@@ -153,14 +152,16 @@ export abstract class TensorMemory<S extends TensorStorage> {
   #assertOwn(op: string, tensor: Tensor<Values>): void {
     if (!(tensor instanceof Tensor)) throw new ArgumentError(op, "tensor", tensor, "a Tensor");
     if (tensor.backend === this.owner) return;
-    throw new ArgumentError(op, "tensor", `on ${tensor.backend.name}`, "on this backend");
+    const found = `on another backend, ${tensor.backend.name}`;
+    throw new ArgumentError(op, "tensor", tensor, "on this backend", found);
   }
 }
 
 /** Checks that a tensor holds float32, and that a value to write to it is a number. */
 export function checkFloats(op: string, tensor: Tensor<Values>, value: unknown = 0): void {
   if (tensor.type !== Float32Array) {
-    throw new ArgumentError(op, "tensor", `a tensor of ${tensor.type.name}`, "a tensor of float32");
+    const found = `a tensor of ${tensor.type.name}`;
+    throw new ArgumentError(op, "tensor", tensor, "a tensor of float32", found);
   }
   if (typeof value !== "number") throw new ArgumentError(op, "value", value, "a number");
 }

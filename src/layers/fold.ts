@@ -91,13 +91,14 @@ function pairsOf(
 /** Checks that a batch normalisation can be folded into the layer before it. */
 function checkFoldable(name: string, norm: BatchNorm, before: Layer | undefined): void {
   if (!(before instanceof Conv)) {
-    const actual = before?.type ?? "nothing";
-    throw new ArgumentError(op, `the layer before ${name}`, actual, "a convolution");
+    const found = before?.type ?? "missing";
+    throw new ArgumentError(op, `the layer before ${name}`, before, "a convolution", found);
   }
-  const own = [before, norm].find(overridesForward)?.constructor.name;
+  const own = [before, norm].find(overridesForward);
   if (own === undefined) return;
   const expected = "one of this library, without a forward() of its own";
-  throw new ArgumentError(op, `the class of, or before, ${name}`, own, expected);
+  const found = own.constructor.name;
+  throw new ArgumentError(op, `the class of, or before, ${name}`, own, expected, found);
 }
 
 /** Checks that a layer of the plain network can take the values of a trained one. */
@@ -116,7 +117,7 @@ function checkPair(
   if (target.type === layer.type && matches) return;
   const actual = [target.type, ...parametersOf(target)].join(" ");
   const expected = [layer.type, ...parametersOf(layer), norm ? "with a bias" : ""].join(" ");
-  throw new ArgumentError(op, `layer ${name} of plain`, actual, expected.trim());
+  throw new ArgumentError(op, `layer ${name} of plain`, target, expected.trim(), actual);
 }
 
 /** y = γ·(w·x + b − μ)/√(σ² + ε) + β as the weights and bias of one convolution. */
@@ -139,7 +140,7 @@ async function readParameters(layer: Layer): Promise<Record<string, Float32Array
   for (const [name, { tensor, backend }] of layer.stateDict()) {
     if (!tensor) {
       const state = backend ? "stored in fewer than 32 bits" : "uninitialised";
-      throw new ArgumentError(op, `${layer.type}.${name}`, state, "float32 values");
+      throw new ArgumentError(op, `${layer.type}.${name}`, undefined, "float32 values", state);
     }
     values[name] = await tensor.read();
   }

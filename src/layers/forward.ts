@@ -114,7 +114,8 @@ export function checkTrainingForward(
 /** Refuses to overwrite an input that the backward pass needs. */
 export function checkNotInPlace(type: string, out: Tensor | undefined, ...inputs: Tensor[]): void {
   if (inputs.every(({ storage }) => storage !== out?.storage)) return;
-  throw new ArgumentError(type, "out", "the memory of an input", "another tensor in training mode");
+  const expected = "another tensor in training mode";
+  throw new ArgumentError(type, "out", out, expected, "the memory of an input");
 }
 
 /**
@@ -132,7 +133,7 @@ export function viewAs(
 ): Tensor {
   if (copies) return cat([x.view(shape)], 0, { out });
   if (out === undefined) return x.view(shape);
-  throw new ArgumentError(type, "out", "a tensor", "undefined: the result is a view of x");
+  throw new ArgumentError(type, "out", out, "undefined: the result is a view of x", "a tensor");
 }
 
 /**

@@ -50,7 +50,7 @@ export function checkNodes(
   return Array.from(nodes, (node) => { // map() would skip holes
     if (node instanceof Layer) {
       const expected = "{ name, layer, inputs }; for layers in order, use Sequential";
-      throw new ArgumentError(type, "a node", node.type, expected);
+      throw new ArgumentError(type, "a node", node, expected);
     }
     checkObject(type, "a node", node);
     checkOptions(type, node, ["name", "layer", "inputs"]);
@@ -160,13 +160,9 @@ export function shapesOf(nodes: readonly LeafNode[], input: Shape): Shape[] {
       shapes.push(layer.outputShapeOf(inputs.map((i) => i < 0 ? input : shapes[i])));
     } catch (error) {
       if (!(error instanceof ArgumentError)) throw error;
-      const { op, parameter, value, expected } = error;
-      throw new ArgumentError(
-        op,
-        parameter,
-        value,
-        `${expected}, in layer ${JSON.stringify(name)}`,
-      );
+      const { op, parameter, value, expected, found } = error;
+      const place = `${expected}, in layer ${JSON.stringify(name)}`;
+      throw new ArgumentError(op, parameter, value, place, found);
     }
   }
   return shapes;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Layer } from "./layer.ts";
 
@@ -26,11 +26,14 @@ export abstract class MergeLayer extends Layer {
   }
 
   /**
-   * Not supported, because there is one gradient for each input: use
-   * {@linkcode MergeLayer.backwardInto}.
+   * Not supported, because there is one gradient for each input. A `Graph` calls
+   * {@linkcode MergeLayer.backwardInto} instead.
+   *
+   * @throws {PembrokeError} Always.
    */
   override backward(_dy: Tensor): Tensor {
-    throw new ArgumentError(this.type, "backward()", "one gradient", "backwardInto()");
+    const why = "cannot return a gradient for each input";
+    throw new PembrokeError(`${this.type}: backward() ${why}; put the layer into a Graph`);
   }
 
   abstract override outputShapeOf(inputs: readonly Shape[]): Shape;

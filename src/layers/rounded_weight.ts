@@ -136,9 +136,9 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
     this.#pending ??= { rows: backend.empty([Math.min(panelRows, out), ...row]), written: 0 };
     const { rows, written } = this.#pending;
     if (offset !== written || offset + values.length > total) {
-      const range = `${offset} … ${offset + values.length}`, precision = this.#precision;
+      const end = offset + values.length, precision = this.#precision;
       const expected = `${written} … at most ${total}: ${precision} weights are written in order`;
-      throw new ArgumentError("write", "the range", range, expected);
+      throw new ArgumentError("write", "the range", [offset, end], expected, `${offset} … ${end}`);
     }
     for (let at = 0; at < values.length;) {
       const start = this.#pending.written, inPanel = start % rows.size;

@@ -20,9 +20,8 @@ export type Layers =
 export function nodesOf(type: string, layers: Layers): readonly GraphNode[] {
   const kind = kindOf(layers);
   if (layers instanceof Layer || !["Array", "Map", "Object"].includes(kind)) {
-    const actual = layers instanceof Layer ? layers.type : layers;
     const expected = "a list of layers, such as [a, b], an object or a map";
-    throw new ArgumentError(type, "layers", actual, expected);
+    throw new ArgumentError(type, "layers", layers, expected);
   }
   const list = [...kind === "Map" ? layers as ReadonlyMap<string, Layer> : Object.entries(layers)];
   for (const [name, layer] of list) {

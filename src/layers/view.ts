@@ -67,7 +67,7 @@ export class Flatten extends View {
     super();
     if (startDim === 1 && endDim === -1) return;
     const expected = "1 and -1; use Reshape for others";
-    throw new ArgumentError("Flatten", "startDim and endDim", [startDim, endDim], expected);
+    throw new ArgumentError("Flatten", "[startDim, endDim]", [startDim, endDim], expected);
   }
 
   /** See {@linkcode Layer.outputShape}. */

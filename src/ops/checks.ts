@@ -142,10 +142,11 @@ export function checkTensor(
   tensor.assertAlive(op);
   if (tensor.type !== type) {
     const expected = `a tensor of ${elementNames.get(type)}`;
-    throw new ArgumentError(op, parameter, `a tensor of ${tensor.type.name}`, expected);
+    throw new ArgumentError(op, parameter, tensor, expected, `a tensor of ${tensor.type.name}`);
   }
   if (tensor.backend !== x.backend) {
-    throw new ArgumentError(op, parameter, `on ${tensor.backend.name}`, "on the backend of x");
+    const found = `on another backend, ${tensor.backend.name}`;
+    throw new ArgumentError(op, parameter, tensor, "on that of the other tensors", found);
   }
   if (shape && !sameShape(tensor.shape, shape)) {
     throw new ArgumentError(op, `the shape of ${parameter}`, tensor.shape, formatShape(shape));
@@ -195,7 +196,7 @@ export function produce(
     checkTensor(op, parameter, out, x, shape);
     const inputs = inPlace ? reads : [x, ...reads];
     if (inputs.some((tensor) => tensor?.storage === out.storage)) {
-      throw new ArgumentError(op, parameter, "the memory of an input", "another tensor");
+      throw new ArgumentError(op, parameter, out, "another tensor", "the memory of an input");
     }
   }
   const y = out ?? x.backend.empty(shape);

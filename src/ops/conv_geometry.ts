@@ -102,12 +102,8 @@ function conv2dGeometry(
   const roomH = h + top + bottom - spanH, roomW = w + left + right - spanW;
   if (roomH < 0 || roomW < 0) {
     const expected = `at least ${spanH}×${spanW}, the extent of the kernel`;
-    throw new ArgumentError(
-      op,
-      "the padded input",
-      `${h + top + bottom}×${w + left + right}`,
-      expected,
-    );
+    const padded = [h + top + bottom, w + left + right];
+    throw new ArgumentError(op, "the padded input", padded, expected, padded.join("×"));
   }
   const oh = Math.floor(roomH / strideH) + 1, ow = Math.floor(roomW / strideW) + 1;
   // deno-fmt-ignore

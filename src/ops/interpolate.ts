@@ -143,8 +143,9 @@ export function checkInterpolation(op: string, options: InterpolateOptions): voi
   checkOptions(op, options, names);
   const { size, scaleFactor, mode = "nearest", alignCorners = false } = options;
   if ((size === undefined) === (scaleFactor === undefined)) {
-    const given = size === undefined ? "neither" : "both";
-    throw new ArgumentError(op, "size and scaleFactor", given, "one of the two");
+    const found = `given by ${size === undefined ? "neither" : "both"}`;
+    const expected = "given by one of size and scaleFactor";
+    throw new ArgumentError(op, "the output size", [size, scaleFactor], expected, found);
   }
   if (!["nearest", "nearest-exact", "linear", "bilinear"].includes(mode)) {
     const expected = '"nearest", "nearest-exact", "linear" or "bilinear"';

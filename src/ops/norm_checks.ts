@@ -54,10 +54,11 @@ export function checkGradients(
 ): void {
   for (const gradient of [dweight, dbias]) {
     if (gradient && inputs.some((tensor) => tensor?.storage === gradient.storage)) {
-      throw new ArgumentError(op, "a gradient", "the memory of an input", "another tensor");
+      const found = "the memory of an input";
+      throw new ArgumentError(op, "a gradient", gradient, "another tensor", found);
     }
   }
   if (dweight && dweight.storage === dbias?.storage) {
-    throw new ArgumentError(op, "dbias", "the memory of dweight", "another tensor");
+    throw new ArgumentError(op, "dbias", dbias, "another tensor", "the memory of dweight");
   }
 }

@@ -141,5 +141,5 @@ export function checkAlgorithm(
   const actual = `${formatShape(weightShape)} with stride ${stride} and dilation ${dilation}`;
   const expected = "square with 3 to 5 taps (kernel size / stride), 4 only with a stride, and " +
     "dilation 1 for winograd";
-  throw new ArgumentError(op, "the shape of weight", actual, expected);
+  throw new ArgumentError(op, "the shape of weight", weightShape, expected, actual);
 }

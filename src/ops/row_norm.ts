@@ -198,7 +198,8 @@ export function rowNorm(
   if (statistics) checkStatistics(op, statistics, x, g);
   for (const saved of [statistics?.mean, statistics?.rstd]) {
     if (saved && [x, weight, bias].some((tensor) => tensor?.storage === saved.storage)) {
-      throw new ArgumentError(op, "statistics", "the memory of an input", "other tensors");
+      const found = "the memory of an input";
+      throw new ArgumentError(op, "statistics", statistics, "other tensors", found);
     }
   }
   const reads = [weight, bias, statistics?.mean, statistics?.rstd];
@@ -244,5 +245,5 @@ function checkStatistics(
   checkTensor(op, "mean", mean, x, [n * groups]);
   checkTensor(op, "rstd", rstd, x, [n * groups]);
   if (mean.storage !== rstd.storage) return;
-  throw new ArgumentError(op, "rstd", "the memory of mean", "another tensor");
+  throw new ArgumentError(op, "rstd", rstd, "another tensor", "the memory of mean");
 }

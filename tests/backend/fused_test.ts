@@ -259,7 +259,7 @@ testOnEveryBackend(
     assertThrows(
       () => conv2d(x, w, null, { residual: x, out: x }),
       ArgumentError,
-      'conv2d: out is "the memory of an input"',
+      "conv2d: out is the memory of an input",
     );
     using y = conv2d(x, w, bias, { residual: x }); // x may be both
     assertEquals(y.shape, [1, 1, 3, 3]);

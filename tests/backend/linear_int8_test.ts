@@ -200,7 +200,7 @@ testOnEveryBackend("quantised weights of the wrong shape are refused", async (ba
       () => quantizeLinear(flat),
     ],
     [
-      'quantizeLinear: weight is "a tensor of Int8Array", must be a tensor of float32',
+      "quantizeLinear: weight is a tensor of Int8Array, must be a tensor of float32",
       () => quantizeLinear(packed),
     ],
     [
@@ -212,11 +212,11 @@ testOnEveryBackend("quantised weights of the wrong shape are refused", async (ba
       () => linear(x, quantized, wide),
     ],
     [
-      `linear: weight is "on ${other.name}", must be on the backend of x`,
+      `linear: weight is on another backend, ${other.name}, must be on that of the other tensors`,
       () => linear(x, there, null),
     ],
     [
-      'linear: out is "the memory of an input", must be another tensor',
+      "linear: out is the memory of an input, must be another tensor",
       () => linear(x, quantized, null, { out: partOf(x, 0, [2, 6]) }),
     ],
   ];

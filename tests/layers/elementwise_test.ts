@@ -8,6 +8,7 @@ import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts
 import { testOnEveryBackend, testOnFewBackends } from "../backends.ts";
 import { activationCase } from "../backend/activations.ts";
 import { Draw, floats, sum, upload } from "../backend/harness.ts";
+import { fakeTensor } from "../ops/fake_tensor.ts";
 import * as reference from "../reference.ts";
 
 const tolerance = { abs: 1e-5, rel: 1e-5 };
@@ -198,6 +199,9 @@ Deno.test("Add and Mul refuse inputs that do not fit", () => {
     ["Mul: the shape of an input is ", () => mul.outputShape([[2, 1], [1, 3]])],
   ];
   for (const [message, call] of calls) assertThrows(call, ArgumentError, message);
+  const message =
+    "Add: backward() cannot return a gradient for each input; put the layer into a Graph";
+  assertThrows(() => add.backward(fakeTensor([2])), PembrokeError, message);
 });
 
 testOnFewBackends("squeeze-and-excitation gates match operations by hand", async (backend) => {

@@ -101,12 +101,12 @@ testOnEveryBackend("foldBatchNorm() rejects networks that do not match", async (
   await assertMismatch(
     [conv(), new ReLU(), norm()],
     [conv(), new ReLU()],
-    'the layer before 2 is "ReLU", must be a convolution',
+    "the layer before 2 is ReLU, must be a convolution",
   );
   await assertMismatch(
     [conv(), norm(), new ReLU()],
     [conv(), new Flatten()],
     "layer 1 of plain is",
   );
-  await assertMismatch([new BatchNorm2d(1), conv()], [conv()], 'the layer before 0 is "nothing"');
+  await assertMismatch([new BatchNorm2d(1), conv()], [conv()], "the layer before 0 is missing");
 });

@@ -247,7 +247,7 @@ Deno.test("Flatten joins all axes but the first", () => {
 
 Deno.test("Sequential takes one list of layers", () => {
   const create = () => Reflect.construct(nn.Sequential, [new nn.ReLU(), new nn.ReLU()]);
-  assertThrows(create, ArgumentError, 'layers is "ReLU"');
+  assertThrows(create, ArgumentError, "layers is [object ReLU]");
 });
 
 testWithThreads("layers refuse options that they do not compute", (backend) => {
@@ -287,9 +287,9 @@ Deno.test("layers refuse inputs on another backend than their parameters", async
   const values = [1, 2, 3, 4, 5, 6, 7, 8], x = backend.upload(values, [1, 2, 2, 2]);
   for (const layer of layers) {
     layer.init(elsewhere);
-    assertThrows(() => layer.forward(x), ArgumentError, "on the backend of x");
+    assertThrows(() => layer.forward(x), ArgumentError, "on that of the other tensors");
     layer.train();
-    assertThrows(() => layer.forward(x), ArgumentError, "on the backend of x");
+    assertThrows(() => layer.forward(x), ArgumentError, "on that of the other tensors");
   }
   assertEquals([...await x.read()], values);
 });

@@ -186,7 +186,7 @@ Deno.test("folding refuses a class with a forward pass of its own", async () => 
     await assertRejects(
       () => nn.foldBatchNorm(trained, plain),
       ArgumentError,
-      `foldBatchNorm: the class of, or before, 1 is "${own}", must be one of this library, ` +
+      `foldBatchNorm: the class of, or before, 1 is ${own}, must be one of this library, ` +
         "without a forward() of its own",
     );
   }

@@ -122,7 +122,7 @@ testOnEveryBackend("recorded passes write to no tensor that they read", (backend
   using net = new nn.Sequential(layers).init(backend, { seed: 1 });
   using x = backend.upload(random([4, 4], 1), [4, 4]);
   for (let i = 0; i < 3; i++) net.forward(x).dispose();
-  const message = 'out is "the memory of an input"';
+  const message = "out is the memory of an input";
   assertThrows(
     () => net.forward(x, { out: last.parameters.weight.tensor }),
     ArgumentError,

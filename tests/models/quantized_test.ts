@@ -277,7 +277,7 @@ testOnEveryBackend("int8 weights must be written in order and within the shape",
     const write = (at: number, n: number) => weight.write(new Float32Array(n), at);
     assertThrows(() => write(4, 4), ArgumentError, "0 … at most 40: int8 weights are written in");
     write(0, 6);
-    assertThrows(() => write(4, 4), ArgumentError, 'the range is "4 … 8", must be 6 … at most');
+    assertThrows(() => write(4, 4), ArgumentError, "the range is 4 … 8, must be 6 … at most");
     assertThrows(() => write(6, 35), ArgumentError, "must be 6 … at most 40");
     write(0, 1); // starts over
     write(1, 39);

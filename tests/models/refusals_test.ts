@@ -52,7 +52,7 @@ Deno.test("wrong calls get a line that names the mistake", async () => {
     ],
     [
       () => new nn.Graph([any(new nn.ReLU())]),
-      'Graph: a node is "ReLU", must be { name, layer, inputs }; for layers in order, use Sequential',
+      "Graph: a node is [object ReLU], must be { name, layer, inputs }; for layers in order, use Sequential",
     ],
     [
       () => loadModel(any(new Uint8Array(9))),

@@ -53,7 +53,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.conv2dBackwardInput(dy, w, x.shape, { out: fakeTensor(dy.shape) }),
   ],
   [
-    'conv2dBackwardInput: weight is "on fake", must be on the backend of x',
+    "conv2dBackwardInput: weight is on another backend, fake, must be on that of the other tensors",
     () => ops.conv2dBackwardInput(foreign, w, x.shape),
   ],
   [
@@ -125,11 +125,11 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.maxPoolBackward(flat, indices([2, 3]), [2, 3, 2, 2]),
   ],
   [
-    'maxPoolBackward: indices is "a tensor of Float32Array", must be a tensor of int32 indices',
+    "maxPoolBackward: indices is a tensor of Float32Array, must be a tensor of int32 indices",
     () => ops.maxPoolBackward(dy, dy as unknown as Tensor<Int32Array>, dy.shape),
   ],
   [
-    'reluBackward: y is "a tensor of Int32Array", must be a tensor of float32',
+    "reluBackward: y is a tensor of Int32Array, must be a tensor of float32",
     () => ops.reluBackward(dy, positions as unknown as Tensor),
   ],
   [
@@ -279,7 +279,7 @@ Deno.test("a gradient that overlaps an input is rejected", () => {
   const error = assertThrows(() => ops.batchNormBackward(square, other, channel, both));
   assertEquals(
     error.message,
-    'batchNormBackward: dbias is "the memory of dweight", must be another tensor',
+    "batchNormBackward: dbias is the memory of dweight, must be another tensor",
   );
 });
 

@@ -5,7 +5,7 @@
 
 import { ArgumentError } from "../../src/errors.ts";
 import * as ops from "../../src/ops/mod.ts";
-import type { Tensor } from "../../src/tensor.ts";
+import { Tensor } from "../../src/tensor.ts";
 import { assert, assertEquals, assertThrows } from "../assert.ts";
 import { fakeBackend, fakeTensor } from "./fake_tensor.ts";
 
@@ -40,7 +40,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.conv2d(x, w, bias, { out: x }),
   ],
   [
-    'conv2d: the padded input is "6×5", must be at least 7×7, the extent of the kernel',
+    "conv2d: the padded input is 6×5, must be at least 7×7, the extent of the kernel",
     () => ops.conv2d(x, w, bias, { dilation: 3 }),
   ],
   [
@@ -185,11 +185,11 @@ const invalidCalls: [string, () => unknown][] = [
 
   // tensors
   [
-    'conv2d: weight is "on fake", must be on the backend of x',
+    "conv2d: weight is on another backend, fake, must be on that of the other tensors",
     () => ops.conv2d(x, foreign, null),
   ],
   [
-    'relu: out is "on fake", must be on the backend of x',
+    "relu: out is on another backend, fake, must be on that of the other tensors",
     () => ops.relu(fakeTensor([8, 4, 3, 3]), { out: foreign }),
   ],
   ["conv2d: weight is null, must be a Tensor", () => ops.conv2d(x, any(null), null)],
@@ -348,4 +348,21 @@ Deno.test("messages name the class of an argument, and say when to await it", ()
 
 Deno.test("a tensor is printed as its shape and its backend", () => {
   assertEquals(Deno.inspect(x), "Tensor [2, 4, 6, 5] on fake");
+});
+
+Deno.test("errors keep the value that was passed, and describe it in words", () => {
+  const x = fakeTensor([2, 2]), foreign = fakeTensor([2, 2], fakeBackend());
+  const integers = new Tensor(x.backend, [2, 2], x.storage, Int32Array) as unknown as typeof x;
+  const cases: [() => unknown, unknown, string][] = [
+    [() => ops.add(x, foreign), foreign, "on another backend, fake"],
+    [() => ops.add(x, integers), integers, "a tensor of Int32Array"],
+    [() => ops.linear(x, fakeTensor([2, 2]), null, { out: x }), x, "the memory of an input"],
+    [() => ops.add(x, fakeTensor([3]), {}), [3], "[3]"],
+    [() => ops.relu("on fake" as unknown as Tensor), "on fake", '"on fake"'],
+  ];
+  for (const [call, value, found] of cases) {
+    const error = assertThrows(call, ArgumentError, ` is ${found}, must be `);
+    assertEquals(error.found, found);
+    assert(error.value === value || Array.isArray(value), found);
+  }
 });

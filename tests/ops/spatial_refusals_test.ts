@@ -17,7 +17,7 @@ const invalidCalls: [string, () => unknown][] = [
   ["cat: tensors is [], must be a list of at least one", () => ops.cat([])],
   ["cat: tensors[1] is null, must be a Tensor", () => ops.cat([x, any(null)])],
   [
-    'cat: tensors[1] is "on fake", must be on the backend of x',
+    "cat: tensors[1] is on another backend, fake, must be on that of the other tensors",
     () => ops.cat([x, foreign]),
   ],
   [
@@ -30,7 +30,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.cat([x, x], 1, { out: x }),
   ],
   [
-    'cat: out is "the memory of an input", must be another tensor',
+    "cat: out is the memory of an input, must be another tensor",
     () => ops.cat([x], 1, { out: x }),
   ],
   ["slice: dim is -5, must be an axis of x [2, 6, 4, 5]", () => ops.slice(x, -5, 0)],
@@ -82,11 +82,11 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.padBackward(x, x.shape, [1, 1]),
   ],
   [
-    'interpolate: size and scaleFactor is "neither", must be one of the two',
+    "interpolate: the output size is given by neither, must be given by one of size and scaleFactor",
     () => ops.interpolate(x, {}),
   ],
   [
-    'interpolate: size and scaleFactor is "both", must be one of the two',
+    "interpolate: the output size is given by both, must be given by one of size and scaleFactor",
     () => ops.interpolate(x, { size: 3, scaleFactor: 2 }),
   ],
   [
@@ -182,7 +182,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.layerNorm(x, [4, 5], { statistics: { mean: vector, rstd: vector } }),
   ],
   [
-    'layerNorm: rstd is "the memory of mean", must be another tensor',
+    "layerNorm: rstd is the memory of mean, must be another tensor",
     () => ops.layerNorm(fakeTensor([4, 5]), [5], { statistics: { mean: vector, rstd: vector } }),
   ],
   [
@@ -198,7 +198,7 @@ const invalidCalls: [string, () => unknown][] = [
     () => ops.groupNormBackward(vector, x, { mean: vector, rstd: fakeTensor([4]) }, 2),
   ],
   [
-    'layerNormBackward: dbias is "the memory of dweight", must be another tensor',
+    "layerNormBackward: dbias is the memory of dweight, must be another tensor",
     () => {
       const [dy, rows] = [fakeTensor([4, 4]), fakeTensor([4, 4])], shared = fakeTensor([4]);
       const statistics = { mean: vector, rstd: fakeTensor([4]) };
