@@ -1,9 +1,8 @@
 /** Formats results as text. */
 
-// @ts-types="./std.d.ts"
-import { bold, cyan } from "npm:deno-std@1.4.0/fmt/colors.js";
 import type { ModelSummary, Prediction } from "../models/mod.ts";
 import type { Shape } from "../tensor.ts";
+import { bold, cyan } from "./colors.ts";
 import { printable } from "./terminal.ts";
 
 /** Milliseconds per stage. Decoding includes reading the file; inference is the batch's time per image. */

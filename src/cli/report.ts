@@ -1,8 +1,7 @@
 /** Reports of a classifier's accuracy on labelled photos, as text and as JSON. */
 
-// @ts-types="./std.d.ts"
-import { bold } from "npm:deno-std@1.4.0/fmt/colors.js";
 import { confusionMatrix, type Judgement, wilsonInterval } from "../train/confusion.ts";
+import { bold } from "./colors.ts";
 import { aligned, percent } from "./output.ts";
 import { printable } from "./terminal.ts";
 

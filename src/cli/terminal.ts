@@ -3,10 +3,8 @@
  * only, unless --no-color or NO_COLOR turns them off, or the terminal has none.
  */
 
-// @ts-types="./std.d.ts"
-import { dim, red, stripAnsiCode, yellow } from "npm:deno-std@1.4.0/fmt/colors.js";
-
 import { redactUrls } from "../io/redact.ts";
+import { dim, red, withoutStyles, yellow } from "./colors.ts";
 import { asWriteError, envIfGranted } from "./errors.ts";
 
 /** Whether the terminal shows control codes as text, as the terminals of some editors do. */
@@ -167,7 +165,7 @@ export function attempt(write: () => void): void {
 
 function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
   const safe = redactUrls(text);
-  const line = plain || !stream.isTerminal() ? stripAnsiCode(safe) : safe;
+  const line = plain || !stream.isTerminal() ? withoutStyles(safe) : safe;
   writeAll(stream, `${line}\n`);
 }
 
