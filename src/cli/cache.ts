@@ -4,7 +4,7 @@ import { type CachedModel, cachedModels, cacheFolder, cacheVariables } from "../
 import { PembrokeError } from "../errors.ts";
 import { isSystemError } from "../io/system_error.ts";
 import { invalidValue } from "./choices.ts";
-import { envIfGranted, isGranted } from "./errors.ts";
+import { envIfGranted, isGranted, missingFlags } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
 
 /** The cache folder; throws if the environment does not define one. */
@@ -20,8 +20,8 @@ export interface Cache {
   readonly folder: string | undefined;
   /** Its models, the last one pulled first. */
   readonly models: readonly CachedModel[];
-  /** Whether no permission was missing to find more. */
-  readonly complete: boolean;
+  /** The flags that grant what is missing to find more. */
+  readonly missing: readonly string[];
 }
 
 /**
@@ -30,11 +30,14 @@ export interface Cache {
  */
 export async function searchCache(): Promise<Cache> {
   const folder = cacheFolder(envIfGranted);
-  const searched = folder !== undefined && isGranted({ name: "read", path: folder });
-  const models = searched ? await cachedOrNone(folder) : [];
-  const complete = (searched || folder === undefined) &&
-    cacheVariables.every((variable) => isGranted({ name: "env", variable }));
-  return { folder, models, complete };
+  const env = cacheVariables.map((variable) => ({ name: "env", variable }) as const);
+  const missing = missingFlags(env);
+  // without the folder's name, the permission to read it may be missing, too
+  if (folder !== undefined || missing.length > 0) {
+    missing.push(...missingFlags([{ name: "read", path: folder }]));
+  }
+  const isReadable = folder !== undefined && isGranted({ name: "read", path: folder });
+  return { folder, models: isReadable ? await cachedOrNone(folder) : [], missing };
 }
 
 async function cachedOrNone(folder: string): Promise<CachedModel[]> {

@@ -7,7 +7,7 @@ import { catalogue, type CatalogueEntry, findCatalogueEntry } from "../hub/catal
 import type { CachedModel } from "../hub/cache.ts";
 import type { ModelOptions } from "./args.ts";
 import { type Cache, searchCache } from "./cache.ts";
-import { UsageError } from "./errors.ts";
+import { needs, UsageError } from "./errors.ts";
 import { defaultName, pullCommand } from "./command_line.ts";
 
 /** The weights of the command. */
@@ -31,7 +31,7 @@ export async function chooseWeights(options: ModelOptions): Promise<ChosenWeight
   if (name !== undefined) return requested(name, cache, precision);
   const best = bestCached(cache.models, precision);
   if (best) return best;
-  if (!cache.complete) return { reason: cacheNotSearched };
+  if (cache.missing.length > 0) return { reason: `cache not searched: ${needs(cache.missing)}` };
   if (options.offline) return { reason: "not downloaded: --offline" };
   const defaultEntry = findCatalogueEntry(defaultName)!;
   const { downloadOnce } = await import("./download_once.ts");
@@ -39,12 +39,10 @@ export async function chooseWeights(options: ModelOptions): Promise<ChosenWeight
   return "path" in result ? { entry: defaultEntry, ...result } : result;
 }
 
-const cacheNotSearched = "cache not searched: needs --allow-env and --allow-read";
-
 /** The weights of a model that was named. */
 function requested(
   name: string,
-  { models, complete }: Cache,
+  { models, missing }: Cache,
   precision: ModelOptions["precision"],
 ): ChosenWeights {
   const own = findCatalogueEntry(name);
@@ -52,7 +50,9 @@ function requested(
   const names = entries.map(({ name }) => name);
   const best = bestCached(models.filter((model) => names.includes(model.name)), precision);
   if (best) return best;
-  if (!complete) throw new UsageError(cacheNotSearched);
+  if (missing.length > 0) {
+    throw new UsageError(`cannot search the cache for ${name}: ${needs(missing)}`);
+  }
   const [first] = names;
   throw new UsageError(
     first === undefined

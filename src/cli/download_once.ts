@@ -7,7 +7,7 @@ import { FileError } from "../errors.ts";
 import { type CatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { mirrorFromEnv } from "./cache.ts";
 import type { Cache } from "./cache.ts";
-import { isGranted, isPermissionError } from "./errors.ts";
+import { isPermissionError, missingFlags, needs } from "./errors.ts";
 import { withSignalCleanup } from "./interrupts.ts";
 import { Progress } from "./progress.ts";
 import { note } from "./terminal.ts";
@@ -38,9 +38,8 @@ export async function downloadOnce(
 ): Promise<{ readonly path: string } | { readonly reason: string }> {
   if (folder === undefined) return { reason: "no cache folder: set PEMBROKE_CACHE" };
   const url = urlOf(entry, mirrorFromEnv()), { host } = new URL(url);
-  if (!isGranted({ name: "write", path: folder }) || !isGranted({ name: "net", host })) {
-    return { reason: `not downloaded: needs --allow-write and --allow-net=${host}` };
-  }
+  const missing = missingFlags([{ name: "write", path: folder }, { name: "net", host }]);
+  if (missing.length > 0) return { reason: `not downloaded: ${needs(missing)}` };
   const failed = `${folder}/.${entry.name}.pembroke-failed`;
   if (await isRecent(failed)) {
     return { reason: "not downloaded: the last attempt failed less than a day ago" };

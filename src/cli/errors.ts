@@ -18,6 +18,19 @@ export function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }
 
+/** The flags that grant permissions, without those for permissions that are granted already. */
+export function missingFlags(permissions: readonly Deno.PermissionDescriptor[]): string[] {
+  const flags = permissions.filter((permission) => !isGranted(permission)).map((permission) =>
+    permission.name === "net" ? `--allow-net=${permission.host}` : `--allow-${permission.name}`
+  );
+  return [...new Set(flags)];
+}
+
+/** What is missing, for messages: "needs --allow-env and --allow-read". */
+export function needs(flags: readonly string[]): string {
+  return `needs ${flags.join(" and ")}`;
+}
+
 /** An environment variable; undefined if it is not set, or may not be read without asking. */
 export function envIfGranted(variable: string): string | undefined {
   return isGranted({ name: "env", variable }) ? Deno.env.get(variable) : undefined;

@@ -85,10 +85,17 @@ Deno.test("nothing is downloaded with --offline, for a named model, or without p
   }
   const { host } = new URL(mirror);
   const flags = ["--no-prompt", "--allow-read", "--allow-env"];
-  for (const granted of ["--allow-write", `--allow-net=${host}`]) {
+  const net = `--allow-net=${host}`;
+  for (
+    const [granted, missing] of [
+      [[], `--allow-write and ${net}`],
+      [["--allow-write"], net],
+      [[net], "--allow-write"],
+    ] as const
+  ) {
     assertEquals(
-      await reasonOf(cache, { mirror, flags: [...flags, granted] }),
-      `not downloaded: needs --allow-write and --allow-net=${host}`,
+      await reasonOf(cache, { mirror, flags: [...flags, ...granted] }),
+      `not downloaded: needs ${missing}`,
     );
   }
   assertEquals([server.ranges.length, await names(folder.path)], [0, []]);

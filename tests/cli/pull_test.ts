@@ -236,18 +236,21 @@ Deno.test("the cache is not searched for other weights, nor without permission",
   assertMatch(bundled.stderr, /^resnet-tiny int8, bundled, .+\n200 classes; .+ squeezenet\n$/s);
   const repository = cli.slice(0, -"cli.ts".length);
   const permissions = [
-    ["--allow-read"],
-    [`--allow-read=${repository}`, "--allow-env"],
-    ["--allow-env=HOME", "--allow-read"],
-  ];
-  for (const flags of permissions) {
+    [["--allow-read"], "--allow-env"],
+    [[`--allow-read=${repository}`, "--allow-env"], "--allow-read"],
+    [[`--allow-read=${repository}`], "--allow-env and --allow-read"],
+    [["--allow-env=HOME", "--allow-read"], "--allow-env"],
+  ] as const;
+  for (const [flags, missing] of permissions) {
     const { code, stdout, stderr } = await withCache(folder.path, [photo], [
       "--no-prompt",
       ...flags,
     ]);
     assertEquals([code, stdout], [0, bundled.stdout]);
-    const note = " (cache not searched: needs --allow-env and --allow-read)";
+    const note = ` (cache not searched: needs ${missing})`;
     assertEquals(stderr, `${bundled.stderr.trimEnd()}${note}\n`);
+    const named = await withCache(folder.path, ["-m", "alexnet", photo], ["--no-prompt", ...flags]);
+    assertEquals(theError(named, 2), `cannot search the cache for alexnet: needs ${missing}`);
   }
   const random = await withCache(folder.path, ["-m", "resnet-tiny", "--random", photo]);
   assertMatch(random.stderr, /^resnet-tiny, random \(seed \d+\)/);
