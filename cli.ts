@@ -22,8 +22,8 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader closed the pipe
     if (isPermissionError(error) && options) {
-      const { permissionLine } = await import("./src/cli/permissions.ts");
-      printError(permissionLine(error, import.meta.url, args, options));
+      const { grantedKinds, permissionLine } = await import("./src/cli/permissions.ts");
+      printError(permissionLine(error, import.meta.url, args, options, grantedKinds()));
       return 2;
     }
     printError(errorLine(error));

@@ -36,6 +36,11 @@ export function isWebUrl(argument: string): boolean {
   return /^https?:\/\//i.test(argument) && URL.canParse(argument);
 }
 
+/** An address as in a URL; IPv6 in brackets. */
+export function hostAndPort(host: string, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 /**
  * Returns the path of a file URL. Returns paths and web URLs unchanged.
  *

@@ -4,23 +4,35 @@ import { fileURLToPath } from "node:url";
 import { findCatalogueEntry } from "../hub/catalogue.ts";
 import { mirrorFromEnv } from "./cache.ts";
 import type { Command, Options } from "./args.ts";
-import { isWebUrl } from "./inputs.ts";
+import { isGranted } from "./errors.ts";
+import { hostAndPort, isWebUrl } from "./inputs.ts";
+
+/** The kinds of permissions that were granted without limits. */
+export function grantedKinds(): string[] {
+  return (["env", "read", "write", "run", "sys", "ffi"] as const)
+    .filter((name) => isGranted({ name }));
+}
 
 /**
  * The message for a missing permission. It ends with the same command, and all flags that it needs.
+ * Those that were given stay, because some decide what the command does: without --allow-env, it does
+ * not use the models in the cache.
  *
  * @param script The command's own URL.
  * @param args The arguments as typed.
  * @param parsed The parsed arguments.
+ * @param granted The kinds of permissions that were granted without limits.
  */
 export function permissionLine(
   { message }: Deno.errors.NotCapable,
   script: string,
   args: readonly string[],
   parsed: Command,
+  granted: readonly string[] = [],
 ): string {
   const [, kind, what] = /^Requires (\w+) access(?: to "([^"]+)")?/.exec(message) ?? [];
-  const { flags, hosts } = requiredPermissions(parsed, script);
+  const { flags: required, hosts } = requiredPermissions(parsed, script);
+  const flags = new Set([...granted.map((kind) => `--allow-${kind}`), ...required]);
   // the target of a redirect is not among the arguments
   if (kind === "net" && what) hosts.add(what.replace(/:(80|443)$/, ""));
   if (hosts.size > 0) flags.add(`--allow-net=${[...hosts].join(",")}`);
@@ -48,7 +60,7 @@ function requiredPermissions(parsed: Command, script: string): Permissions {
     case "rm":
       return permissions(["env", "read", "write"]);
     case "models":
-      return permissions(["env", "read"]);
+      return permissions(["env", "read"], [script]);
     case "convert":
     case "quantize":
       return permissions(["read", "write"], [parsed.from]);
@@ -62,7 +74,7 @@ function requiredPermissions(parsed: Command, script: string): Permissions {
 
 /** The permissions of a command that runs a model. */
 function modelPermissions(parsed: Options, script: string): Permissions {
-  const { inputs, weights, seed, filesFrom = "-", resume = "-", base = "-", classes = "-" } =
+  const { inputs, weights, seed, filesFrom = "-", resume = "-", base = "-", classes = "-", serve } =
     parsed;
   // the bundled weights lie beside the script
   const weightsAt = weights ?? (seed === undefined ? script : "-");
@@ -73,7 +85,12 @@ function modelPermissions(parsed: Options, script: string): Permissions {
   const writes = resume !== "-" || output !== undefined || html !== undefined;
   const reads = writes || // the permissions of a file that is replaced
     files.some((file) => !isWebUrl(file));
-  return permissions([...reads ? ["read"] : [], ...writes ? ["write"] : []], files);
+  const { flags, hosts } = permissions(
+    [...reads ? ["read"] : [], ...writes ? ["write"] : []],
+    files,
+  );
+  if (serve) hosts.add(hostAndPort(serve.host, serve.port));
+  return { flags, hosts };
 }
 
 /** The flags of some kinds of permissions, and the hosts of the places that are URLs. */

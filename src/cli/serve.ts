@@ -7,6 +7,7 @@ import type { Options } from "./args.ts";
 import { Decoders } from "./decoders.ts";
 import { checkClassifies, openModel } from "./device.ts";
 import { errorLine, isPermissionError } from "./errors.ts";
+import { hostAndPort } from "./inputs.ts";
 import { signals } from "./interrupts.ts";
 import { note, printError } from "./terminal.ts";
 
@@ -112,9 +113,4 @@ function listen(
     const address = hostAndPort(hostname, port);
     throw new PembrokeError(`cannot listen on ${address}: ${reason}`, { cause: error });
   }
-}
-
-/** An address as in a URL; IPv6 in brackets. */
-function hostAndPort(host: string, port: number): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -102,6 +102,34 @@ Deno.test("permissionLine() includes the bundled weights beside the script", () 
   );
 });
 
+Deno.test("permissionLine() keeps what was granted", () => {
+  const parsed = readArgs(["a.png"]), error = denied('read access to "a.png"');
+  assertMatch(
+    permissionLine(error, "file:///cli.ts", ["a.png"], parsed, ["env", "read"]),
+    / run: deno run --allow-env --allow-read \S*cli\.ts a\.png$/,
+  );
+});
+
+Deno.test("permissionLine() lets serve listen, and models ask for the size of bundled weights", async () => {
+  for (
+    const [args, flags] of [
+      [["serve"], "--allow-read --allow-net=127.0.0.1:8000"],
+      [["serve", "--host=::1", "--port=9"], "--allow-read '--allow-net=[::1]:9'"],
+      [["models"], "--allow-env --allow-read"],
+    ] as const
+  ) {
+    const error = denied('read access to "x"'), parsed = await readCommand(args);
+    const line = permissionLine(error, "file:///cli.ts", args, parsed);
+    const quoted = windows ? flags.replaceAll("'", '"') : flags;
+    assertEquals(line.split("; run: deno run ")[1].split(/ \S*cli\.ts /)[0], quoted);
+  }
+  const models = await readCommand(["models"]);
+  assertMatch(
+    permissionLine(denied('env access to "x"'), "https://x.test/cli.ts", ["models"], models),
+    / --allow-env --allow-read --allow-net=x\.test https/,
+  );
+});
+
 Deno.test("permissionLine() passes on other permissions", () => {
   assertMatch(line('sys access to "osRelease"', ["-"]), / run --allow-sys https/);
 });
@@ -183,7 +211,9 @@ Deno.test("a missing permission to write is reported before anything is computed
   ];
   const flags = ["--no-prompt", "--allow-read", "--allow-env"];
   for (const outcome of await runSeveral(commands, { flags })) {
-    assertMatch(theError(outcome, 2), /^Requires write access to "out\./);
+    const line = theError(outcome, 2);
+    assertMatch(line, /^Requires write access to "out\./);
+    assertMatch(line, /; run: deno run --allow-env --allow-read --allow-write /);
   }
 });
 
