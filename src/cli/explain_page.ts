@@ -105,7 +105,7 @@ figure { margin: 0; } figcaption { font-size: .9rem; margin-top: .2rem; }
 .filters img { width: 100%; image-rendering: pixelated; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .15rem .5rem .15rem 0; text-align: left; font-weight: 400; }
-thead th { font-weight: 600; } td.number { text-align: right; white-space: nowrap; }
+thead th { font-weight: 600; } .number { text-align: right; white-space: nowrap; }
 .bar { width: 30%; } .bar div { background: var(--bar); height: .7rem; border-radius: 2px; }
 table.classes .bar { width: 40%; }
 @media (max-width: 48rem) { .detail { display: none; } }
@@ -163,7 +163,7 @@ function timeTable(times: readonly LayerTime[], passMs: number, backend: Backend
   return `<p>One by one, on ${threads}, ${sum} ms together. A pass of the whole network takes ` +
     `${passMs.toFixed(1)} ms; in it, convolutions also compute layers that follow them.</p>\n` +
     `<table><thead><tr><th>Layer</th><th class="detail">Type</th><th class="detail">Output</th>` +
-    `<th>ms</th><td></td></tr></thead>\n<tbody>${rows.join("\n")}</tbody></table>`;
+    `<th class="number">ms</th><td></td></tr></thead>\n<tbody>${rows.join("\n")}</tbody></table>`;
 }
 
 /** A picture with a caption in HTML. */

@@ -56,6 +56,9 @@ Deno.test("explain writes the photo with the heat map, and a report", async () =
     "Milliseconds for each layer",
   ]);
   assert(!/<script|https?:/.test(page));
+  // the head of a column is aligned as its numbers
+  assertStringIncludes(page, '<th class="number">ms</th>');
+  assertMatch(page, /\n[^\n]* \.number \{ text-align: right;/);
   assertStringIncludes(page, "<figcaption><bdi>teapot</bdi>, ");
   assertEquals(page.match(/<img /g)?.length, 1 + 4 + 4 + 48); // 4 classes, 4 stages, 48 filters
   const [, first] = /src="data:image\/png;base64,([^"]+)"/.exec(page)!;
