@@ -31,23 +31,37 @@ const maxScriptBytes = 1 << 12;
 
 /** The name under which `deno install` has installed this command, if that can be known. */
 function installedName(): string | undefined {
+  // bash and zsh tell the program that they start: with --root, it may be in any folder
+  const started = envIfGranted("_");
+  if (started && startsThis(started)) return nameOf(started);
   const home = envIfGranted("HOME") ?? envIfGranted("USERPROFILE");
   const root = envIfGranted("DENO_INSTALL_ROOT") || (home && `${home}/.deno`);
-  if (!root) return undefined;
   const folder = `${root}/bin`;
-  if (!isGranted({ name: "read", path: folder })) return undefined;
+  if (!root || !isGranted({ name: "read", path: folder })) return undefined;
   try {
-    for (const { name, isFile } of Deno.readDirSync(folder)) {
-      const path = `${folder}/${name}`;
-      if (!isFile || Deno.statSync(path).size > maxScriptBytes) continue;
-      if (startsModule(Deno.readTextFileSync(path), Deno.mainModule)) {
-        return name.replace(/\.cmd$/i, "");
-      }
-    }
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => `${folder}/${name}`);
+    const script = names.find(startsThis);
+    return script && nameOf(script);
   } catch {
-    // there is no such folder, or a file in it cannot be read
+    return undefined; // there is no such folder
   }
-  return undefined;
+}
+
+/** The name of an installed command, from the path of its script. */
+function nameOf(path: string): string {
+  return path.replace(/^.*[/\\]|\.cmd$/gi, "");
+}
+
+/** Whether a file is a script of `deno install` that starts this command. */
+function startsThis(path: string): boolean {
+  if (!isGranted({ name: "read", path })) return false;
+  try {
+    const { isFile, size } = Deno.statSync(path);
+    return isFile && size <= maxScriptBytes &&
+      startsModule(Deno.readTextFileSync(path), Deno.mainModule);
+  } catch {
+    return false; // the file cannot be read
+  }
 }
 
 /** Whether a script of `deno install` starts a module: its URL is quoted for a shell, or for Windows. */

@@ -146,6 +146,11 @@ Deno.test({
     assert(success);
     assertEquals(await usages({ cwd, env }), ["pem"]);
     assertEquals(await usages({ cwd: root, env }), ["deno run -A cli.ts"]);
+    const other = { DENO_INSTALL_ROOT: `${folder.path}/other` };
+    assertEquals(await usages({ cwd, env: { ...other, _: `${folder.path}/bin/pem` } }), ["pem"]);
+    for (const started of [Deno.execPath(), `${folder.path}/gone`, folder.path]) {
+      assertEquals(await usages({ cwd, env: { ...other, _: started } }), [`deno run -A ${url}`]);
+    }
     // the current folder cannot be known
     assertEquals(await usages({ cwd, env, flags: ["--no-prompt"] }), ["deno run -A cli.ts"]);
     const help = await shell(`${shellQuote(`${folder.path}/bin/pem`)} --help`, { cwd, env });
