@@ -12,12 +12,13 @@ import {
   ifGiven,
   integer,
   invalidValue,
+  nearest,
   oneOf,
   positive,
 } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import type { Shard } from "./inputs.ts";
-import { checkUsed, modelCommands, options, weightsCommands } from "./options.ts";
+import { checkUsed, commands, modelCommands, options, weightsCommands } from "./options.ts";
 import { parseStrictly } from "./parse.ts";
 
 /** The parsed arguments of any command. */
@@ -138,7 +139,7 @@ export function readArgs(
   const named = modelCommands.find((name) => name === positionals[0]);
   const inputs = named ? positionals.slice(1) : positionals;
   const asksHelp = !named && inputs[0] === "help"; // a file of this name is ./help
-  if (asksHelp) return { command: "help", topic: inputs[1] };
+  if (asksHelp) return { command: "help", topic: topicOf(inputs[1]) };
   if (values.help) return { command: "help", topic: named ?? inputs[0] };
   if (values.version) return { command: "version" };
 
@@ -171,6 +172,14 @@ export function readArgs(
     quiet: values.quiet,
     verbose: values.verbose,
   };
+}
+
+/** The command that `help` is asked for. */
+function topicOf(name: string | undefined): string | undefined {
+  if (name === undefined || name === "help" || commands.includes(name)) return name;
+  const similar = nearest(name, commands);
+  const hint = similar === undefined ? "see --help" : `did you mean ${similar}?`;
+  throw new UsageError(`there is no command ${JSON.stringify(name)}; ${hint}`);
 }
 
 type Values = ReturnType<typeof parseStrictly<typeof options>>["values"];

@@ -14,8 +14,9 @@ import { asFileError, asWriteError } from "./errors.ts";
 import { pathOf } from "./inputs.ts";
 import { withSignalCleanupWhenBusy } from "./interrupts.ts";
 import { megabytes } from "./output.ts";
+import { isSameFile } from "./outputs.ts";
 import { Progress } from "./progress.ts";
-import { print, warn } from "./terminal.ts";
+import { note, print, warn } from "./terminal.ts";
 
 /** Converts a file and returns the exit code. On an error, the output file stays as it was. */
 export async function convert(args: ConvertArgs): Promise<number> {
@@ -49,6 +50,7 @@ export async function convertFile(
     throw new FileError(file.name, `${reason}: use the ONNX file itself`);
   }
   const metadata = description && withDescription(file.metadata, description);
+  const isReplaced = await isSameFile(to, from);
   const progress = new Progress(label, !quiet);
   let size = 0;
   const path = pathOf(to);
@@ -70,6 +72,7 @@ export async function convertFile(
   if (format !== "safetensors" && isDescribed(file) && !quiet) {
     warn(`${to} has no class names and no preprocessing; only .safetensors keeps them`);
   }
+  if (isReplaced && !quiet) note(`${to} was also the input, which is replaced now`);
   return size;
 }
 

@@ -109,11 +109,13 @@ export async function* findInputs(
   }
 }
 
-/** The error of an argument, which may be a misspelled command. */
+/** The error of an argument, which may be a misspelled command, or an option without its dashes. */
 function withHint(argument: string, error: unknown): unknown {
-  const command = error instanceof Deno.errors.NotFound ? nearest(argument, commands) : undefined;
-  const reason = `no such file; did you mean the command ${command}?`;
-  return command ? new FileError(argument, reason, { cause: error }) : error;
+  if (!(error instanceof Deno.errors.NotFound)) return error;
+  const name = nearest(argument, [...commands, "help", "version"]);
+  if (name === undefined) return error;
+  const meant = name === "version" ? "--version" : `the command ${name}`;
+  return new FileError(argument, `no such file; did you mean ${meant}?`, { cause: error });
 }
 
 /** A short name of a data URL, different for different data. */

@@ -31,11 +31,16 @@ export async function checkDiffers(
   what: string,
   replaced = output,
 ): Promise<void> {
-  if (await placeOf(replaced) !== await placeOf(other)) return;
+  if (!await isSameFile(replaced, other)) return;
   throw new UsageError(
     `${option} is ${JSON.stringify(output)}, which would replace ${replaced}, ${what}; ` +
       "choose another name",
   );
+}
+
+/** Whether two names are those of one file. */
+export async function isSameFile(a: string, b: string): Promise<boolean> {
+  return await placeOf(a) === await placeOf(b);
 }
 
 /** The absolute path of a file, with links resolved. */

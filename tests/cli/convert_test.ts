@@ -55,10 +55,15 @@ Deno.test("convert can replace its input, by any of its names", async () => {
   const path = await folder.write("a.pth", await Deno.readFile(narrow));
   const before = await contents(path);
   await Deno.link(path, `${folder.path}/b.pth`);
-  const onto = ["a.pth", "./a.pth", "b.pth"].map((to) => ["convert", "a.pth", to]);
-  for (const { code, stderr } of await runSeveral(onto, { cwd: folder.path })) {
-    assertEquals([code, stderr], [0, ""]);
+  const outputs = ["a.pth", "./a.pth", "b.pth"];
+  const onto = outputs.map((to) => ["convert", "a.pth", to]);
+  const outcomes = await runSeveral(onto, { cwd: folder.path });
+  for (const [i, { code, stderr }] of outcomes.entries()) {
+    const note = `${outputs[i]} was also the input, which is replaced now\n`;
+    assertEquals([code, stderr], [0, i < 2 ? note : ""]); // a hard link is a file of its own then
   }
+  const [quiet] = await runSeveral([["convert", "-q", "a.pth", "a.pth"]], { cwd: folder.path });
+  assertEquals(quiet, { code: 0, stdout: "", stderr: "" });
   assertEquals(await contents(path), before);
   assertEquals(await contents(`${folder.path}/b.pth`), before);
   // a name that other tools and pull use for temporary files

@@ -53,6 +53,18 @@ Deno.test("a misspelled command is a missing file, with a hint", async () => {
   assertEquals(stderr, "error: photos: no such file\n");
 });
 
+Deno.test("help of an unknown command exits with 2, and names a similar one", async () => {
+  assertEquals(
+    theError(await run(["help", "foo"]), 2),
+    'there is no command "foo"; see --help',
+  );
+  assertEquals(
+    theError(await run(["help", "lern"]), 2),
+    'there is no command "lern"; did you mean learn?',
+  );
+  assertEquals(await run(["help", "help"]), { code: 0, stdout: `${usage}\n`, stderr: "" });
+});
+
 Deno.test("wrong usage exits with 2 and one error", async () => {
   assertEquals(theError(await run([]), 2), "no image given; see --help");
   const alexnet = await run(["-m", "alexnet", "x.png"]);
