@@ -11,7 +11,15 @@ import type { SelectedModel } from "./model.ts";
 import { type Result, resultText, timingsText } from "./output.ts";
 import { type Outcome, outcomes, type Stages } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
-import { note, noteSkipped, plural, print, printError, warn } from "./terminal.ts";
+import {
+  columnsForResults,
+  note,
+  noteSkipped,
+  plural,
+  print,
+  printError,
+  warn,
+} from "./terminal.ts";
 
 /** From this many images on, threads pay off: they start in 50 ms, and save 8 ms of 23 per image. */
 const bulkThreshold = 16;
@@ -159,7 +167,7 @@ function printResult(
 ): void {
   if (format === "jsonl") printLine(JSON.stringify(result));
   if ("error" in result) return printError(result.error);
-  if (format === "text") print(resultText(result));
+  if (format === "text") print(resultText(result, columnsForResults()));
   if (verbose) note(timingsText(result));
 }
 

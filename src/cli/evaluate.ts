@@ -18,7 +18,15 @@ import { checkOutput, writeText } from "./outputs.ts";
 import { outcomes } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, reportJson, reportOf, reportText } from "./report.ts";
-import { imageFormats, note, plural, printError, printIfRead, warn } from "./terminal.ts";
+import {
+  columnsForResults,
+  imageFormats,
+  note,
+  plural,
+  printError,
+  printIfRead,
+  warn,
+} from "./terminal.ts";
 
 /** Classifies the photos, prints the report, and returns the exit code. */
 export async function evaluate(options: Options): Promise<number> {
@@ -35,7 +43,7 @@ export async function evaluate(options: Options): Promise<number> {
   if (!quiet) noteSkippedFiles(folder, found);
   const report = reportOf(judged, model.classes.map(({ label }) => label));
   const { name, weights } = selected;
-  if (format === "text") printIfRead(reportText(report));
+  if (format === "text") printIfRead(reportText(report, columnsForResults()));
   else {
     const document = { model: name, weights, folder, ...reportJson(report), errors: failed };
     printIfRead(JSON.stringify(document, null, format === "json" ? 2 : undefined));

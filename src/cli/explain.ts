@@ -17,7 +17,7 @@ import { findInputs, type Input } from "./inputs.ts";
 import type { SelectedModel } from "./model.ts";
 import { resultText } from "./output.ts";
 import { checkDiffers, checkOutput, writeBytes, writeText } from "./outputs.ts";
-import { hasPictures, note, printIfRead, warn } from "./terminal.ts";
+import { columnsForResults, hasPictures, note, printIfRead, warn } from "./terminal.ts";
 
 /** Explains the photo, writes the files, and returns the exit code. */
 export async function explainPhoto(options: Options): Promise<number> {
@@ -56,7 +56,8 @@ function printResult(
 ): void {
   const top = predictions.slice(0, topK);
   const isShown = top.some(({ index }) => index === explained.index);
-  printIfRead(resultText({ input: name, predictions: isShown ? top : [...top, explained] }));
+  const shown = isShown ? top : [...top, explained];
+  printIfRead(resultText({ input: name, predictions: shown }, columnsForResults()));
   if (!quiet && explained.heat.every((value) => value === 0)) {
     warn("the map is empty, because no area raised the score of the class; try --method saliency");
   }

@@ -21,7 +21,7 @@ import { checkDiffers, checkOutput } from "./outputs.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, type Report, reportOf, reportText } from "./report.ts";
-import { note, print, printIfRead, warn } from "./terminal.ts";
+import { columnsForResults, note, print, printIfRead, warn } from "./terminal.ts";
 import { weightsDigest } from "./weights_digest.ts";
 
 /** Learns the classes, prints a report, writes the file, and returns the exit code. */
@@ -50,7 +50,7 @@ export async function learn(args: LearnArgs): Promise<number> {
   const { featureCount } = model;
   const learned = await learnHead(photos, featureCount, device, args, tuner);
   const { head, report, both, isTuned } = learned;
-  if (report) printIfRead(reportText(report));
+  if (report) printIfRead(reportText(report, columnsForResults()));
   else if (!quiet) warn("too few photos to measure the accuracy");
   if (both && !quiet) note(comparison(both));
   if (!tuner) {

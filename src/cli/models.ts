@@ -20,7 +20,8 @@ import type { ModelsArgs, RemoveArgs } from "./args_weights.ts";
 import { mirrorFromEnv, requireCacheFolder } from "./cache.ts";
 import { bestCached } from "./chosen_weights.ts";
 import { asFileError } from "./errors.ts";
-import { aligned, megabytes } from "./output.ts";
+import { megabytes } from "./output.ts";
+import { tableOf } from "./table.ts";
 import { columnsForResults, note, print } from "./terminal.ts";
 
 /** A bundled, cached or downloadable model, as `--json` prints it. */
@@ -61,30 +62,30 @@ export async function listModels({ json }: ModelsArgs): Promise<number> {
     print(JSON.stringify(models, null, 2));
     return 0;
   }
-  printTable([
-    ["model", "", "precision", "size", "classes", "accuracy", "", "where"],
-    ...models.map((model) => [
-      model.name,
-      model.state,
-      model.precision,
-      model.bytes === undefined ? "" : megabytes(model.bytes),
-      String(model.classes),
-      model.accuracy === undefined ? "" : `${model.accuracy.toFixed(1)} %`,
-      model.default ? "default" : "",
-      model.place,
-    ]),
-  ]);
+  printTable(models);
   return 0;
 }
 
-/** Prints a table. Leaves out its last column, the places, where it would not fit into the terminal. */
-function printTable(rows: readonly (readonly string[])[]): void {
-  const isNumber = (column: number) => column >= 3 && column <= 5;
-  const lines = aligned(rows, isNumber);
-  const columns = columnsForResults();
-  if (lines.every(({ length }) => length <= columns)) return print(lines.join("\n"));
-  print(aligned(rows.map((row) => row.slice(0, -1)), isNumber).join("\n"));
-  note("models --json also prints where they are");
+/** Prints a table. Leaves out columns that would not fit into the terminal. */
+function printTable(models: readonly ModelInfo[]): void {
+  const rows = models.map((model) => [
+    model.name,
+    model.state,
+    model.precision,
+    model.bytes === undefined ? "" : megabytes(model.bytes),
+    String(model.classes),
+    model.accuracy === undefined ? "" : `${model.accuracy.toFixed(1)} %`,
+    model.default ? "default" : "",
+    model.place,
+  ]);
+  const head = ["model", "", "precision", "size", "classes", "accuracy", "", "where"];
+  const { lines, leftOut } = tableOf([head, ...rows], {
+    numbers: [3, 4, 5],
+    optional: [7, 2, 4, 3, 5], // where, precision, classes, size, accuracy
+    columns: columnsForResults(),
+  });
+  print(lines.join("\n"));
+  if (leftOut.length > 0) note(`models --json also prints: ${leftOut.join(", ")}`);
 }
 
 async function shipped(network: ShippedNetwork, isUsed: boolean): Promise<ModelInfo> {

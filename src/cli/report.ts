@@ -2,7 +2,8 @@
 
 import { confusionMatrix, type Judgement, wilsonInterval } from "../train/confusion.ts";
 import { bold } from "./colors.ts";
-import { aligned, percent } from "./output.ts";
+import { percent } from "./output.ts";
+import { tableOf } from "./table.ts";
 import { printable } from "./terminal.ts";
 
 /** What a network made of a labelled photo. */
@@ -34,9 +35,9 @@ export interface Report {
   readonly mistakes: readonly Judged[];
 }
 
-/** Tables of more classes do not fit on a terminal. */
+/** Tables of more classes are hard to read. */
 const maxTableClasses = 12;
-/** Names of more classes do not fit into the head of a table; it has numbers instead. */
+/** With more classes, the head of a table has numbers instead of names. */
 const maxNamedColumns = 4;
 /** Mistakes and pairs of classes in a text. */
 const maxLines = 10;
@@ -71,12 +72,16 @@ export function accuracyText({ accuracy, right, photos, interval }: Report): str
   return `${percent(accuracy)} (${right} of ${photos} photos; 95 % interval ${low} to ${high} %)`;
 }
 
-/** The accuracy, the confusion and the worst mistakes as text. */
-export function reportText(report: Report): string {
-  const { top5, mistakes, classes, present } = report;
+/**
+ * The accuracy, the confusion and the worst mistakes as text.
+ *
+ * @param columns The width of the terminal.
+ */
+export function reportText(report: Report, columns = Infinity): string {
+  const { top5, mistakes, classes } = report;
   const lines = [bold(`accuracy ${accuracyText(report)}`)];
   if (top5 !== undefined) lines.push(`one of the five most probable: ${percent(top5)}`);
-  lines.push("", ...present.length <= maxTableClasses ? tableOf(report) : pairsOf(report));
+  lines.push("", ...tableIfFits(report, columns) ?? pairsOf(report));
   if (mistakes.length > 0) {
     const more = mistakes.length - maxLines;
     const rest = more > 0 ? ` (and ${more} more)` : "";
@@ -105,24 +110,39 @@ export function perClass({ confusion }: Report): { photos: number; right: number
   return confusion.map((row, i) => ({ photos: row.reduce((a, b) => a + b, 0), right: row[i] }));
 }
 
-/** Rows are classes, columns what their photos were taken for. */
-function tableOf(report: Report): string[] {
+/** The confusion as a table, with the names of classes above it or numbers; undefined if it is too wide. */
+function tableIfFits(report: Report, columns: number): string[] | undefined {
+  const count = report.present.length;
+  if (count > maxTableClasses) return undefined;
+  const fits = (lines: readonly string[]) => lines.every(({ length }) => length <= columns);
+  const named = count <= maxNamedColumns ? confusionLines(report, false) : undefined;
+  const lines = named && fits(named) ? named : confusionLines(report, true);
+  if (!fits(lines)) return undefined;
+  return ["photos of each class (rows), and what they were taken for (columns):", ...lines];
+}
+
+/**
+ * Rows are classes, columns what their photos were taken for.
+ *
+ * @param isNumbered Whether the head has the numbers of classes, not their names.
+ */
+function confusionLines(report: Report, isNumbered: boolean): readonly string[] {
   const { classes, present, confusion } = report;
   const hasOthers = confusion.some((row) => row[present.length] > 0);
   const names = present.map((label) => short(classes[label]));
-  const isWide = names.length > maxNamedColumns;
-  const head = isWide ? names.map((_, i) => String(i + 1)) : names;
-  const columns = present.length + Number(hasOthers);
-  const rows = confusion.map((row, i) => {
-    const { photos, right } = perClass(report)[i];
-    const name = isWide ? `${i + 1} ${names[i]}` : names[i];
-    return [name, ...row.slice(0, columns).map(String), percent(right / photos)];
-  });
-  const [first, ...lines] = aligned(
-    [["class", ...head, ...(hasOthers ? ["others"] : []), "right"], ...rows],
-    (column) => column > 0,
-  );
-  return ["photos of each class (rows), and what they were taken for (columns):", first, ...lines];
+  const columns = present.length + Number(hasOthers), counts = perClass(report);
+  const head = [
+    "class",
+    ...isNumbered ? names.map((_, i) => String(i + 1)) : names,
+    ...hasOthers ? ["others"] : [],
+    "right",
+  ];
+  const rows = confusion.map((row, i) => [
+    isNumbered ? `${i + 1} ${names[i]}` : names[i],
+    ...row.slice(0, columns).map(String),
+    percent(counts[i].right / counts[i].photos),
+  ]);
+  return tableOf([head, ...rows], { numbers: [...head.keys()].slice(1) }).lines;
 }
 
 /** The pairs of classes that are confused most often. */

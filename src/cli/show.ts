@@ -8,7 +8,7 @@ import { explainImage, readPhoto } from "./explained.ts";
 import type { Input } from "./inputs.ts";
 import { resultText } from "./output.ts";
 import { failure } from "./pipeline.ts";
-import { hasPictures, noteSkipped, print, printError } from "./terminal.ts";
+import { columnsForResults, hasPictures, noteSkipped, print, printError } from "./terminal.ts";
 import { showPictures } from "./terminal_picture.ts";
 
 /** Classifies images one by one, and draws each with its heat map. Returns the exit code. */
@@ -31,7 +31,8 @@ export async function classifyAndShow(options: Options): Promise<number> {
       const { predictions, explanations: [explanation] } = await device.run(() =>
         explainImage(model, image, options.explain!, ([{ index }]) => [index])
       );
-      print(resultText({ input: input.name, predictions: predictions.slice(0, options.topK) }));
+      const result = { input: input.name, predictions: predictions.slice(0, options.topK) };
+      print(resultText(result, columnsForResults()));
       await showPictures([image, drawHeatMap(image, explanation)], options.show!);
     } catch (error) {
       failed(input, error);

@@ -87,6 +87,23 @@ Deno.test("the table of a report cuts long names between characters", () => {
   assertMatch(lines[5], /^🐜{15}… /u);
 });
 
+Deno.test("the table of a report fits into the terminal: with numbers, or as a list of pairs", () => {
+  const classes = ["a long name", "another name", "a third name"];
+  const judged = classes.map((name, label) => ({ name, label, predicted: 0, probability: 1 }));
+  const linesIn = (columns: number) => {
+    const [, , title, ...lines] = reportText(reportOf(judged, classes), columns).split("\n");
+    return [title, ...lines.slice(0, lines.indexOf(""))];
+  };
+  const widest = (lines: readonly string[]) => Math.max(...lines.map(({ length }) => length));
+  const [, ...named] = linesIn(Infinity), [, ...numbered] = linesIn(40), [title] = linesIn(20);
+  assertMatch(named[0], /^class +a long name +another name +a third name +right$/);
+  assertMatch(numbered[0], /^class +1 +2 +3 +right$/);
+  assertMatch(numbered[1], /^1 a long name +1 +0 +0 +100\.00 %$/);
+  assert(widest(named) > 40 && widest(numbered) <= 40);
+  assertEquals(linesIn(widest(named)).slice(1), named);
+  assertEquals(title, "most frequent mistakes:");
+});
+
 /** Folders with names of the bundled model's classes, and one with another name. */
 async function imagenetFolders(): Promise<TempFolder> {
   const folder = await TempFolder.make();

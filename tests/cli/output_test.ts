@@ -1,4 +1,5 @@
-import { bar, percent, resultText, summaryText, timingsText } from "../../src/cli/output.ts";
+import { bar, percent, resultText, timingsText } from "../../src/cli/output.ts";
+import { summaryText } from "../../src/cli/summary.ts";
 import { asFileError, asWriteError, errorLine } from "../../src/cli/errors.ts";
 import { escape } from "../../src/cli/html.ts";
 import { oneLine } from "../../src/io/system_error.ts";
@@ -49,6 +50,12 @@ Deno.test("summaryText() shows an output of one value for each sample", () => {
 Deno.test("resultText() escapes control characters in labels", () => {
   const predictions = [{ ...prediction(1), label: "cat\x1b[2J\n" }];
   assertMatch(resultText({ input: "x", predictions }), /cat\\x1b\[2J\\x0a$/);
+});
+
+Deno.test("resultText() has no bars in a narrow terminal", () => {
+  const result = { input: "x", predictions: [prediction(1)] };
+  assertEquals(resultText(result, 59).split("\n")[1], "  100.00 %  cat");
+  assertMatch(resultText(result, 60).split("\n")[1], /█{20}/);
 });
 
 Deno.test("resultText() aligns bars, also for tiny probabilities", () => {
