@@ -5,7 +5,7 @@ import { checkNotEmpty, invalidValue, oneOf } from "./choices.ts";
 import { UsageError } from "./errors.ts";
 import { isWebUrl } from "./inputs.ts";
 import type { weightsCommands } from "./options.ts";
-import { parseStrictly, wrongArgument } from "./parse.ts";
+import { parseStrictly } from "./parse.ts";
 
 /** `cli.ts pull NAME`. */
 export interface PullArgs {
@@ -146,7 +146,9 @@ function readModels(args: readonly string[]): ModelsArgs {
     json: { type: "boolean", default: false },
     ...shared,
   }, "models");
-  if (extra !== undefined) throw wrongArgument(`unexpected argument '${extra}'`);
+  if (extra !== undefined) {
+    throw new UsageError(`models takes no arguments, got ${JSON.stringify(extra)}`);
+  }
   return { command: "models", json };
 }
 

@@ -52,7 +52,7 @@ export async function evaluate(options: Options): Promise<number> {
     const { reportPage } = await import("./report_page.ts");
     const title = `${model.type} on ${folder}`;
     await writeText(output, await reportPage(report, { title, weights }));
-    if (!quiet) note(`wrote ${output}`);
+    if (!quiet) note(`${output}: the report`);
   }
   return failed.length > 0 ? 1 : 0;
 }

@@ -21,7 +21,7 @@ import { checkDiffers, checkOutput } from "./outputs.ts";
 import { hashPhotos, photoFeatures, rowsOf } from "./photo_features.ts";
 import { Progress } from "./progress.ts";
 import { type Judged, type Report, reportOf, reportText } from "./report.ts";
-import { columnsForResults, note, print, printIfRead, warn } from "./terminal.ts";
+import { columnsForResults, note, plural, print, printIfRead, warn } from "./terminal.ts";
 import { weightsDigest } from "./weights_digest.ts";
 
 /** Learns the classes, prints a report, writes the file, and returns the exit code. */
@@ -215,7 +215,10 @@ function tellKnown(photos: PhotosToLearn["photos"], firsts: Int32Array): void {
   const known = photos.filter(({ isHeld }, i) => isHeld && learned.has(firsts[i])).length;
   if (known === 0) return;
   warn(
-    `${known} of the photos to measure on are nearly equal to learned ones; the accuracy is too high`,
+    `${plural(known, "photo")} to measure on ${
+      known === 1 ? "is" : "are"
+    } nearly equal to learned ones; ` +
+      "the accuracy is too high",
   );
 }
 
@@ -223,11 +226,12 @@ function tellKnown(photos: PhotosToLearn["photos"], firsts: Int32Array): void {
 function tellCopies(classes: readonly string[], rows: FeatureRows, firsts: Int32Array): void {
   const copies = firsts.filter((first, i) => first !== i).length;
   if (copies > 0) {
-    note(`${copies} of the photos are nearly equal to others of their class: held out with them`);
+    const photos = `${plural(copies, "photo")} ${copies === 1 ? "is" : "are"}`;
+    note(`${photos} nearly equal to others of the class; such photos are held out together`);
   }
   for (const label of seriesOf(rows)) {
     const name = JSON.stringify(classes[label]);
-    warn(`all photos of ${name} are nearly equal: what is measured on them is too high`);
+    warn(`all photos of ${name} are nearly equal; the accuracy measured on them is too high`);
   }
 }
 

@@ -132,8 +132,8 @@ export async function removeModel({ name, quiet }: RemoveArgs): Promise<number> 
   if (removed.length === 0) {
     throw new PembrokeError(
       isShipped(name)
-        ? `${name}: is bundled, not in the cache`
-        : `${name}: not in the cache (${requireCacheFolder()})`,
+        ? `${name} is part of the command, and cannot be deleted`
+        : `${name} is not in the cache (${requireCacheFolder()}); the models command lists what is`,
     );
   }
   if (!quiet) removed.forEach((path) => print(`deleted ${path}`));

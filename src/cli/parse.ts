@@ -84,31 +84,25 @@ function* tokensOf(
 /** The value of an option; throws a {@linkcode UsageError} if it has none, or one too many. */
 function valueOf(
   { name, typed, value, inline }: OptionToken,
-  { type, short }: ParseArgsOptionDescriptor,
+  { type }: ParseArgsOptionDescriptor,
 ): string | boolean {
   if (type === "boolean") {
     if (value === undefined) return true;
-    const names = short === undefined ? `--${name}` : `-${short}, --${name}`;
-    throw wrongArgument(`option '${names}' does not take an argument`);
+    throw new UsageError(`--${name} takes no value, got ${JSON.stringify(value)}; leave it out`);
   }
   if (value === undefined || !inline && /^-./s.test(value)) {
-    if (value === undefined || typed.startsWith("--")) {
-      throw new UsageError(`--${name} needs a value: --${name}=VALUE`);
-    }
-    throw wrongArgument(`option '${typed}' argument is ambiguous`);
+    const isShort = value !== undefined && !typed.startsWith("--");
+    const example = isShort ? `${typed} VALUE` : `--${name}=VALUE`;
+    throw new UsageError(`${isShort ? typed : `--${name}`} needs a value: ${example}`);
   }
   return value;
 }
 
 /** The error of an option that there is not, with the one that it may be. */
 function unknownOption(typed: string, names: readonly string[], command?: string): UsageError {
-  const message = `unknown option '${typed}'${command ? ` of ${command}` : ""}`;
+  const message = oneLine(`unknown option '${typed}'${command ? ` of ${command}` : ""}`);
   const meant = typed.startsWith("--") ? nearest(typed.slice(2), names) : undefined;
-  if (meant === undefined) return wrongArgument(message);
-  return new UsageError(`${oneLine(message)}; did you mean --${meant}?`);
-}
-
-/** An error of the arguments, on one line. */
-export function wrongArgument(message: string): UsageError {
-  return new UsageError(`${oneLine(message)}; see --help`);
+  return new UsageError(
+    `${message}; ${meant === undefined ? "see --help" : `did you mean --${meant}?`}`,
+  );
 }

@@ -71,7 +71,8 @@ export async function hashPhotos(
     }
   }
   progress.clear();
-  if (twice > 0) say(`${twice} of the photos are copies of others of their class; skipped`);
+  const copies = twice === 1 ? "1 photo is a copy" : `${twice} photos are copies`;
+  if (twice > 0) say(`${copies} of others of the class; skipped`);
   return first.values().filter(({ digest }) => !contradictory.has(digest)).toArray();
 }
 

@@ -20,8 +20,16 @@ function outcome(
     return { values: { ...values }, positionals };
   } catch (error) {
     const [sentence] = (error as Error).message.split(/\. |\n|; see --help/);
-    const missing = /'(?:-\w, )?(--[\w-]+)[^']*' argument (missing|is ambiguous)/.exec(sentence);
-    if (missing) return `${missing[1]} needs a value: ${missing[1]}=VALUE`;
+    const [, missing] =
+      /'(?:-\w, )?(--[\w-]+)[^']*' argument (?:missing|is ambiguous)/.exec(sentence) ?? [];
+    if (missing) return `${missing} needs a value: ${missing}=VALUE`;
+    const [, short] = /^Option '(-\w)' argument is ambiguous/.exec(sentence) ?? [];
+    if (short) return `${short} needs a value: ${short} VALUE`;
+    const [, flag] =
+      /(--[\w-]+)(?:' does not take an argument| takes no value, got ".*"; leave it out$)/.exec(
+        sentence,
+      ) ?? [];
+    if (flag) return `${flag} takes no value`;
     return `${sentence[0].toLowerCase()}${sentence.slice(1).replace(/\.$/, "")}`;
   }
 }

@@ -73,7 +73,7 @@ Deno.test("wrong usage of pull and rm exits with 2 and one error", async () => {
     await pull("--precision", "f8"),
     '--precision is "f8", must be f32, f16 or int8',
   );
-  assertMatch(await errorOf("models", "alexnet"), /^unexpected argument 'alexnet'/);
+  assertMatch(await errorOf("models", "alexnet"), /^models takes no arguments, got "alexnet"$/);
 });
 
 Deno.test("pull reports a wrong file in one error, and caches nothing", async () => {
@@ -144,10 +144,13 @@ Deno.test("models lists bundled and available models; rm fails if nothing is cac
   );
   for (const name of ["alexnet", "../alexnet", "x"]) {
     const line = theError(await withCache(folder.path, ["rm", name]), 1);
-    assertEquals(line, `${name}: not in the cache (${folder.path})`);
+    assertEquals(
+      line,
+      `${name} is not in the cache (${folder.path}); the models command lists what is`,
+    );
   }
   const bundled = theError(await withCache(folder.path, ["rm", "resnet-tiny"]), 1);
-  assertEquals(bundled, "resnet-tiny: is bundled, not in the cache");
+  assertEquals(bundled, "resnet-tiny is part of the command, and cannot be deleted");
 });
 
 Deno.test("models lists damaged files in the cache, and rm deletes them", async () => {
