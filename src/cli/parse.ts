@@ -35,12 +35,10 @@ interface Positional {
   readonly value: string;
 }
 
-/** An option as typed. */
+/** An option. */
 interface OptionToken {
   readonly option: ParseArgsOptionDescriptor;
   readonly name: string;
-  /** `--name`, or `-n`. */
-  readonly typed: string;
   readonly value: string | undefined;
   /** Whether the value is in the same argument as the name. */
   readonly inline: boolean;
@@ -51,13 +49,13 @@ function* tokensOf(
   options: ParseArgsOptionsConfig,
   command: string | undefined,
 ): Generator<Positional | OptionToken> {
-  const find = (typed: string): Pick<OptionToken, "option" | "name" | "typed"> => {
+  const find = (typed: string): Pick<OptionToken, "option" | "name"> => {
     const found = Object.entries(options).find(([name, { short }]) =>
       typed === `--${name}` || typed === `-${short}`
     );
     if (!found) throw unknownOption(typed, Object.keys(options), command);
     const [name, option] = found;
-    return { option, name, typed };
+    return { option, name };
   };
   const rest = [...args];
   for (let arg; (arg = rest.shift()) !== undefined;) {
@@ -83,7 +81,7 @@ function* tokensOf(
 
 /** The value of an option; throws a {@linkcode UsageError} if it has none, or one too many. */
 function valueOf(
-  { name, typed, value, inline }: OptionToken,
+  { name, value, inline }: OptionToken,
   { type }: ParseArgsOptionDescriptor,
 ): string | boolean {
   if (type === "boolean") {
@@ -91,9 +89,7 @@ function valueOf(
     throw new UsageError(`--${name} takes no value, got ${JSON.stringify(value)}; leave it out`);
   }
   if (value === undefined || !inline && /^-./s.test(value)) {
-    const isShort = value !== undefined && !typed.startsWith("--");
-    const example = isShort ? `${typed} VALUE` : `--${name}=VALUE`;
-    throw new UsageError(`${isShort ? typed : `--${name}`} needs a value: ${example}`);
+    throw new UsageError(`--${name} needs a value: --${name}=VALUE`);
   }
   return value;
 }

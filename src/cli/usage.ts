@@ -121,7 +121,7 @@ General options:
   -q, --quiet            print only results and errors
   -v, --verbose          print timings (commands that run a model, and learn)
       --no-color         print without colours, like NO_COLOR=1
-  -h, --help             print this help
+  -h, --help             print this help; after a command, only what it takes
       --version          print the version
 
 Images are JPEG, PNG, WebP, GIF or BMP files, or data URLs. - reads one from

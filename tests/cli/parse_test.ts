@@ -11,6 +11,9 @@ const options = {
   "verbose": { type: "boolean", short: "v" },
 } as const;
 
+/** The long names of short options, which node:util does not always print. */
+const namesOf = new Map([["m", "--model"], ["k", "--top-k"]]);
+
 /** What a parser returns, or the first sentence of its error. */
 function outcome(
   parse: () => Pick<ReturnType<typeof parseArgs>, "values" | "positionals">,
@@ -20,11 +23,12 @@ function outcome(
     return { values: { ...values }, positionals };
   } catch (error) {
     const [sentence] = (error as Error).message.split(/\. |\n|; see --help/);
-    const [, missing] =
-      /'(?:-\w, )?(--[\w-]+)[^']*' argument (?:missing|is ambiguous)/.exec(sentence) ?? [];
+    const [, short, long] =
+      /'(?:-(\w)|(--[\w-]+))(?:, --[\w-]+)?[^']*' argument (?:missing|is ambiguous)/.exec(
+        sentence,
+      ) ?? [];
+    const missing = long ?? namesOf.get(short);
     if (missing) return `${missing} needs a value: ${missing}=VALUE`;
-    const [, short] = /^Option '(-\w)' argument is ambiguous/.exec(sentence) ?? [];
-    if (short) return `${short} needs a value: ${short} VALUE`;
     const [, flag] =
       /(--[\w-]+)(?:' does not take an argument| takes no value, got ".*"; leave it out$)/.exec(
         sentence,
