@@ -12,7 +12,7 @@ import type { FusedActivation } from "../ops/fused.ts";
 import { checkGenerator, RandomGenerator } from "../random.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { type ForwardOptions, Saved } from "./forward.ts";
-import type { Parameter } from "./parameter.ts";
+import { distinct, type Parameter } from "./parameter.ts";
 
 export { checkForward, type ForwardOptions, viewAs } from "./forward.ts";
 
@@ -217,7 +217,7 @@ export abstract class Layer implements Disposable {
     return 0;
   }
 
-  /** All parameters by name, like PyTorch's `state_dict`. */
+  /** All parameters by name, like PyTorch's `state_dict`. One that layers share has several names. */
   stateDict(): Map<string, Parameter> {
     const all = Object.entries(this.parameters);
     return new Map(all.filter((entry): entry is [string, Parameter] => entry[1] !== undefined));
@@ -264,7 +264,7 @@ export abstract class Layer implements Disposable {
     const generator = options.generator ?? new RandomGenerator(options.seed ?? 0);
     checkGenerator(this.type, generator);
     try {
-      for (const parameter of this.stateDict().values()) parameter.init(backend, generator);
+      for (const [, parameter] of distinct(this.stateDict())) parameter.init(backend, generator);
     } catch (error) {
       for (const parameter of this.stateDict().values()) parameter.dispose();
       throw error;

@@ -185,9 +185,19 @@ interface Parameterized {
   stateDict(): ReadonlyMap<string, Parameter>;
 }
 
+/**
+ * Returns each parameter once, by its first name, like PyTorch's `named_parameters`: one that layers share
+ * has several names.
+ */
+export function distinct(named: ReadonlyMap<string, Parameter>): Map<string, Parameter> {
+  const seen = new Set<Parameter>();
+  return new Map([...named].filter(([, parameter]) => seen.size < seen.add(parameter).size));
+}
+
 /** Returns the number of elements of all parameters. */
 export function parameterCount(layer: Parameterized): number {
-  return [...layer.stateDict().values()].reduce((sum, { shape }) => sum + elements(shape), 0);
+  const parameters = [...distinct(layer.stateDict()).values()];
+  return parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
 /** Returns the shapes of all parameters, by name. */

@@ -10,6 +10,7 @@ import { Linear } from "../layers/linear.ts";
 import type { Layer } from "../layers/layer.ts";
 import { Graph } from "../layers/graph.ts";
 import { graphInput } from "../layers/graph_builder.ts";
+import type { Parameter } from "../layers/parameter.ts";
 import { elements, isShape, type Shape } from "../tensor.ts";
 
 /**
@@ -26,7 +27,7 @@ export interface LayerSummary {
   readonly inputs?: readonly string[];
   /** The shape of its output. */
   readonly outputShape: Shape;
-  /** Number of learned parameters. */
+  /** Number of learned parameters. Those that layers share count in the first one. */
   readonly parameters: number;
   /** Multiply-accumulates of one forward pass. */
   readonly macs: number;
@@ -84,6 +85,7 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
     throw new ArgumentError("summarize", "inputShape", inputShape, "a list of positive integers");
   }
   const { nodes } = model.expand(), shapes = model.shapes(inputShape);
+  const counted = new Set<Parameter>();
   const layers = nodes.map(({ name, layer, inputs }, i) => ({
     name,
     type: layer.type,
@@ -91,7 +93,7 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
       inputs: inputs.map((input) => nodes[input]?.name ?? graphInput),
     }),
     outputShape: shapes[i],
-    parameters: learnedCount(layer),
+    parameters: learnedCount(layer, counted),
     macs: layer.macsOf(inputs.map((input) => shapes[input] ?? inputShape)),
   }));
   const isLast = (layer: Layer) => layer instanceof Linear || layer instanceof Conv;
@@ -106,10 +108,15 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
   };
 }
 
-/** The elements of all parameters but running statistics. */
-function learnedCount(layer: Layer): number {
-  const learned = [...layer.stateDict().values()].filter(({ isBuffer }) => !isBuffer);
-  return learned.reduce((sum, { shape }) => sum + elements(shape), 0);
+/** The elements of all parameters but running statistics and those that are counted already. */
+function learnedCount(layer: Layer, counted: Set<Parameter>): number {
+  let count = 0;
+  for (const parameter of layer.stateDict().values()) {
+    if (parameter.isBuffer || counted.has(parameter)) continue;
+    counted.add(parameter);
+    count += elements(parameter.shape);
+  }
+  return count;
 }
 
 function lastLayer(name: string, layer: Linear | Conv) {

@@ -169,7 +169,14 @@ function checkTensors(file: WeightsFile, { model, average }: Trainer): string[] 
       `has ${has} moving average; create the trainer ${needs} emaDecay`,
     );
   }
-  if (average) { for (const [key, shape] of [...shapes]) shapes.set(averageName(key), shape); }
+  if (average) {
+    const averages = average.stateDict();
+    for (const [key, shape] of [...shapes]) {
+      const name = averageName(key);
+      // older checkpoints have an average for each name of a parameter that layers share
+      if (averages.has(key) || file.entries.has(name)) shapes.set(name, shape);
+    }
+  }
   const states = others.filter((key) => key.startsWith(statePrefix));
   // compared when they are read: an optimiser may have other names, such as those of a layer inside
   for (const key of states) shapes.set(key, file.entries.get(key)!.shape);

@@ -6,7 +6,7 @@
 
 import { kernelsOf } from "../backend/interface.ts";
 import type { Layer } from "../layers/layer.ts";
-import type { Parameter } from "../layers/parameter.ts";
+import { distinct, type Parameter } from "../layers/parameter.ts";
 import { PembrokeError } from "../errors.ts";
 import { copyOf } from "../ops/arithmetic.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
@@ -86,7 +86,7 @@ export class MovingAverage implements Disposable {
   }
 
   #valued(): [string, Parameter & { tensor: Tensor }][] {
-    return [...this.model.stateDict()].filter(hasValues);
+    return [...distinct(this.model.stateDict())].filter(hasValues);
   }
 }
 

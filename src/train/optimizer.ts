@@ -7,7 +7,7 @@
 import { ArgumentError, FileError } from "../errors.ts";
 import { kindOf } from "../kinds.ts";
 import { Layer } from "../layers/layer.ts";
-import { Parameter } from "../layers/parameter.ts";
+import { distinct, Parameter } from "../layers/parameter.ts";
 import { checkNumber, disposeOnError } from "../ops/checks.ts";
 import { sameShape, type Tensor } from "../tensor.ts";
 import { escapeText } from "../weights/io/quote.ts";
@@ -20,14 +20,14 @@ import { escapeText } from "../weights/io/quote.ts";
 export type Trainable = Layer | ReadonlyMap<string, Parameter>;
 
 /**
- * Returns all parameters by name.
+ * Returns each parameter by its first name.
  *
  * @throws {ArgumentError} When `trainable` is neither a model nor a map of parameters.
  */
 export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<string, Parameter> {
-  if (trainable instanceof Layer) return trainable.stateDict();
+  if (trainable instanceof Layer) return distinct(trainable.stateDict());
   if (kindOf(trainable) === "Map" && [...trainable.values()].every((p) => p instanceof Parameter)) {
-    return trainable;
+    return distinct(trainable);
   }
   throw new ArgumentError(
     op,
@@ -59,6 +59,8 @@ export abstract class Optimizer implements Disposable {
    */
   missed: ReadonlyMap<string, number> = new Map();
   readonly #parameters: ReadonlyMap<string, Parameter>;
+  /** The later names of parameters that layers share. */
+  readonly #otherNames: ReadonlySet<string>;
   /** State tensors by name, such as "velocity.features.0.weight". */
   readonly #state = new Map<string, Tensor>();
 
@@ -72,6 +74,8 @@ export abstract class Optimizer implements Disposable {
     const all = parametersOf("Optimizer", trainable);
     checkNumber("Optimizer", "lr", lr);
     this.#parameters = new Map([...all].filter(([, { isBuffer }]) => !isBuffer));
+    const named = trainable instanceof Layer ? trainable.stateDict() : trainable;
+    this.#otherNames = new Set([...named.keys()].filter((name) => !all.has(name)));
   }
 
   /** The parameters that a step updates, by name: those that require gradients. */
@@ -135,6 +139,7 @@ export abstract class Optimizer implements Disposable {
     try {
       for (const name of names) {
         const [, parameter] = /^\w+\.(.*)$/.exec(name) ?? [], quoted = escapeText(name);
+        if (this.#otherNames.has(parameter)) continue; // older checkpoints have the state twice
         const tensor = this.#parameters.get(parameter)?.tensor;
         if (!tensor) throw new FileError(file, `${quoted} does not match a parameter of the model`);
         const own = this.stateNames(parameter);

@@ -7,6 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import { severalValues } from "../layers/norm.ts";
+import { distinct } from "../layers/parameter.ts";
 import { copyInto, copyOf } from "../ops/arithmetic.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -14,7 +15,7 @@ import type { Tensor } from "../tensor.ts";
 export async function restoringStatistics<T>(model: Layer, run: () => Promise<T>): Promise<T> {
   const copies = new Map<Tensor, Tensor>();
   try {
-    for (const { isBuffer, tensor } of model.stateDict().values()) {
+    for (const { isBuffer, tensor } of distinct(model.stateDict()).values()) {
       if (isBuffer && tensor) copies.set(tensor, copyOf(tensor));
     }
     return await run();
