@@ -40,7 +40,7 @@ export async function inputGradientOf(
   }
   if (layer instanceof ConvTranspose) {
     const weight = await weightOf();
-    return (dy, x) => convTransposeBackwardInput(dy, weight, x.shape, layer.options);
+    return (dy, x) => convTransposeBackwardInput(dy, weight, x.shape, layer.operation);
   }
   if (layer instanceof PReLU) {
     const weight = await weightOf();

@@ -48,6 +48,9 @@ interface BaseOptions extends BiasOptions {
   readonly precision?: Precision;
 }
 
+/** The names of the options of 1-D convolutions. */
+export const convLayerNames = [...convOptionNames, "bias", "keepPacked", "precision"] as const;
+
 /** With fewer channels than this, Winograd's transforms cost more than they save. */
 const minWinogradChannels = 12;
 
@@ -318,7 +321,7 @@ export class Conv2d extends Conv {
       & PackingOptions
       & PrecisionOptions = {},
   ) {
-    checkOptions("Conv2d", options, [...convOptionNames, "algorithm"]);
+    checkOptions("Conv2d", options, [...convLayerNames, "algorithm"]);
     checkBoolean("Conv2d", "keepPacked", options.keepPacked ?? true);
     const kernel = checkPerAxis("Conv2d", "kernelSize", kernelSize, 2, 1);
     super("Conv2d", inChannels, outChannels, kernel, options);

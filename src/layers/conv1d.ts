@@ -5,8 +5,8 @@
  */
 
 import { checkBoolean, checkInteger, checkOptions, maxSize } from "../ops/checks.ts";
-import { type Conv1dOptions, convOptionNames } from "../ops/conv_geometry.ts";
-import { Conv } from "./conv.ts";
+import type { Conv1dOptions } from "../ops/conv_geometry.ts";
+import { Conv, convLayerNames } from "./conv.ts";
 import type { BiasOptions, PackingOptions, PrecisionOptions } from "./precision.ts";
 
 /** A 1-D convolution, `torch.nn.Conv1d`: [N, inChannels, L] → [N, outChannels, oL]. */
@@ -30,7 +30,7 @@ export class Conv1d extends Conv {
     readonly kernelSize: number,
     readonly options: Conv1dOptions & BiasOptions & PackingOptions & PrecisionOptions = {},
   ) {
-    checkOptions("Conv1d", options, convOptionNames);
+    checkOptions("Conv1d", options, convLayerNames);
     checkBoolean("Conv1d", "keepPacked", options.keepPacked ?? true);
     const kernel = [checkInteger("Conv1d", "kernelSize", kernelSize, 1)];
     super("Conv1d", inChannels, outChannels, kernel, options);

@@ -38,6 +38,8 @@ interface Packed {
 export abstract class ConvTranspose extends Layer {
   /** The parameters by name. */
   override readonly parameters: WeightAndBias;
+  /** The options of the operation. */
+  readonly operation: ConvTransposeOptions;
   readonly #axes: 1 | 2;
   readonly #weightShape: Shape;
   #packed: Packed | undefined;
@@ -61,13 +63,14 @@ export abstract class ConvTranspose extends Layer {
     readonly options: ConvTransposeOptions & BiasOptions,
   ) {
     super();
-    checkOptions(type, options, transposedOptionNames);
+    checkOptions(type, options, [...transposedOptionNames, "bias"]);
     const kernel = checkPerAxis(type, "kernelSize", kernelSize, axes, 1);
-    const { groups = 1, bias = true } = options;
+    const { bias = true, ...operation } = options, { groups = 1 } = operation;
     checkBoolean(type, "bias", bias);
     checkChannels(type, inChannels, outChannels, groups);
     checkTransposed(type, axes, options);
     this.#axes = axes;
+    this.operation = operation;
     const shape = this.#weightShape = [inChannels, outChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));
     const weight = uniformParameter(shape, fanIn);
@@ -89,7 +92,7 @@ export abstract class ConvTranspose extends Layer {
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const out = checkForward(this.type, x, options);
     const weight = this.value("weight"), packed = this.#packedWeight(weight);
-    const all = { ...this.options, out };
+    const all = { ...this.operation, out };
     const y = convTranspose(this.#axes, x, weight, this.optional("bias"), all, packed);
     this.save(x);
     return y;
@@ -99,7 +102,7 @@ export abstract class ConvTranspose extends Layer {
   override backward(dy: Tensor): Tensor {
     const x = this.#recallFor(dy);
     this.#addGradients(dy, x);
-    return convTransposeBackwardInput(dy, this.value("weight"), x.shape, this.options);
+    return convTransposeBackwardInput(dy, this.value("weight"), x.shape, this.operation);
   }
 
   /** See {@linkcode Layer.backwardParameters}. */
@@ -118,7 +121,7 @@ export abstract class ConvTranspose extends Layer {
 
   #addGradients(dy: Tensor, x: Tensor): void {
     const into = this.gradientOf("weight"), bias = this.gradientOf("bias");
-    const options = { ...this.options, into };
+    const options = { ...this.operation, into };
     if (into) convTransposeBackwardWeight(dy, x, this.#weightShape, options);
     if (bias) biasBackward(dy, { into: bias });
   }

@@ -10,6 +10,7 @@ import {
   adaptiveAvgPoolBackward,
   adaptiveMaxPool,
   adaptiveMaxPoolWithIndices,
+  averageNames,
   type AverageOptions,
   avgPool,
   avgPoolBackward,
@@ -18,11 +19,10 @@ import {
   maxPoolWithIndices,
 } from "../ops/pool_nd.ts";
 import {
-  averageNames,
-  maxPoolNames,
   type Pool1dOptions,
   type Pool2dOptions,
   poolGeometry,
+  poolNames,
   type PoolOptions,
 } from "../ops/pool_geometry.ts";
 import type { Shape, Tensor } from "../tensor.ts";
@@ -30,20 +30,7 @@ import type { Repeatable } from "./forward.ts";
 import { IndexedPool } from "./indexed_pool.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 
-const avgPoolNames = [...maxPoolNames, ...averageNames];
-
-/** Checks the options of a layer, and adds the size of the window. */
-function windowOptions<T extends object, K>(
-  type: string,
-  options: T,
-  kernelSize: K,
-  names = maxPoolNames,
-): T & { kernelSize: K } {
-  checkOptions(type, options, names);
-  return { ...options, kernelSize };
-}
-
-/** Checks the options of a pooling with a window, and returns them. */
+/** Checks the values of the options of a pooling with a window, and returns them. */
 function checkWindow<T extends PoolOptions>(type: string, axes: 1 | 2, options: T): T {
   checkPerAxis(type, "kernelSize", options.kernelSize, axes, 1);
   poolGeometry(type, axes, [1, 1, ...Array(axes).fill(maxSize)], options);
@@ -109,7 +96,8 @@ export class MaxPool2d extends MaxPool {
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> = {},
   ) {
-    super("MaxPool2d", 2, windowOptions("MaxPool2d", options, kernelSize));
+    checkOptions("MaxPool2d", options, poolNames);
+    super("MaxPool2d", 2, { ...options, kernelSize });
   }
 }
 
@@ -130,7 +118,8 @@ export class MaxPool1d extends MaxPool {
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> = {},
   ) {
-    super("MaxPool1d", 1, windowOptions("MaxPool1d", options, kernelSize));
+    checkOptions("MaxPool1d", options, poolNames);
+    super("MaxPool1d", 1, { ...options, kernelSize });
   }
 }
 
@@ -191,7 +180,8 @@ export class AvgPool2d extends AvgPool {
     kernelSize: Pool2dOptions["kernelSize"],
     options: Omit<Pool2dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super("AvgPool2d", 2, windowOptions("AvgPool2d", options, kernelSize, avgPoolNames));
+    checkOptions("AvgPool2d", options, [...poolNames, ...averageNames]);
+    super("AvgPool2d", 2, { ...options, kernelSize });
   }
 }
 
@@ -213,7 +203,8 @@ export class AvgPool1d extends AvgPool {
     kernelSize: Pool1dOptions["kernelSize"],
     options: Omit<Pool1dOptions, "kernelSize"> & AverageOptions = {},
   ) {
-    super("AvgPool1d", 1, windowOptions("AvgPool1d", options, kernelSize, avgPoolNames));
+    checkOptions("AvgPool1d", options, [...poolNames, ...averageNames]);
+    super("AvgPool1d", 1, { ...options, kernelSize });
   }
 }
 

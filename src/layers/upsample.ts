@@ -4,7 +4,13 @@
  * @module
  */
 
-import { checkInterpolation, type InterpolateOptions, interpolation } from "../ops/interpolate.ts";
+import { checkOptions } from "../ops/checks.ts";
+import {
+  checkInterpolation,
+  interpolateNames,
+  type InterpolateOptions,
+  interpolation,
+} from "../ops/interpolate.ts";
 import type { Resampling } from "../ops/resample.ts";
 import type { Shape } from "../tensor.ts";
 import { ResampleLayer } from "./resample.ts";
@@ -33,6 +39,7 @@ export class Upsample extends ResampleLayer {
    */
   constructor(readonly options: InterpolateOptions) {
     super();
+    checkOptions("Upsample", options, interpolateNames);
     checkInterpolation("Upsample", options);
   }
 

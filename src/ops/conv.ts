@@ -59,6 +59,13 @@ export function conv2d(
   bias: Tensor | null,
   options: Conv2dOptions & FusedOptions & AlgorithmOptions = {},
 ): Tensor {
+  checkOptions("conv2d", options, [
+    ...convOptionNames,
+    "algorithm",
+    "activation",
+    "residual",
+    "out",
+  ]);
   return conv(2, x, weight, bias, options);
 }
 
@@ -92,15 +99,13 @@ export function conv1d(
   bias: Tensor | null,
   options: Conv1dOptions & FusedOptions = {},
 ): Tensor {
+  checkOptions("conv1d", options, [...convOptionNames, "activation", "residual", "out"]);
   return conv(1, x, weight, bias, options);
 }
 
 /** What a layer knows about a convolution, besides the options. */
 interface LayerOptions {
-  /**
-   * The result of {@linkcode convGeometry} for these arguments. A layer that passes it has checked the
-   * options.
-   */
+  /** The result of {@linkcode convGeometry} for these arguments, which a layer computes once. */
   readonly convolution?: Convolution;
   /** The algorithm, which the layer has checked. Default: that of the options. */
   readonly algorithm?: ConvAlgorithm;
@@ -110,7 +115,7 @@ interface LayerOptions {
   readonly inputRange?: InputRange | null;
 }
 
-/** Computes {@linkcode conv1d} or {@linkcode conv2d}. */
+/** Computes {@linkcode conv1d} or {@linkcode conv2d}. The options may be those of a layer. */
 export function conv(
   axes: 1 | 2,
   x: Tensor,
@@ -121,9 +126,6 @@ export function conv(
 ): Tensor {
   const op = `conv${axes}d`;
   const { convolution, isExact, inputRange = null } = layer;
-  if (!convolution) {
-    checkOptions(op, options, [...convOptionNames, "algorithm", "activation", "residual", "out"]);
-  }
   const { out } = options, { algorithm = options.algorithm ?? "direct" } = layer;
   checkTensor(op, "x", x, x);
   if (weight instanceof QuantizedConv) checkQuantized(op, weight, x);

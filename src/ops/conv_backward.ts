@@ -41,6 +41,7 @@ export function conv2dBackwardInput(
   inputShape: Shape,
   options: Conv2dOptions & AlgorithmOptions & OutOptions = {},
 ): Tensor {
+  checkOptions("conv2dBackwardInput", options, [...convOptionNames, "algorithm", "out"]);
   return convBackwardInput(2, dy, weight, inputShape, options);
 }
 
@@ -61,6 +62,7 @@ export function conv2dBackwardWeight(
   weightShape: Shape,
   options: Conv2dOptions & AlgorithmOptions & AccumulateOptions = {},
 ): Tensor {
+  checkOptions("conv2dBackwardWeight", options, [...convOptionNames, "algorithm", "into"]);
   return convBackwardWeight(2, dy, x, weightShape, options);
 }
 
@@ -81,6 +83,7 @@ export function conv1dBackwardInput(
   inputShape: Shape,
   options: Conv1dOptions & OutOptions = {},
 ): Tensor {
+  checkOptions("conv1dBackwardInput", options, [...convOptionNames, "out"]);
   return convBackwardInput(1, dy, weight, inputShape, options);
 }
 
@@ -101,6 +104,7 @@ export function conv1dBackwardWeight(
   weightShape: Shape,
   options: Conv1dOptions & AccumulateOptions = {},
 ): Tensor {
+  checkOptions("conv1dBackwardWeight", options, [...convOptionNames, "into"]);
   return convBackwardWeight(1, dy, x, weightShape, options);
 }
 
@@ -121,7 +125,7 @@ export function biasBackward(dy: Tensor, options: AccumulateOptions = {}): Tenso
   return accumulate(op, dy, [dy.shape[1]], options, [], compute);
 }
 
-/** Computes {@linkcode conv1dBackwardInput} or {@linkcode conv2dBackwardInput}. */
+/** Computes {@linkcode conv1dBackwardInput} or {@linkcode conv2dBackwardInput}, for a layer, too. */
 export function convBackwardInput(
   axes: 1 | 2,
   dy: Tensor,
@@ -130,7 +134,6 @@ export function convBackwardInput(
   options: ConvOptions & AlgorithmOptions & OutOptions,
 ): Tensor {
   const op = `conv${axes}dBackwardInput`;
-  checkOptions(op, options, [...convOptionNames, "algorithm", "out"]);
   const { algorithm = "direct", out, stride, dilation } = options;
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "weight", weight, dy);
@@ -150,7 +153,7 @@ export function convBackwardInput(
   });
 }
 
-/** Computes {@linkcode conv1dBackwardWeight} or {@linkcode conv2dBackwardWeight}. */
+/** Computes {@linkcode conv1dBackwardWeight} or {@linkcode conv2dBackwardWeight}, for a layer, too. */
 export function convBackwardWeight(
   axes: 1 | 2,
   dy: Tensor,
@@ -159,7 +162,6 @@ export function convBackwardWeight(
   options: ConvOptions & AlgorithmOptions & AccumulateOptions,
 ): Tensor {
   const op = `conv${axes}dBackwardWeight`;
-  checkOptions(op, options, [...convOptionNames, "algorithm", "into"]);
   const { algorithm = "direct", stride, dilation } = options;
   checkTensor(op, "dy", dy, dy);
   checkTensor(op, "x", x, dy);

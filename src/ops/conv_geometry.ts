@@ -131,9 +131,8 @@ export function checkChannels(
   throw new ArgumentError(op, "groups", groups, expected);
 }
 
-/** The names of the options that operations and layers of 1-D convolutions share. */
-export const convOptionNames = "stride padding dilation groups bias keepPacked precision"
-  .split(" ");
+/** The names of {@linkcode ConvOptions}. */
+export const convOptionNames = ["stride", "padding", "dilation", "groups"] as const;
 
 /** The geometry and output shape of a 1-D or 2-D convolution. */
 export interface Convolution {

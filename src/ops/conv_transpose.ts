@@ -48,8 +48,14 @@ export interface ConvTransposeOptions {
   readonly groups?: number;
 }
 
-/** The names of the options of transposed convolutions, as operations and as layers. */
-export const transposedOptionNames = "stride padding outputPadding dilation groups bias".split(" ");
+/** The names of {@linkcode ConvTransposeOptions}. */
+export const transposedOptionNames = [
+  "stride",
+  "padding",
+  "outputPadding",
+  "dilation",
+  "groups",
+] as const;
 
 /** A checked transposed convolution. */
 export interface TransposedConvolution {

@@ -37,6 +37,15 @@ export interface InterpolateOptions {
   readonly recomputeScaleFactor?: boolean;
 }
 
+/** The names of {@linkcode InterpolateOptions}. */
+export const interpolateNames = [
+  "size",
+  "scaleFactor",
+  "mode",
+  "alignCorners",
+  "recomputeScaleFactor",
+] as const;
+
 /**
  * Resizes planes, `torch.nn.functional.interpolate`.
  *
@@ -60,6 +69,7 @@ export interface InterpolateOptions {
 export function interpolate(x: Tensor, options: InterpolateOptions & OutOptions): Tensor {
   const op = "interpolate";
   checkTensor(op, "x", x, x);
+  checkOptions(op, options, [...interpolateNames, "out"]);
   const resampling = interpolation(op, x.shape, options);
   return resample(op, x, resampling, options.out);
 }
@@ -81,6 +91,7 @@ export function interpolateBackward(
 ): Tensor {
   const op = "interpolateBackward";
   checkTensor(op, "dy", dy, dy);
+  checkOptions(op, options, [...interpolateNames, "out"]);
   return resampleBackward(op, dy, interpolation(op, inputShape, options), options.out);
 }
 
@@ -137,10 +148,8 @@ function axisTaps(
   });
 }
 
-/** Checks what does not depend on the shape of the input. */
+/** Checks the values that do not depend on the shape of the input. */
 export function checkInterpolation(op: string, options: InterpolateOptions): void {
-  const names = ["size", "scaleFactor", "mode", "alignCorners", "recomputeScaleFactor", "out"];
-  checkOptions(op, options, names);
   const { size, scaleFactor, mode = "nearest", alignCorners = false } = options;
   if ((size === undefined) === (scaleFactor === undefined)) {
     const found = `given by ${size === undefined ? "neither" : "both"}`;

@@ -30,7 +30,7 @@ export interface TransposeOptions {
   readonly transposeB?: boolean;
 }
 
-const transposeNames = ["transposeA", "transposeB"];
+const transposeNames = ["transposeA", "transposeB"] as const;
 
 /**
  * Computes a · b for each pair of matrices, `torch.matmul` of tensors with the same leading axes. The

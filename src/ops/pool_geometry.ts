@@ -7,7 +7,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Pool2dGeometry } from "../backend/geometry.ts";
 import type { Shape } from "../tensor.ts";
-import { checkBoolean, checkOptions, checkPerAxis, checkShape, maxSize } from "./checks.ts";
+import { checkBoolean, checkPerAxis, checkShape, maxSize } from "./checks.ts";
 import { checkPadding, to2dShape } from "./conv_geometry.ts";
 
 /** Options of 2-D pooling. Pairs are `[height, width]`. */
@@ -53,11 +53,8 @@ export interface Pool1dOptions {
 /** Options of 1-D and 2-D pooling. */
 export type PoolOptions = Pool1dOptions | Pool2dOptions;
 
-/** The names of the options of max pooling layers, and of average pooling layers in addition. */
-export const maxPoolNames = ["stride", "padding", "dilation", "ceilMode"];
-export const averageNames = ["countIncludePad", "divisorOverride"];
-
-const optionNames = [...maxPoolNames, ...averageNames, "kernelSize", "out"];
+/** The names of {@linkcode PoolOptions}, without the size of the window. */
+export const poolNames = ["stride", "padding", "dilation", "ceilMode"] as const;
 
 function pool2dGeometry(op: string, x: Shape, options: Pool2dOptions): Pool2dGeometry {
   checkShape(op, "x", x, "[N, C, H, W]");
@@ -101,7 +98,6 @@ export function poolGeometry(
   x: Shape,
   options: PoolOptions,
 ): Pooling {
-  checkOptions(op, options, optionNames);
   if (axes === 2) {
     const g = pool2dGeometry(op, x, options as Pool2dOptions);
     return { g, output: [g.n, g.c, g.oh, g.ow] };

@@ -20,7 +20,7 @@ import {
   produce,
 } from "./checks.ts";
 import { to2dShape } from "./conv_geometry.ts";
-import { poolGeometry, type PoolOptions } from "./pool_geometry.ts";
+import { poolGeometry, poolNames, type PoolOptions } from "./pool_geometry.ts";
 
 /**
  * The divisor of average pooling.
@@ -33,6 +33,12 @@ export interface AverageOptions {
   /** The divisor of all windows. Default: the number of elements in the window. */
   readonly divisorOverride?: number;
 }
+
+/** The names of {@linkcode AverageOptions}. */
+export const averageNames = ["countIncludePad", "divisorOverride"] as const;
+
+const maxPoolNames = [...poolNames, "kernelSize", "out"] as const;
+const avgPoolNames = [...maxPoolNames, ...averageNames] as const;
 
 /**
  * The result of max pooling with indices. The caller disposes of it.
@@ -54,6 +60,7 @@ export function maxPool(
 ): Tensor {
   const op = `maxPool${axes}d`;
   checkTensor(op, "x", x, x);
+  checkOptions(op, options, maxPoolNames);
   const { g, output } = poolGeometry(op, axes, x.shape, options);
   const target = { shape: output, out: options.out };
   return produce(op, x, target, (y) => kernelsOf(x).maxPool2d(y, null, x, g));
@@ -67,6 +74,7 @@ export function maxPoolWithIndices(
 ): MaxPoolResult {
   const op = `maxPool${axes}dWithIndices`;
   checkTensor(op, "x", x, x);
+  checkOptions(op, options, maxPoolNames);
   const { g, output } = poolGeometry(op, axes, x.shape, options);
   const target = { shape: output, out: options.out };
   return disposeOnError(x.backend.emptyIndices(output), (indices) =>
@@ -84,6 +92,7 @@ export function avgPool(
 ): Tensor {
   const op = `avgPool${axes}d`;
   checkTensor(op, "x", x, x);
+  checkOptions(op, options, avgPoolNames);
   const { g, output } = poolGeometry(op, axes, x.shape, options);
   const countIncludePad = countsPadding(op, options), divisor = divisorOf(op, options);
   const target = { shape: output, out: options.out };
@@ -99,6 +108,7 @@ export function avgPoolBackward(
 ): Tensor {
   const op = `avgPool${axes}dBackward`;
   checkTensor(op, "dy", dy, dy);
+  checkOptions(op, options, avgPoolNames);
   const { g, output } = poolGeometry(op, axes, inputShape, options);
   checkTensor(op, "dy", dy, dy, output);
   const countIncludePad = countsPadding(op, options), divisor = divisorOf(op, options);
