@@ -15,20 +15,27 @@ export function checkObject(op: string, parameter: string, value: unknown): void
   throw new ArgumentError(op, parameter, value, "an object");
 }
 
+/** A list of the names of all options of a type: TypeScript refuses one that lacks a name. */
+type AllNames<T, N extends keyof T, Lacks = Exclude<keyof T, N>> =
+  & readonly N[]
+  & ([Lacks] extends [never] ? unknown : { readonly lacks: Lacks });
+
 /**
  * Checks that options are an object, and that each option has one of the given names. An unknown
  * option would be ignored silently. An option that is undefined counts as missing.
  *
- * @param names Default: only `out`.
+ * @param names The names of all options: TypeScript finds one that is missing or misspelt. Default: only
+ * `out`.
  */
-export function checkOptions(
+export function checkOptions<T extends object, const N extends keyof T>(
   op: string,
-  options: object,
-  names: readonly string[] = ["out"],
+  options: T,
+  names: AllNames<T, N> = ["out"] as never,
 ): void {
+  const all: readonly PropertyKey[] = names;
   checkObject(op, "options", options);
   for (const name in options) { // faster than entries(): each pass runs this for each layer
-    if (names.includes(name) || options[name as keyof object] === undefined) continue;
+    if (all.includes(name) || options[name as keyof object] === undefined) continue;
     throw new ArgumentError(op, "an option", name, `one of: ${names.join(", ")}`);
   }
 }

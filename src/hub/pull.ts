@@ -54,9 +54,20 @@ export interface PullResult {
 }
 
 /** The names of {@linkcode PullOptions}. */
-const optionNames =
-  "precision url mirror sha256 onConvert onWait signal stallMs retries backoffMs onProgress onRetry"
-    .split(" ");
+const optionNames = [
+  "precision",
+  "url",
+  "mirror",
+  "sha256",
+  "onConvert",
+  "onWait",
+  "signal",
+  "stallMs",
+  "retries",
+  "backoffMs",
+  "onProgress",
+  "onRetry",
+] as const;
 
 /** The most bytes of an entry whose size is unknown: 1 GiB. The largest file has 575 MB. */
 const maxEntryBytes = 2 ** 30;

@@ -29,7 +29,15 @@ export interface ImageHeader {
 }
 
 /** The names of the options of `decodeImage()`. */
-export const decodeNames = "name maxPixels onWarning codecs reuse memory signal".split(" ");
+export const decodeNames = [
+  "name",
+  "maxPixels",
+  "onWarning",
+  "codecs",
+  "reuse",
+  "memory",
+  "signal",
+] as const;
 
 const defaultMaxPixels = 64_000_000;
 
@@ -88,7 +96,9 @@ export function readHeader(
  */
 export function imageMemory(bytes: Uint8Array, options: HeaderOptions = {}): number {
   const op = "imageMemory";
-  checkOptions(op, options, decodeNames); // one object may be the options of both
+  // one object may be the options of both
+  const all: Partial<Record<typeof decodeNames[number], unknown>> = options;
+  checkOptions(op, all, decodeNames);
   return readHeader(bytes, options, op).memory;
 }
 

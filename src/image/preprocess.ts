@@ -71,8 +71,17 @@ export const preprocessingChoices = {
 } as const satisfies { [K in keyof Preprocessing]?: readonly Preprocessing[K][] };
 
 /** The names of the fields of {@linkcode Preprocessing}. */
-export const preprocessingNames =
-  "resize interpolation crop cropWidth mean std channels layout rounding".split(" ");
+export const preprocessingNames = [
+  "resize",
+  "interpolation",
+  "crop",
+  "cropWidth",
+  "mean",
+  "std",
+  "channels",
+  "layout",
+  "rounding",
+] as const;
 
 /**
  * The preprocessing of torchvision's ImageNet models: the centre of 224×224 pixels, after the shorter side

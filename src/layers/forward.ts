@@ -69,7 +69,7 @@ export function overridesForward(layer: object): boolean {
 const fusedNames = ["activation", "residual", "norm"] as const;
 type Fused = typeof fusedNames[number];
 
-const forwardNames = [...fusedNames, "out"];
+const forwardNames = [...fusedNames, "out"] as const;
 
 /**
  * Checks the arguments of a forward pass, and returns where its result goes.

@@ -25,7 +25,7 @@ export interface InitOptions {
 }
 
 /** The names of {@linkcode InitOptions}. */
-export const initNames = ["seed", "generator"];
+export const initNames = ["seed", "generator"] as const;
 
 /**
  * The base class of layers. A new layer has no memory: {@linkcode Layer.init} or loading weights

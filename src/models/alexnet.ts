@@ -26,6 +26,7 @@ import {
   checkLoadOptions,
   isOnnx,
   loadInto,
+  loadNames,
   type LoadOptions,
   matchedNetwork,
   openInput,
@@ -42,7 +43,7 @@ export interface AlexNetOptions extends NetworkOptions {
   readonly hiddenFeatures?: number;
 }
 
-const optionNames = [...networkOptionNames, "channels", "hiddenFeatures"];
+const optionNames = [...networkOptionNames, "channels", "hiddenFeatures"] as const;
 
 /**
  * The single-tower AlexNet ("One weird trick for parallelizing convolutional neural networks",
@@ -140,7 +141,8 @@ export class AlexNet extends Classifier {
    * ```
    */
   static async load(options: AlexNetLoadOptions): Promise<AlexNet> {
-    checkLoadOptions("AlexNet.load", options, [...optionNames, "weights", "backend"]);
+    checkOptions("AlexNet.load", options, [...optionNames, ...loadNames, "weights", "backend"]);
+    checkLoadOptions("AlexNet.load", options);
     const { weights, backend, files, onProgress, signal, ...own } = options;
     using file = await openInput(weights, signal, "AlexNet.load", files);
     const description = readDescription(file);

@@ -69,17 +69,11 @@ interface ValueOptions {
   readonly onValues?: (name: string, values: Float32Array) => void;
 }
 
-/**
- * Checks {@linkcode LoadOptions}.
- *
- * @param names The names of other options that the function has.
- */
-export function checkLoadOptions(
-  op: string,
-  options: LoadOptions,
-  names: readonly string[] = [],
-): void {
-  checkOptions(op, options, ["files", "onProgress", "signal", ...names]);
+/** The names of {@linkcode LoadOptions}, without the backend. */
+export const loadNames = ["files", "onProgress", "signal"] as const;
+
+/** Checks the values of {@linkcode LoadOptions}. */
+export function checkLoadOptions(op: string, options: LoadOptions): void {
   const { files = {}, onProgress, signal, backend } = options;
   if (backend !== undefined) checkBackend(op, backend);
   checkObject(op, "files", files);
@@ -110,6 +104,7 @@ export async function loadWeights(
   const op = "loadWeights";
   if (!(model instanceof Layer)) throw new ArgumentError(op, "model", model, "a Layer");
   checkBackend(op, backend);
+  checkOptions(op, options, loadNames);
   checkLoadOptions(op, options);
   using file = await openInput(weights, options.signal, op, options.files);
   await loadTensors(model, backend, file, options);

@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError, FileError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { escapeText } from "../weights/io/quote.ts";
 import type { WeightsFile } from "../weights/mod.ts";
 import { bundledInput, bundledNetwork } from "./bundled.ts";
@@ -15,6 +16,7 @@ import {
   checkLoadOptions,
   isOnnx,
   loadInto,
+  loadNames,
   type LoadOptions,
   matchedNetwork,
   openInput,
@@ -83,8 +85,9 @@ export interface LoadModelOptions extends NetworkOptions, LoadOptions {
  * ```
  */
 export async function loadModel(options: LoadModelOptions = {}): Promise<Classifier> {
-  const names = [...networkOptionNames, "weights", "model", "base", "backend"];
-  checkLoadOptions("loadModel", options, names);
+  const names = [...networkOptionNames, ...loadNames, "weights", "model", "base"] as const;
+  checkOptions("loadModel", options, [...names, "backend"]);
+  checkLoadOptions("loadModel", options);
   const { signal, model, base, files } = options;
   if (model !== undefined) {
     const { networkInfo } = await import("./registry.ts");
@@ -168,7 +171,8 @@ const smallNetworks = /* @__PURE__ */ new Map<
 
 /** Creates a network by name. Options that are not those of networks are left out. */
 async function createNetwork(name: NetworkName, options: NetworkOptions): Promise<Classifier> {
-  const entries = Object.entries(options).filter(([key]) => networkOptionNames.includes(key));
+  const names: readonly string[] = networkOptionNames;
+  const entries = Object.entries(options).filter(([key]) => names.includes(key));
   const own: NetworkOptions = Object.fromEntries(entries);
   const createSmall = smallNetworks.get(name);
   if (createSmall) return await createSmall(own);

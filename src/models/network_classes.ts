@@ -48,9 +48,16 @@ export function newClassNames(
 }
 
 /** The names of the options of every network. */
-export const networkOptionNames =
-  "numClasses classes preprocessing precision dropout stochasticDepth algorithm keepPacked"
-    .split(" ");
+export const networkOptionNames = [
+  "numClasses",
+  "classes",
+  "preprocessing",
+  "precision",
+  "dropout",
+  "stochasticDepth",
+  "algorithm",
+  "keepPacked",
+] as const;
 
 /** Returns the names "class 0", "class 1", … */
 export function numberedClasses(numClasses: number): readonly ClassName[] {

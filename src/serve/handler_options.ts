@@ -89,6 +89,18 @@ export interface PhotoHandlerOptions {
 }
 
 /** The names of the options, without those of loading. */
-export const handlerOptionNames =
-  "maxBytes maxPixels maxRequests maxDecodes maxUploads maxUploadBytes maxMs minBytesPerSecond rateMs \
-cors codecs decode onError".split(" ");
+export const handlerOptionNames = [
+  "maxBytes",
+  "maxPixels",
+  "maxRequests",
+  "maxDecodes",
+  "maxUploads",
+  "maxUploadBytes",
+  "maxMs",
+  "minBytesPerSecond",
+  "rateMs",
+  "cors",
+  "codecs",
+  "decode",
+  "onError",
+] as const;

@@ -109,9 +109,19 @@ export type CheckedFit = ReturnType<typeof checkFit>;
 const op = "fit";
 
 /** The names of {@linkcode FitOptions}. */
-const optionNames =
-  "classes validation folds weightDecays steps mirror batchSize seed onProgress onStep signal"
-    .split(" ");
+const optionNames = [
+  "classes",
+  "validation",
+  "folds",
+  "weightDecays",
+  "steps",
+  "mirror",
+  "batchSize",
+  "seed",
+  "onProgress",
+  "onStep",
+  "signal",
+] as const;
 
 /** Checks the arguments of {@linkcode fit}, and completes the options. */
 export function checkFit(model: Classifier, dataset: NamedDataset, options: FitOptions) {

@@ -54,9 +54,18 @@ export interface TrainerOptions {
 }
 
 /** The names of {@linkcode TrainerOptions}. */
-const optionNames =
-  "optimizer batchSize dropLast epochs schedule clipNorm labelSmoothing loss emaDecay seed"
-    .split(" ");
+const optionNames = [
+  "optimizer",
+  "batchSize",
+  "dropLast",
+  "epochs",
+  "schedule",
+  "clipNorm",
+  "labelSmoothing",
+  "loss",
+  "emaDecay",
+  "seed",
+] as const;
 
 /** Checks the options of a trainer. */
 export function checkTrainerOptions(model: Layer, options: TrainerOptions): void {

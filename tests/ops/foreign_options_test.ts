@@ -2,6 +2,7 @@
 
 import { ArgumentError } from "../../src/errors.ts";
 import { ConvTranspose2d, Upsample } from "../../src/layers/mod.ts";
+import { checkOptions } from "../../src/options.ts";
 import * as ops from "../../src/ops/mod.ts";
 import { assertThrows } from "../assert.ts";
 import { fakeTensor } from "./fake_tensor.ts";
@@ -71,4 +72,13 @@ Deno.test("operations refuse the options of layers and of other operations", () 
       assertThrows(() => call(options as never), ArgumentError, message);
     }
   }
+});
+
+Deno.test("TypeScript compares the names of options with their type", () => {
+  const options: { readonly lr?: number; readonly momentum?: number } = { momentum: 1 };
+  checkOptions("f", options, ["momentum", "lr"]);
+  // @ts-expect-error: a name is missing
+  assertThrows(() => checkOptions("f", options, ["lr"]), ArgumentError, '"momentum"');
+  // @ts-expect-error: a name is misspelt
+  assertThrows(() => checkOptions("f", options, ["momentun", "lr"]), ArgumentError, '"momentum"');
 });
