@@ -68,8 +68,6 @@ export abstract class Conv extends Layer implements Repeatable {
   override readonly fusesNorm = true;
   /** The parameters by name. */
   override readonly parameters: WeightAndBias;
-  /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
-  protected readonly weightShape: Shape;
   /** The options of the operation and the layer. */
   abstract readonly options:
     & ConvOptions
@@ -107,10 +105,15 @@ export abstract class Conv extends Layer implements Repeatable {
     checkBoolean(type, "bias", bias);
     checkChannels(type, inChannels, outChannels, groups);
     this.#axes = kernel.length === 1 ? 1 : 2;
-    const shape = this.weightShape = [outChannels, inChannels / groups, ...kernel];
+    const shape = [outChannels, inChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));
     const weight = this.#weight = new ConvWeight(type, shape, groups, uniform(fanIn), precision);
     this.parameters = bias ? { weight, bias: uniformParameter([outChannels], fanIn) } : { weight };
+  }
+
+  /** The shape of the weights, [outChannels, inChannels/groups, (kH,) kW]. */
+  protected get weightShape(): Shape {
+    return this.#weight.shape;
   }
 
   /** See {@linkcode Layer.outputShape}. */

@@ -38,9 +38,8 @@ interface Packed {
 export abstract class ConvTranspose extends Layer {
   /** The parameters by name. */
   override readonly parameters: WeightAndBias;
-  /** The options of the operation. */
-  readonly operation: ConvTransposeOptions;
   readonly #axes: 1 | 2;
+  readonly #operation: ConvTransposeOptions;
   readonly #weightShape: Shape;
   #packed: Packed | undefined;
 
@@ -70,11 +69,16 @@ export abstract class ConvTranspose extends Layer {
     checkChannels(type, inChannels, outChannels, groups);
     checkTransposed(type, axes, options);
     this.#axes = axes;
-    this.operation = operation;
+    this.#operation = operation;
     const shape = this.#weightShape = [inChannels, outChannels / groups, ...kernel];
     const fanIn = elements(shape.slice(1));
     const weight = uniformParameter(shape, fanIn);
     this.parameters = bias ? { weight, bias: uniformParameter([outChannels], fanIn) } : { weight };
+  }
+
+  /** The options of the operation, without those of the layer. */
+  get operation(): ConvTransposeOptions {
+    return this.#operation;
   }
 
   /** See {@linkcode Layer.outputShape}. */

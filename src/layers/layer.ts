@@ -10,22 +10,12 @@ import { reluBackward } from "../ops/activation_backward.ts";
 import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import { checkGenerator, RandomGenerator } from "../random.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { inspect, type Shape, type Tensor } from "../tensor.ts";
 import { type ForwardOptions, Saved } from "./forward.ts";
-import { distinct, type Parameter } from "./parameter.ts";
+import { distinct, initNames, type InitOptions, type Parameter, textOf } from "./parameter.ts";
 
 export { checkForward, type ForwardOptions, viewAs } from "./forward.ts";
-
-/** The source of a layer's initial values. */
-export interface InitOptions {
-  /** The seed, as for `torch.manual_seed`. Default: 0. */
-  readonly seed?: number;
-  /** A generator to draw from, instead of a new one with the seed. */
-  readonly generator?: RandomGenerator;
-}
-
-/** The names of {@linkcode InitOptions}. */
-export const initNames = ["seed", "generator"] as const;
+export { initNames, type InitOptions } from "./parameter.ts";
 
 /**
  * The base class of layers. A new layer has no memory: {@linkcode Layer.init} or loading weights
@@ -281,6 +271,16 @@ export abstract class Layer implements Disposable {
   /** Calls {@linkcode Layer.dispose}. `using` calls it at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** The layer as PyTorch prints it: its options, the layers inside, and the numbers of parameters. */
+  toString(): string {
+    return textOf(this);
+  }
+
+  /** Calls {@linkcode Layer.toString}. `console.log()` calls it in Deno, Node and Bun. */
+  [inspect](): string {
+    return this.toString();
   }
 
   /** Saves tensors for the backward pass, in training mode. */

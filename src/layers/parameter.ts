@@ -1,5 +1,5 @@
 /**
- * The parameters of layers, and their initial values.
+ * The parameters of layers: their initial values, their number, and layers as text.
  *
  * @module
  */
@@ -8,7 +8,18 @@ import type { Backend } from "../backend/mod.ts";
 import { PembrokeError } from "../errors.ts";
 import { checkBackend, checkBoolean, checkOptions, disposeOnError } from "../ops/checks.ts";
 import type { RandomGenerator } from "../random.ts";
-import { elements, type Shape, type Tensor, type TensorStorage } from "../tensor.ts";
+import { elements, inspect, type Shape, type Tensor, type TensorStorage } from "../tensor.ts";
+
+/** The source of a layer's initial values. */
+export interface InitOptions {
+  /** The seed, as for `torch.manual_seed`. Default: 0. */
+  readonly seed?: number;
+  /** A generator to draw from, instead of a new one with the seed. */
+  readonly generator?: RandomGenerator;
+}
+
+/** The names of {@linkcode InitOptions}. */
+export const initNames = ["seed", "generator"] as const;
 
 /** Floats initialised at a time, to avoid a second copy of a large parameter. */
 const chunkSize = 1 << 18;
@@ -136,6 +147,13 @@ export class Parameter {
     this.grad = undefined;
   }
 
+  /** What `console.log()` prints: the shape, the backend, and whether it is trained. */
+  [inspect](): string {
+    const place = this.backend ? ` on ${this.backend.name}` : ", without values";
+    const kind = this.isBuffer ? ", a running statistic" : this.requiresGrad ? "" : ", frozen";
+    return `Parameter [${this.shape.join(", ")}]${place}${kind}`;
+  }
+
   /** Frees the memory of the values and the gradient. */
   dispose(): void {
     this.tensor?.dispose();
@@ -200,7 +218,58 @@ export function parameterCount(layer: Parameterized): number {
   return parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
+/** Returns the number of elements of the parameters that are learned: not of running statistics. */
+export function learnedCount(layer: Parameterized, counted = new Set<Parameter>()): number {
+  let count = 0;
+  for (const parameter of layer.stateDict().values()) {
+    if (parameter.isBuffer || counted.has(parameter)) continue;
+    counted.add(parameter);
+    count += elements(parameter.shape);
+  }
+  return count;
+}
+
 /** Returns the shapes of all parameters, by name. */
 export function parameterShapes(layer: Parameterized): Map<string, Shape> {
   return new Map([...layer.stateDict()].map(([name, { shape }]) => [name, shape]));
+}
+
+/** What a layer has that is printed. */
+interface Printed {
+  readonly type: string;
+  readonly options?: object;
+  readonly children?: ReadonlyMap<string, Printed>;
+  stateDict(): ReadonlyMap<string, Parameter>;
+}
+
+/** The fields of layers that are not arguments of their constructors. */
+const otherFields = /^(type|parameters|fuse.*|addsTwo|inPlace|isRandom|generator|ranks|options)$/;
+
+/**
+ * A layer as PyTorch prints it, with the number of learned parameters: the fields and options that are
+ * simple values, or the layers inside, a line each.
+ */
+export function textOf(layer: Printed): string {
+  const count = learnedCount(layer), { children, options } = layer;
+  const lines = Array.from(children ?? [], ([name, child]) => `\n(${name}): ${textOf(child)}`);
+  const fields = Object.entries(children ? {} : { ...layer, ...options })
+    .filter(([name, value]) => !otherFields.test(name) && isSimple(value))
+    .map(([name, value]) => `${name}=${valueText(value)}`);
+  const inside = lines.length > 0
+    ? `${lines.join("").replaceAll("\n", "\n  ")}\n`
+    : fields.join(", ");
+  const parameters = count > 0 ? `, ${count.toLocaleString("en")} parameters` : "";
+  return `${layer.type}(${inside})${parameters}`;
+}
+
+/** Whether a value is a number, a string, a truth value, or a short list of these. */
+function isSimple(value: unknown): boolean {
+  return Array.isArray(value)
+    ? value.length <= 8 && value.every(isSimple)
+    : /^(number|string|boolean)$/.test(typeof value);
+}
+
+function valueText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(valueText).join(", ")}]`;
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

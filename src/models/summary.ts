@@ -10,8 +10,8 @@ import { Linear } from "../layers/linear.ts";
 import type { Layer } from "../layers/layer.ts";
 import { Graph } from "../layers/graph.ts";
 import { graphInput } from "../layers/graph_builder.ts";
-import type { Parameter } from "../layers/parameter.ts";
-import { elements, isShape, type Shape } from "../tensor.ts";
+import { learnedCount, type Parameter } from "../layers/parameter.ts";
+import { isShape, type Shape } from "../tensor.ts";
 
 /**
  * A layer in a summary.
@@ -106,17 +106,6 @@ export function summarize(model: Graph, inputShape: Shape): ModelSummary {
     macs: layers.reduce((sum, layer) => sum + layer.macs, 0),
     lastLayer: last && lastLayer(last[0], last[1] as Linear | Conv),
   };
-}
-
-/** The elements of all parameters but running statistics and those that are counted already. */
-function learnedCount(layer: Layer, counted: Set<Parameter>): number {
-  let count = 0;
-  for (const parameter of layer.stateDict().values()) {
-    if (parameter.isBuffer || counted.has(parameter)) continue;
-    counted.add(parameter);
-    count += elements(parameter.shape);
-  }
-  return count;
 }
 
 function lastLayer(name: string, layer: Linear | Conv) {
