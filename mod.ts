@@ -56,6 +56,7 @@ export { RandomGenerator } from "./src/random.ts";
 
 // Operations
 export {
+  elu,
   gelu,
   hardsigmoid,
   hardswish,
@@ -118,6 +119,7 @@ export { groupNorm, layerNorm } from "./src/ops/row_norm.ts";
 
 // Layers
 export {
+  ELU,
   GELU,
   Hardsigmoid,
   Hardswish,
@@ -143,6 +145,7 @@ export { Parameter } from "./src/layers/parameter.ts";
 export { Linear } from "./src/layers/linear.ts";
 export { MatMul } from "./src/layers/matmul.ts";
 export { Add, Mul } from "./src/layers/merge.ts";
+export { MergeLayer } from "./src/layers/merge_layer.ts";
 export { BatchNorm1d, BatchNorm2d, LocalResponseNorm } from "./src/layers/norm.ts";
 export { ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from "./src/layers/pad.ts";
 export { ChannelShuffle, Permute } from "./src/layers/permute.ts";
@@ -161,7 +164,7 @@ export { GroupNorm, LayerNorm } from "./src/layers/row_norm.ts";
 export { Sequential } from "./src/layers/sequential.ts";
 export { LogSoftmax, Softmax } from "./src/layers/softmax.ts";
 export { Upsample } from "./src/layers/upsample.ts";
-export { Flatten, Identity, Reshape } from "./src/layers/view.ts";
+export { Flatten, Identity, Reshape, Unflatten } from "./src/layers/view.ts";
 
 // Networks
 export { AlexNet, type AlexNetOptions } from "./src/models/alexnet.ts";

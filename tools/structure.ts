@@ -11,8 +11,8 @@ import ts from "npm:typescript@6.0.3";
 
 /** The limits that no change may exceed. */
 export const limits = {
-  /** Names that mod.ts exports. */
-  exports: 200,
+  /** Values that mod.ts exports: types take no space in a page. */
+  exports: 172,
   /** Lines of a source file. */
   lines: 340,
   /** Lines of a test file. */
@@ -199,15 +199,16 @@ function isInstruction(node: ts.Node): boolean {
   );
 }
 
-/** The names that mod.ts exports. It must list each of them. */
+/** The names of the values that mod.ts exports. It must list each of them. */
 function publicNames(): string[] {
   const text = Deno.readTextFileSync(new URL("mod.ts", root));
   const file = ts.createSourceFile("mod.ts", text, ts.ScriptTarget.Latest);
-  return file.statements.filter(ts.isExportDeclaration).flatMap(({ exportClause }) => {
+  return file.statements.filter(ts.isExportDeclaration).flatMap(({ exportClause, isTypeOnly }) => {
     if (!exportClause || !ts.isNamedExports(exportClause)) {
       throw new Error("mod.ts exports names without listing them");
     }
-    return exportClause.elements.map(({ name }) => name.text);
+    const values = isTypeOnly ? [] : exportClause.elements.filter((name) => !name.isTypeOnly);
+    return values.map(({ name }) => name.text);
   });
 }
 
@@ -240,7 +241,7 @@ function largest(places: readonly Place[]): Place {
 if (import.meta.main) {
   const structure = measureStructure();
   const { largestFile, largestTest, longestArguments, cycles, wrongImports } = structure;
-  console.log(`exports of mod.ts      ${structure.exports.length}`);
+  console.log(`values of mod.ts       ${structure.exports.length}`);
   console.log(`largest file           ${largestFile.count} lines, ${largestFile.where}`);
   console.log(`largest test           ${largestTest.count} lines, ${largestTest.where}`);
   console.log(`longest argument list  ${longestArguments.count}, ${longestArguments.where}`);

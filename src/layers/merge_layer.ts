@@ -11,8 +11,6 @@ import { type ForwardOptions, Layer } from "./layer.ts";
 /**
  * The base class of layers with several inputs, such as {@linkcode Add}. They take a list of
  * tensors. Use them in a {@linkcode Graph}.
- *
- * @internal
  */
 export abstract class MergeLayer extends Layer {
   /** See {@linkcode Layer.outputShape}. It takes the shapes of all inputs. */
@@ -36,8 +34,16 @@ export abstract class MergeLayer extends Layer {
     throw new PembrokeError(`${this.type}: backward() ${why}; put the layer into a Graph`);
   }
 
+  /** Returns the shape of the output for the shapes of all inputs. */
   abstract override outputShapeOf(inputs: readonly Shape[]): Shape;
+
+  /** Computes the output from all inputs, in `out` if there is one. The caller disposes of it. */
   abstract override forwardFrom(inputs: readonly Tensor[], options?: ForwardOptions): Tensor;
+
+  /**
+   * Computes the gradient of each input, and adds the gradients of the parameters to their `grad`.
+   * Where a gradient equals dy, the entry may be dy itself. The caller disposes of the others.
+   */
   abstract override backwardInto(dy: Tensor): readonly Tensor[];
 
   /** See {@linkcode Layer.macs}. */
