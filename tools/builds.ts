@@ -22,6 +22,9 @@ export const root = new URL("../", import.meta.url);
 /** The library's entry module. */
 export const entry = new URL("mod.ts", root);
 
+/** The entry module of all operations, and of their gradients. */
+export const operations = new URL("src/ops/mod.ts", root);
+
 const generated = new URL("src/backend/wasm/generated/", root);
 
 /** The bundled weights. */
@@ -322,6 +325,7 @@ export const packageBundles: Readonly<Record<string, BundleOptions>> = Object.fr
       ...options,
       replacements: [weightsAsModule, ...replacements],
       externals: [externalWeights, ...externals],
+      ...(name === "pembroke.js" && { beside: { "pembroke.ops.js": operations } }),
       forBundlers: true,
     },
   ]),

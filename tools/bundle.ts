@@ -29,6 +29,8 @@ export interface BundleOptions {
    * What they share with the entry has a file, too, so that every class exists once.
    */
   readonly lazy?: Readonly<Record<string, URL>>;
+  /** Other modules that users import, by the names of their files. They share code in the same way. */
+  readonly beside?: Readonly<Record<string, URL>>;
   /**
    * For packages, which bundlers bundle again: the files are not minified, and written so that
    * bundlers can remove what a program does not use.
@@ -54,18 +56,20 @@ export async function bundle(options: BundleOptions): Promise<Uint8Array> {
  */
 export async function bundleFiles(
   name: string,
-  { entry, replacements = [], externals = [], lazy = {}, forBundlers }: BundleOptions,
+  { entry, replacements = [], externals = [], lazy = {}, beside = {}, forBundlers }: BundleOptions,
 ): Promise<Record<string, Uint8Array>> {
   const renamed = new Set<string>();
-  const lazyPaths = Object.values(lazy).map((module) => fileURLToPath(module));
+  const [lazyPaths, besidePaths] = [lazy, beside].map((modules) =>
+    Object.values(modules).map((module) => fileURLToPath(module))
+  );
   const plugin: esbuild.Plugin = {
     name: "imports",
     setup({ onLoad, onResolve }) {
       onLoad({ filter: /[/\\]src[/\\].*\.ts$/ }, async ({ path }) => {
         const isLazy = (from: string) => lazyPaths.includes(resolve(dirname(path), from));
         const contents = withStaticImports(await Deno.readTextFile(path), isLazy);
-        // so that lazy modules share all that the entry has: esbuild makes one file of it
-        const sharing = lazyPaths.includes(path)
+        // so that these modules share all that the entry has: esbuild makes one file of it
+        const sharing = lazyPaths.includes(path) || besidePaths.includes(path)
           ? `import ${JSON.stringify(fileURLToPath(entry))};`
           : "";
         return { contents: `${sharing}\n${contents}`, loader: "ts" };
@@ -82,7 +86,7 @@ export async function bundleFiles(
   const stem = (file: string) => file.replace(/\.js$/, "");
   try {
     const { outputFiles, metafile } = await esbuild.build({
-      entryPoints: Object.entries({ [name]: entry, ...lazy }).map(([file, module]) => {
+      entryPoints: Object.entries({ [name]: entry, ...lazy, ...beside }).map(([file, module]) => {
         return { in: fileURLToPath(module), out: stem(file) };
       }),
       outdir: ".",

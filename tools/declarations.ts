@@ -15,6 +15,33 @@ import ts from "npm:typescript@6.0.3";
  * @param name The specifier that its examples import.
  */
 export async function declarations(entry: URL, name: string): Promise<string> {
+  const [{ code, imports }] = await bundleTypes({ entry });
+  if (imports.length > 0) throw new Error(`the types import ${imports.join(", ")}`);
+  return code.replace(/(\* import .* from )"\.[^"]+"/g, `$1"${name}"`);
+}
+
+/**
+ * Returns the texts of the `.d.ts` files of several modules by name, and of the file that has all types,
+ * `shared`. The modules export some of them.
+ *
+ * @param name The specifier that their examples import.
+ */
+export async function sharedDeclarations(
+  entries: Readonly<Record<string, URL>>,
+  shared: string,
+  name: string,
+): Promise<Record<string, string>> {
+  const chunks = await bundleTypes(entries, shared);
+  const others = chunks.flatMap(({ imports }) => imports).filter((file) => file !== `${shared}.js`);
+  if (others.length > 0) throw new Error(`the types import ${others.join(", ")}`);
+  return Object.fromEntries(chunks.map(({ fileName, code }) => [
+    fileName.replace(/\.js$/, ""),
+    code.replace(/(\* import .* from )"\.[^"]+"/g, `$1"${name}"`),
+  ]));
+}
+
+/** Bundles types into a file for each module, and one more if they share it. */
+async function bundleTypes(entries: Readonly<Record<string, URL>>, shared?: string) {
   const types = dts({
     compilerOptions: {
       strict: true,
@@ -26,10 +53,16 @@ export async function declarations(entry: URL, name: string): Promise<string> {
       allowImportingTsExtensions: true,
     },
   });
-  const input = fileURLToPath(entry);
+  const input: Record<string, string> = {};
+  for (const name in entries) input[name] = fileURLToPath(entries[name]);
   const bundle = await rollup({ input, plugins: [types], external: /^npm:/ });
-  const { output: [{ code, imports }] } = await bundle.generate({ format: "es" });
+  const { output } = await bundle.generate({
+    format: "es",
+    entryFileNames: "[name].js",
+    chunkFileNames: "[name].js",
+    minifyInternalExports: false,
+    manualChunks: (path) => Object.values(input).includes(path) ? undefined : shared,
+  });
   await bundle.close();
-  if (imports.length > 0) throw new Error(`the types import ${imports.join(", ")}`);
-  return code.replace(/(\* import .* from )"\.[^"]+"/g, `$1"${name}"`);
+  return output.flatMap((file) => file.type === "chunk" ? [file] : []);
 }

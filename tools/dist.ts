@@ -60,7 +60,7 @@ for (const [name, from] of Object.entries(copied)) {
 // Node before 20.19 treats .js files as CommonJS without this.
 await Deno.writeTextFile(new URL("package.json", folder), '{ "type": "module" }\n');
 
-const packed = await npmPackage(new URL("npm/", folder), folder, types);
+const packed = await npmPackage(new URL("npm/", folder), folder);
 if (packed) {
   const { size } = await Deno.stat(packed);
   console.log(`${packed.pathname.replace(/.*\//, "").padEnd(28)} ${kB(size)}`);

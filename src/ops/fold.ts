@@ -28,6 +28,8 @@ import { checkFilters } from "./prepared_conv.ts";
  * @param options `eps` is added to the variance (default 1e-5).
  * @returns New tensors in the shapes of weight and bias. The caller disposes of them.
  * @throws {ArgumentError} When the shapes do not fit together, or `eps` is negative.
+ *
+ * @internal
  */
 export function foldConv(
   weight: Tensor,

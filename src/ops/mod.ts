@@ -1,6 +1,21 @@
-/** Operations on tensors, like those of `torch.nn.functional`. */
+/**
+ * Operations on tensors, like those of `torch.nn.functional`, and all their gradients. The main
+ * `mod.ts` exports the operations, too. Layers of your own need this module for their backward pass.
+ *
+ * @example The gradient of an activation
+ * ```ts
+ * import { createBackend } from "../backend/mod.ts";
+ * import { gelu, geluBackward } from "./mod.ts";
+ *
+ * using backend = await createBackend();
+ * using x = backend.upload([-1, 0, 1], [3]), dy = backend.upload([1, 1, 1], [3]);
+ * using y = gelu(x), dx = geluBackward(dy, x);
+ * console.log(await y.read(), await dx.read()); // -0.16, 0, 0.84 and -0.08, 0.5, 1.08
+ * ```
+ *
+ * @module
+ */
 
-export type * from "../backend/geometry.ts";
 export * from "./activation.ts";
 export * from "./activation_backward.ts";
 export { add, addBackward, mul, mulBackward } from "./arithmetic.ts";

@@ -79,6 +79,8 @@ export class QuantizedConv extends PackedInt8 {
  * @param weight [outC, inC/groups, K] or [outC, inC/groups, kH, kW]. It is not changed.
  * @throws {ArgumentError} When the backend cannot compute the convolution in 8 bits: on WebGPU, for
  * depthwise convolutions, and with more than 131072 weights for an output channel.
+ *
+ * @internal
  */
 export function quantizeConv(weight: Tensor, options: QuantizeConvOptions = {}): QuantizedConv {
   const op = "quantizeConv";

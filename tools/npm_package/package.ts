@@ -7,24 +7,26 @@
 import { fileURLToPath } from "node:url";
 import {
   binaries,
+  entry,
   lazyBundles,
   licences,
+  operations,
   packageBundles,
   root,
   weightsModule,
   workerdModule,
 } from "../builds.ts";
 import { bundleFiles } from "../bundle.ts";
+import { sharedDeclarations } from "../declarations.ts";
 import settings from "../../deno.json" with { type: "json" };
 
 /**
  * Makes the package in a folder. If npm is installed, packs it into the parent folder.
  *
  * @param dist The folder with the files of `deno task dist`.
- * @param types The text of the library's `.d.ts` file.
  * @returns The packed file, or undefined if npm is not installed.
  */
-export async function npmPackage(folder: URL, dist: URL, types: string): Promise<URL | undefined> {
+export async function npmPackage(folder: URL, dist: URL): Promise<URL | undefined> {
   await removeOld(folder);
   await Deno.mkdir(folder, { recursive: true });
   for (const name of [lazyBundles, binaries, licences].flatMap(Object.keys)) {
@@ -37,11 +39,11 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
   }
   await Deno.writeTextFile(new URL("pembroke.workerd.js", folder), workerdModule);
   await Deno.writeTextFile(new URL("pembroke.weights.js", folder), await weightsModule());
-  const typesOfPackage = withoutDom(types).replaceAll(
-    'from "./pembroke.js"',
-    `from "${packageName}"`,
-  );
-  await Deno.writeTextFile(new URL("pembroke.d.ts", folder), typesOfPackage);
+  const entries = { "pembroke": entry, "pembroke.ops": operations };
+  const types = await sharedDeclarations(entries, "pembroke.types", packageName);
+  for (const [name, text] of Object.entries(types)) {
+    await Deno.writeTextFile(new URL(`${name}.d.ts`, folder), withoutDom(text));
+  }
   await Deno.writeTextFile(new URL("pembroke.wasm.d.ts", folder), binaryTypes);
   await Deno.copyFile(new URL("tools/npm_package/README.md", root), new URL("README.md", folder));
   const description = JSON.stringify(packageJson(), null, 2);
@@ -54,6 +56,7 @@ export async function npmPackage(folder: URL, dist: URL, types: string): Promise
  * those of Cloudflare Workers. They need what all of these have, such as `Response`, and declare the rest.
  */
 function withoutDom(types: string): string {
+  if (!types.includes('ImageData["data"]')) return types;
   const imageData = "{ ImageData: { prototype: { data: infer Data } } }";
   return `/// <reference lib="es2022.error" />
 /// <reference lib="esnext.disposable" />
@@ -115,6 +118,7 @@ function packageJson() {
         workerd: "./pembroke.workerd.js",
         default: "./pembroke.js",
       },
+      "./ops": { types: "./pembroke.ops.d.ts", default: "./pembroke.ops.js" },
       "./module": { types: "./pembroke.d.ts", default: "./pembroke.module.js" },
       ...Object.fromEntries(wasm.map((name) => [name, { types, default: name }])),
       "./package.json": "./package.json",

@@ -50,6 +50,16 @@ export async function testPackage(t: Deno.TestContext, project: TempFolder): Pro
   await t.step("Node", async () => {
     assertClassified(await runProgram("node", ["node.js"], path));
   });
+  await t.step("Node imports operations, which take the tensors of the library", async () => {
+    const program = `
+import { createBackend } from "pembroke";
+import { relu6Backward } from "pembroke/ops";
+const backend = await createBackend();
+const dy = backend.upload([1, 2, 3], [3]), y = backend.upload([0, 3, 6], [3]);
+console.log(String(await relu6Backward(dy, y).read()));`;
+    await project.write("operations.js", program);
+    assertEquals(await runProgram("node", ["operations.js"], path), "0,2,0\n");
+  });
   await t.step("Node learns from photos", () => testLearningInNode(project));
   await t.step("Node loads readers and heat maps when it needs them", async () => {
     await project.write("later.js", later);
@@ -70,10 +80,13 @@ export async function testPackage(t: Deno.TestContext, project: TempFolder): Pro
     const program = (type: string) => `
 import { loadModel, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
 import { conv2d } from "pembroke/module";
+import { geluBackward } from "pembroke/ops";
 const backend: Backend = await createBackend();
 const model = await loadModel({ backend, weights: new ArrayBuffer(8), precision: "int8" });
 const best: ${type}[] = await model.classify(await decodeImage(new Uint8Array(3)));
-export { best, conv2d };`;
+const x = backend.upload([1], [1]);
+const dx = geluBackward(x, x);
+export { best, conv2d, dx };`;
     await project.write("right.ts", program("Prediction"));
     await project.write("wrong.ts", program("string"));
     for (const [name, resolution] of Object.entries(resolutions)) {
@@ -84,7 +97,7 @@ export { best, conv2d };`;
       });
     }
     await t.step("examples in comments import the package", async () => {
-      const types = await Deno.readTextFile(`${path}/node_modules/pembroke/pembroke.d.ts`);
+      const types = await Deno.readTextFile(`${path}/node_modules/pembroke/pembroke.types.d.ts`);
       assertEquals(new Set(types.match(/(?<=\* import .* from )".*"/g)), new Set(['"pembroke"']));
     });
     await project.write("edge.ts", edgeProgram);
