@@ -12,9 +12,12 @@ import { elements, inspect, type Shape, type Tensor, type TensorStorage } from "
 
 /** The source of a layer's initial values. */
 export interface InitOptions {
-  /** The seed, as for `torch.manual_seed`. Default: 0. */
+  /**
+   * The seed, as for `torch.manual_seed`. Two layers of the same shape with the same seed get the same
+   * numbers. Pass one generator to both if they must differ. Default: 0.
+   */
   readonly seed?: number;
-  /** A generator to draw from, instead of a new one with the seed. */
+  /** A generator to draw from, instead of a new one with the seed. It goes on where it stopped. */
   readonly generator?: RandomGenerator;
 }
 

@@ -2,10 +2,11 @@ import { WasmBackend } from "../../src/backend/wasm.ts";
 import { ArgumentError, PembrokeError } from "../../src/errors.ts";
 import * as nn from "../../src/layers/mod.ts";
 import { conv2d, linear, maxPool2d, relu } from "../../src/ops/mod.ts";
+import { RandomGenerator } from "../../src/random.ts";
 import { AdamW } from "../../src/train/adamw.ts";
 import { SGD } from "../../src/train/sgd.ts";
 import { elements, type Shape } from "../../src/tensor.ts";
-import { assertAllClose, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertAllClose, assertEquals, assertThrows } from "../assert.ts";
 import { testOnEveryBackend, testWithThreads } from "../backends.ts";
 
 const wave = (shape: Shape, phase = 0.7) =>
@@ -301,4 +302,18 @@ Deno.test("outputShape() refuses the shapes that forward() refuses", () => {
     assertEquals(layer.outputShape([2, 3, 4]), [2, 3, 4]);
   }
   assertThrows(() => new nn.PReLU().outputShape([]), ArgumentError, "the shape of x is []");
+});
+
+Deno.test("layers with the same seed get the same numbers, with one generator others", async () => {
+  using backend = new WasmBackend();
+  using a = new nn.Linear(3, 4).init(backend), b = new nn.Linear(3, 4).init(backend, { seed: 0 });
+  const [first, same] = await Promise.all([a, b].map(({ parameters }) => {
+    return parameters.weight.tensor!.read();
+  }));
+  assertEquals(same, first);
+  const generator = new RandomGenerator(0);
+  for (const layer of [a, b]) layer.init(backend, { generator });
+  assertEquals(await a.parameters.weight.tensor!.read(), first);
+  const other = await b.parameters.weight.tensor!.read();
+  assert(other.every((value, i) => value !== first[i]));
 });
