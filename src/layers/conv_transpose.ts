@@ -13,10 +13,10 @@ import {
   convTransposeBackwardInput,
   convTransposeBackwardWeight,
   type ConvTransposeOptions,
-  packTransposed,
   transposedGeometry,
   transposedOptionNames,
 } from "../ops/conv_transpose.ts";
+import { packTransposed } from "../ops/prepared_conv.ts";
 import { elements, type Shape, type Tensor } from "../tensor.ts";
 import { checkForward, type ForwardOptions, Layer } from "./layer.ts";
 import { uniformParameter, type WeightAndBias } from "./parameter.ts";

@@ -22,7 +22,7 @@ import {
   type AlgorithmOptions,
   checkAlgorithm,
   type ConvAlgorithm,
-  isDepthwise,
+  correlate,
   PreparedConv,
 } from "./prepared_conv.ts";
 import { checkQuantized } from "./quantize.ts";
@@ -152,13 +152,8 @@ export function conv(
       kernels.conv2dInt8!(y, x, weight, bias, g, epilogue, inputRange);
     } else if (algorithm === "winograd") {
       kernels.winograd(y, x, values, bias, g, epilogue);
-    } else if (isDepthwise(weight.shape, g.groups)) {
-      kernels.depthwise(y, x, values, bias, g, epilogue);
-    } else if (weight instanceof PreparedConv) {
-      kernels.conv2d(y, x, values, bias, g, epilogue);
     } else {
-      using packed = kernels.packConv2d(values, g.groups);
-      kernels.conv2d(y, x, packed, bias, g, epilogue);
+      correlate(y, x, values, bias, g, epilogue, weight instanceof PreparedConv);
     }
   });
 }

@@ -22,7 +22,12 @@ import {
   convOptionNames,
   type ConvOptions,
 } from "./conv_geometry.ts";
-import { type AlgorithmOptions, checkAlgorithm, isDepthwise } from "./prepared_conv.ts";
+import {
+  type AlgorithmOptions,
+  checkAlgorithm,
+  correlateBackwardInput,
+  correlateBackwardWeight,
+} from "./prepared_conv.ts";
 
 /**
  * Computes the gradient of {@linkcode conv2d} with respect to its input: Wᵀ·dy, with each column
@@ -141,15 +146,10 @@ export function convBackwardInput(
   checkTensor(op, "dy", dy, dy, output);
   checkAlgorithm(op, algorithm, weight.shape, stride, dilation);
   return produce(op, dy, { shape: inputShape, out, reads: [weight] }, (dx) => {
-    const kernels = kernelsOf(dy);
     if (algorithm === "winograd" && g.strideH === 1) {
-      return kernels.winogradBackwardInput(dx, dy, weight, g);
+      return kernelsOf(dy).winogradBackwardInput(dx, dy, weight, g);
     }
-    if (isDepthwise(weight.shape, g.groups)) {
-      return kernels.depthwiseBackwardInput(dx, dy, weight, g);
-    }
-    using packed = kernels.packConv2dTransposed(weight, g.groups);
-    kernels.conv2dBackwardInput(dx, dy, packed, g);
+    correlateBackwardInput(dx, dy, weight, g);
   });
 }
 
@@ -169,9 +169,7 @@ export function convBackwardWeight(
   checkTensor(op, "dy", dy, dy, output);
   checkAlgorithm(op, algorithm, weightShape, stride, dilation);
   return accumulate(op, dy, weightShape, options, [x], (dw) => {
-    const kernels = kernelsOf(dy);
-    if (algorithm === "winograd") kernels.winogradBackwardWeight(dw, dy, x, g);
-    else if (isDepthwise(weightShape, g.groups)) kernels.depthwiseBackwardWeight(dw, dy, x, g);
-    else kernels.conv2dBackwardWeight(dw, dy, x, g);
+    if (algorithm === "winograd") kernelsOf(dy).winogradBackwardWeight(dw, dy, x, g);
+    else correlateBackwardWeight(dw, dy, x, g);
   });
 }

@@ -5,7 +5,6 @@
  */
 
 import type { Conv2dGeometry } from "../backend/geometry.ts";
-import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { add } from "./arithmetic.ts";
@@ -25,7 +24,7 @@ import {
   produce,
 } from "./checks.ts";
 import { checkPadding, to2dShape } from "./conv_geometry.ts";
-import { isDepthwise } from "./prepared_conv.ts";
+import { correlate, correlateBackwardInput, correlateBackwardWeight } from "./prepared_conv.ts";
 
 /**
  * Options of transposed convolutions, with PyTorch's names. Lists have one number for each axis.
@@ -139,25 +138,9 @@ export function convTranspose(
   bias = checkOptionalTensor(op, "bias", bias, x, [g.inC]);
   const target = { shape: output, out: options.out, reads: [weight, bias, packed] };
   return produce(op, x, target, (y) => {
-    const kernels = kernelsOf(x);
-    if (packed) kernels.conv2dBackwardInput(y, x, packed, g);
-    else if (isDepthwise(weight.shape, g.groups)) kernels.depthwiseBackwardInput(y, x, weight, g);
-    else {
-      using own = kernels.packConv2dTransposed(weight, g.groups);
-      kernels.conv2dBackwardInput(y, x, own, g);
-    }
+    correlateBackwardInput(y, x, packed ?? weight, g, packed !== undefined);
     if (bias) add(y, bias.view([g.inC, ...output.slice(2).fill(1)]), { out: y });
   });
-}
-
-/**
- * Lays out the weights [C, outC/groups, (kH,) kW] of a transposed convolution for its kernel.
- *
- * @returns undefined for kernels that take weights as they are.
- */
-export function packTransposed(weight: Tensor, groups: number): Tensor | undefined {
-  if (isDepthwise(weight.shape, groups)) return undefined;
-  return kernelsOf(weight).packConv2dTransposed(weight, groups);
 }
 
 /**
@@ -186,12 +169,7 @@ export function convTransposeBackwardInput(
   checkTensor(op, "dy", dy, dy, output);
   const target = { shape: inputShape, out: options.out, reads: [weight] };
   return produce(op, dy, target, (dx) => {
-    const kernels = kernelsOf(dy), epilogue = { residual: null, activation: "none" } as const;
-    if (isDepthwise(weight.shape, g.groups)) {
-      return kernels.depthwise(dx, dy, weight, null, g, epilogue);
-    }
-    using packed = kernels.packConv2d(weight, g.groups);
-    kernels.conv2d(dx, dy, packed, null, g, epilogue);
+    correlate(dx, dy, weight, null, g, { residual: null, activation: "none" });
   });
 }
 
@@ -220,9 +198,7 @@ export function convTransposeBackwardWeight(
   const { g, output } = transposedGeometry(op, axes, x.shape, weightShape, options);
   checkTensor(op, "dy", dy, dy, output);
   return accumulate(op, dy, weightShape, options, [x], (dw) => {
-    const depthwise = isDepthwise(weightShape, g.groups);
-    const kernel = depthwise ? "depthwiseBackwardWeight" : "conv2dBackwardWeight";
-    kernelsOf(dy)[kernel](dw, x, dy, g);
+    correlateBackwardWeight(dw, x, dy, g);
   });
 }
 

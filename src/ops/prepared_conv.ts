@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Conv2dGeometry, Epilogue } from "../backend/geometry.ts";
 import { kernelsOf } from "../backend/interface.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
@@ -104,6 +105,72 @@ export function checkFilters(op: string, shape: Shape, groups = 1): void {
   checkInteger(op, "groups", groups, 1);
   if (shape[0] % groups === 0) return;
   throw new ArgumentError(op, "groups", groups, `a divisor of the ${shape[0]} output channels`);
+}
+
+/**
+ * Lays out the weights [C, outC/groups, (kH,) kW] of a transposed convolution for its kernel.
+ *
+ * @returns undefined for kernels that take weights as they are.
+ */
+export function packTransposed(weight: Tensor, groups: number): Tensor | undefined {
+  if (isDepthwise(weight.shape, groups)) return undefined;
+  return kernelsOf(weight).packConv2dTransposed(weight, groups);
+}
+
+/**
+ * Computes y[o] = Σ w[o, c] ⋆ x[c] + bias[o], with the depthwise kernel or as a matrix product.
+ *
+ * @param isPacked Whether `w` is packed by {@linkcode prepareConv}.
+ */
+export function correlate(
+  y: Tensor,
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor | null,
+  g: Conv2dGeometry,
+  epilogue: Epilogue,
+  isPacked = false,
+): void {
+  const kernels = kernelsOf(x);
+  if (hasDepthwiseKernel(g)) return kernels.depthwise(y, x, w, bias, g, epilogue);
+  if (isPacked) return kernels.conv2d(y, x, w, bias, g, epilogue);
+  using packed = kernels.packConv2d(w, g.groups);
+  kernels.conv2d(y, x, packed, bias, g, epilogue);
+}
+
+/**
+ * Computes the gradient dx of {@linkcode correlate}.
+ *
+ * @param isPacked Whether `w` is packed by {@linkcode packTransposed}.
+ */
+export function correlateBackwardInput(
+  dx: Tensor,
+  dy: Tensor,
+  w: Tensor,
+  g: Conv2dGeometry,
+  isPacked = false,
+): void {
+  const kernels = kernelsOf(dy);
+  if (hasDepthwiseKernel(g)) return kernels.depthwiseBackwardInput(dx, dy, w, g);
+  if (isPacked) return kernels.conv2dBackwardInput(dx, dy, w, g);
+  using packed = kernels.packConv2dTransposed(w, g.groups);
+  kernels.conv2dBackwardInput(dx, dy, packed, g);
+}
+
+/** Adds the gradient of the weights of {@linkcode correlate} to dw. */
+export function correlateBackwardWeight(
+  dw: Tensor,
+  dy: Tensor,
+  x: Tensor,
+  g: Conv2dGeometry,
+): void {
+  const kernels = kernelsOf(dy);
+  if (hasDepthwiseKernel(g)) kernels.depthwiseBackwardWeight(dw, dy, x, g);
+  else kernels.conv2dBackwardWeight(dw, dy, x, g);
+}
+
+function hasDepthwiseKernel({ outC, inC, groups }: Conv2dGeometry): boolean {
+  return isDepthwise([outC, inC / groups], groups);
 }
 
 /** With more outputs of each input channel, a matrix product is as fast. */
