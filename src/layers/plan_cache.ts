@@ -105,13 +105,15 @@ export class PlanCache implements Disposable {
   }
 }
 
+/** Throws if a layer has parameters without values, as after dispose(). */
+function checkValues(layer: Layer): void {
+  if (layer.stateDict().size > 0) void layer.backend; // the getter throws
+}
+
 /** Places the values of a plan in the blocks of an arena. */
 function bind(plan: Plan, arena: Arena): BoundPlan {
   for (const { layer, norm } of plan.steps) {
-    // throws if there are no values, as after dispose(), before memory is taken
-    for (const part of norm ? [layer, norm] : [layer]) {
-      if (part.stateDict().size > 0) void part.backend;
-    }
+    for (const part of norm ? [layer, norm] : [layer]) checkValues(part); // before memory is taken
   }
   const blocks = arena.reserve(plan.sizes), tensors: (Tensor | undefined)[] = [];
   for (const { output, shape } of plan.steps) {

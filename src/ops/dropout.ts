@@ -25,7 +25,9 @@ export function dropout(x: Tensor, p: number, seed: number, options: OutOptions 
   checkTensor(op, "x", x, x);
   checkOptions(op, options);
   checkFraction(op, "p", p);
-  if (!Number.isInteger(seed)) throw new ArgumentError(op, "seed", seed, "an integer");
+  if (!(Number.isInteger(seed) && seed >= -(2 ** 31) && seed < 2 ** 32)) {
+    throw new ArgumentError(op, "seed", seed, "an integer of 32 bits"); // kernels take no more
+  }
   const target = { shape: x.shape, out: options.out, inPlace: true };
   const keep = Math.round((1 - p) * 2 ** 32) - 1, scale = 1 / (1 - p);
   return produce(op, x, target, (y) => {

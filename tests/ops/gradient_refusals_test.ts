@@ -231,7 +231,11 @@ const invalidCalls: [string, () => unknown][] = [
   ["dropout: p is 1.5, must be between 0 and 1", () => ops.dropout(x, 1.5, 1)],
   ["dropout: p is -0.1, must be between 0 and 1", () => ops.dropout(x, -0.1, 1)],
   ["dropout: p is NaN, must be between 0 and 1", () => ops.dropout(x, NaN, 1)],
-  ["dropout: seed is NaN, must be an integer", () => ops.dropout(x, 0.5, NaN)],
+  ["dropout: seed is NaN, must be an integer of 32 bits", () => ops.dropout(x, 0.5, NaN)],
+  [
+    "dropout: seed is 1099511627776, must be an integer of 32 bits",
+    () => ops.dropout(x, 0.5, 2 ** 40),
+  ],
 ];
 
 for (const [message, call] of invalidCalls) {
