@@ -222,3 +222,6 @@ export { openWeights } from "./src/weights/open.ts";
 export { writePth } from "./src/weights/pth/writer.ts";
 export { writeSafetensors } from "./src/weights/safetensors/writer.ts";
 export type { WeightsFile } from "./src/weights/tensor_file.ts";
+
+// Types that the others name
+export type * from "./types.ts";

@@ -53,6 +53,7 @@ const sources = [
   "src",
   "tests",
   "tools",
+  "types.ts",
   "weights",
 ];
 
@@ -204,10 +205,11 @@ function publicNames(): string[] {
   const text = Deno.readTextFileSync(new URL("mod.ts", root));
   const file = ts.createSourceFile("mod.ts", text, ts.ScriptTarget.Latest);
   return file.statements.filter(ts.isExportDeclaration).flatMap(({ exportClause, isTypeOnly }) => {
+    if (isTypeOnly) return [];
     if (!exportClause || !ts.isNamedExports(exportClause)) {
       throw new Error("mod.ts exports names without listing them");
     }
-    const values = isTypeOnly ? [] : exportClause.elements.filter((name) => !name.isTypeOnly);
+    const values = exportClause.elements.filter((name) => !name.isTypeOnly);
     return values.map(({ name }) => name.text);
   });
 }

@@ -48,8 +48,6 @@ export interface Epilogue {
 
 /**
  * Statistics and the optional affine map of a batch normalisation, each of shape [C].
- *
- * @internal
  */
 export interface BatchNormTensors {
   /** Mean of each channel. */

@@ -6,8 +6,6 @@
 
 /**
  * A grid of values from 0 to 1.
- *
- * @internal
  */
 export interface HeatMap {
   /** Columns. */

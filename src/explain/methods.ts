@@ -13,8 +13,6 @@ import { saliency, type SaliencyOptions } from "./saliency.ts";
 
 /**
  * How to explain a class.
- *
- * @internal
  */
 export interface MethodOptions extends SaliencyOptions {
   /**

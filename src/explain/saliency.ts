@@ -13,8 +13,6 @@ import { type HeatMap, normalised, rangeOf } from "./heat_map.ts";
 
 /**
  * Options of {@linkcode saliency}.
- *
- * @internal
  */
 export interface SaliencyOptions {
   /** The number of noisy copies, for saliency. Default: 16. */

@@ -22,8 +22,6 @@ export interface RgbImage {
 
 /**
  * An image of 8-bit RGBA pixels, 4 bytes each. An `ImageData` from a canvas is one.
- *
- * @internal
  */
 export interface RgbaImage {
   /** Pixels in a row. */

@@ -44,22 +44,16 @@ export interface Preprocessing {
 
 /**
  * The order of the colour planes in a tensor.
- *
- * @internal
  */
 export type ChannelOrder = "rgb" | "bgr" | "gray";
 
 /**
  * Whether the channels of a tensor come before the pixels, or after them.
- *
- * @internal
  */
 export type ChannelLayout = "nchw" | "nhwc";
 
 /**
  * Whose rounding of sizes and positions to use.
- *
- * @internal
  */
 export type PixelRounding = "torchvision" | "caffe";
 
@@ -202,8 +196,6 @@ export function preprocess(
 
 /**
  * A part of an image, in pixels.
- *
- * @internal
  */
 export interface Region {
   /** The distance of its left edge from that of the image. Negative where the crop is padded. */

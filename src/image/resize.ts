@@ -15,8 +15,6 @@ import { release } from "./release.ts";
 
 /**
  * A resizing filter. Bicubic gives sharper results.
- *
- * @internal
  */
 export type Interpolation = "bilinear" | "bicubic";
 

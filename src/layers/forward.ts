@@ -13,8 +13,6 @@ import type { Shape, Tensor } from "../tensor.ts";
 
 /**
  * A batch normalisation that a convolution can compute: a {@linkcode BatchNorm}.
- *
- * @internal
  */
 export interface FoldableNorm {
   /** Whether it is in training mode, where it cannot be folded. */

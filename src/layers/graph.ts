@@ -28,8 +28,6 @@ import {
 
 /**
  * Options of {@linkcode Graph}.
- *
- * @internal
  */
 export interface GraphOptions {
   /** The name of the node that computes the output. Default: the last one. */

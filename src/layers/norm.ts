@@ -86,8 +86,6 @@ export const severalValues = "more than one value per channel";
 
 /**
  * Options of batch normalisation, with PyTorch's names.
- *
- * @internal
  */
 export interface BatchNormOptions {
   /** Added to the variance to avoid division by 0. Default: 1e-5. */
@@ -100,8 +98,6 @@ export interface BatchNormOptions {
 
 /**
  * The parameters of a batch normalisation.
- *
- * @internal
  */
 export type BatchNormParameters = Partial<WeightAndBias> & {
   readonly running_mean: Parameter;

@@ -14,8 +14,6 @@ import { ResampleLayer } from "./resample.ts";
 
 /**
  * The padding of planes: one number for all sides, or PyTorch's `[left, right, top, bottom]`.
- *
- * @internal
  */
 export type PlanePadding = number | readonly [number, number, number, number];
 

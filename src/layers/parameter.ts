@@ -32,8 +32,6 @@ const maxLastChunk = chunkSize + 15;
 
 /**
  * Options of {@linkcode Parameter}.
- *
- * @internal
  */
 export interface BufferOptions {
   /** Whether it is a running statistic or a constant, which is never trained. Default: false. */
@@ -42,8 +40,6 @@ export interface BufferOptions {
 
 /**
  * The parameters of a layer with a weight and, unless it was turned off, a bias.
- *
- * @internal
  */
 export type WeightAndBias = { readonly weight: Parameter; readonly bias?: Parameter };
 
@@ -150,10 +146,11 @@ export class Parameter {
     this.grad = undefined;
   }
 
-  /** What `console.log()` prints: the shape, the backend, and whether it is trained. */
+  /** What `console.log()` prints: the shape, the backend if it has values, and whether it is trained. */
   [inspect](): string {
-    const place = this.backend ? ` on ${this.backend.name}` : ", without values";
-    const kind = this.isBuffer ? ", a running statistic" : this.requiresGrad ? "" : ", frozen";
+    const { backend, isBuffer, requiresGrad } = this;
+    const place = backend ? ` on ${backend.name}` : "";
+    const kind = isBuffer ? ", buffer" : requiresGrad ? "" : ", frozen";
     return `Parameter [${this.shape.join(", ")}]${place}${kind}`;
   }
 
@@ -255,24 +252,23 @@ const otherFields = /^(type|parameters|fuse.*|addsTwo|inPlace|isRandom|generator
 export function textOf(layer: Printed): string {
   const count = learnedCount(layer), { children, options } = layer;
   const lines = Array.from(children ?? [], ([name, child]) => `\n(${name}): ${textOf(child)}`);
-  const fields = Object.entries(children ? {} : { ...layer, ...options })
-    .filter(([name, value]) => !otherFields.test(name) && isSimple(value))
-    .map(([name, value]) => `${name}=${valueText(value)}`);
+  const fields = Object.entries(children ? {} : { ...layer, ...options }).flatMap(
+    ([name, value]) => {
+      const text = otherFields.test(name) ? undefined : valueText(value);
+      return text === undefined ? [] : `${name}=${text}`;
+    },
+  );
   const inside = lines.length > 0
     ? `${lines.join("").replaceAll("\n", "\n  ")}\n`
     : fields.join(", ");
-  const parameters = count > 0 ? `, ${count.toLocaleString("en")} parameters` : "";
-  return `${layer.type}(${inside})${parameters}`;
+  return `${layer.type}(${inside})${count > 0 ? `, ${count.toLocaleString("en")} parameters` : ""}`;
 }
 
-/** Whether a value is a number, a string, a truth value, or a short list of these. */
-function isSimple(value: unknown): boolean {
-  return Array.isArray(value)
-    ? value.length <= 8 && value.every(isSimple)
-    : /^(number|string|boolean)$/.test(typeof value);
-}
-
-function valueText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(valueText).join(", ")}]`;
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+/** A number, a string, a truth value, or a short list of these; undefined for other values. */
+function valueText(value: unknown): string | undefined {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (!Array.isArray(value) || value.length > 8) return undefined;
+  const texts = value.map(valueText);
+  return texts.includes(undefined) ? undefined : `[${texts.join(", ")}]`;
 }

@@ -26,8 +26,6 @@ export type Precision = typeof precisions[number];
 
 /**
  * The bias of a layer with weights.
- *
- * @internal
  */
 export interface BiasOptions {
   /** Adds a learned bias to the output. Default: true. */
@@ -36,8 +34,6 @@ export interface BiasOptions {
 
 /**
  * How a convolution stores its weights.
- *
- * @internal
  */
 export interface PackingOptions {
   /**
@@ -49,8 +45,6 @@ export interface PackingOptions {
 
 /**
  * Options of layers and networks whose weights can be stored in fewer than 32 bits.
- *
- * @internal
  */
 export interface PrecisionOptions {
   /**

@@ -121,8 +121,6 @@ function emptyStatistics({ backend }: Tensor, { g }: NormalizedRows): RowStatist
 
 /**
  * Options of {@linkcode LayerNorm}, with PyTorch's names.
- *
- * @internal
  */
 export interface LayerNormOptions {
   /** Added to the variance. Default: 1e-5. */
@@ -166,8 +164,6 @@ export class LayerNorm extends RowNorm {
 
 /**
  * Options of {@linkcode GroupNorm}, with PyTorch's names.
- *
- * @internal
  */
 export interface GroupNormOptions {
   /** Added to the variance. Default: 1e-5. */

@@ -100,8 +100,6 @@ function rootOf(steps: readonly Step[], output: number): number {
 
 /**
  * Options of {@linkcode Graph.freeze}.
- *
- * @internal
  */
 export interface FreezeOptions {
   /** The names of nodes that stay as they are, with all nodes inside, such as "layer4" and "fc". */

@@ -165,8 +165,6 @@ export class AlexNet extends Classifier {
 
 /**
  * Options of {@linkcode AlexNet.load}.
- *
- * @internal
  */
 export interface AlexNetLoadOptions extends AlexNetOptions, LoadOptions {
   /**

@@ -48,8 +48,6 @@ const side = 64;
 
 /**
  * Options of {@linkcode AlexNetTiny}.
- *
- * @internal
  */
 export interface AlexNetTinyOptions extends NetworkOptions {
   /**

@@ -28,8 +28,6 @@ import { newClassNames, toClassNames } from "./network_classes.ts";
 
 /**
  * Options of {@linkcode Classifier}.
- *
- * @internal
  */
 export interface ClassifierOptions {
   /** The preprocessing of images. */

@@ -46,8 +46,6 @@ export type WeightsInput =
 
 /**
  * Options of loading weights.
- *
- * @internal
  */
 export interface LoadOptions {
   /** The backend. Default: a new one, which the model disposes of. */

@@ -66,8 +66,6 @@ export function numberedClasses(numClasses: number): readonly ClassName[] {
 
 /**
  * The classes of a network.
- *
- * @internal
  */
 export interface ClassOptions {
   /**

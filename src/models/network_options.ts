@@ -12,8 +12,6 @@ import type { Classifier } from "./classifier.ts";
 
 /**
  * Options of every network.
- *
- * @internal
  */
 export interface NetworkOptions extends ClassOptions, PrecisionOptions {
   /** The preprocessing of images. Default: that of the network's usual weights. */

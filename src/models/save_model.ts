@@ -18,8 +18,6 @@ import { describeRanges } from "./input_ranges.ts";
 
 /**
  * Options of {@linkcode saveModel}.
- *
- * @internal
  */
 export interface SaveModelOptions {
   /**

@@ -15,8 +15,6 @@ import { isShape, type Shape } from "../tensor.ts";
 
 /**
  * A layer in a summary.
- *
- * @internal
  */
 export interface LayerSummary {
   /** The name in the network, such as "features.0". */
@@ -35,8 +33,6 @@ export interface LayerSummary {
 
 /**
  * The summary of a network.
- *
- * @internal
  */
 export interface ModelSummary {
   /** The type of network, such as "alexnet". */

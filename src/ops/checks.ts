@@ -103,8 +103,6 @@ export function checkAnyShape(op: string, shape: Shape, least = 0): void {
 
 /**
  * The target of an accumulated gradient.
- *
- * @internal
  */
 export interface AccumulateOptions {
   /** The gradient to add to. Default: a new tensor of zeros. */
@@ -113,8 +111,6 @@ export interface AccumulateOptions {
 
 /**
  * The target of a result.
- *
- * @internal
  */
 export interface OutOptions {
   /** The tensor to write the result to. Default: a new tensor. */

@@ -101,8 +101,6 @@ function checkList(op: string, parameter: string, list: readonly unknown[]): voi
 
 /**
  * Options of a slice.
- *
- * @internal
  */
 export interface SliceOptions {
   /** The distance between the elements to take. Default: 1. */

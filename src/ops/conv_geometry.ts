@@ -12,16 +12,12 @@ import { checkInteger, checkPerAxis, checkShape, formatShape, maxSize } from "./
 /**
  * Zeros added to an axis: one number for both ends, `[before, after]`, or PyTorch's "same" (keeps
  * the size, needs stride 1) or "valid" (0).
- *
- * @internal
  */
 export type Padding1d = number | readonly [number] | readonly [number, number] | "same" | "valid";
 
 /**
  * Zeros added around the plane: one number for all sides, PyTorch's `[height, width]`, `[top, left,
  * bottom, right]`, or PyTorch's "same" (keeps the size, needs stride 1) or "valid" (0).
- *
- * @internal
  */
 export type Padding2d =
   | number

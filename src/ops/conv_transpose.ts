@@ -28,8 +28,6 @@ import { correlate, correlateBackwardInput, correlateBackwardWeight } from "./pr
 
 /**
  * Options of transposed convolutions, with PyTorch's names. Lists have one number for each axis.
- *
- * @internal
  */
 export interface ConvTransposeOptions {
   /** The distance of neighbouring inputs in the output. Default: 1. */

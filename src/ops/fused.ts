@@ -12,15 +12,11 @@ import type { OutOptions } from "./checks.ts";
 /**
  * The activations that an operation can apply to its result, with PyTorch's names. "relu6" is
  * min(max(y, 0), 6), "hardswish" is y · min(max(y + 3, 0), 6) / 6, and "silu" is y / (1 + exp(−y)).
- *
- * @internal
  */
 export type FusedActivation = "relu" | "relu6" | "hardswish" | "silu";
 
 /**
  * Options of operations that can apply an activation.
- *
- * @internal
  */
 export interface ActivationOptions extends OutOptions {
   /** Applies an activation to the result. Default: none. */
@@ -29,8 +25,6 @@ export interface ActivationOptions extends OutOptions {
 
 /**
  * Options of operations that can add a tensor and apply an activation.
- *
- * @internal
  */
 export interface FusedOptions extends ActivationOptions {
   /** A tensor in the shape of the result, which is added before the activation. It may be `out`. */

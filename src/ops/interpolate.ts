@@ -12,8 +12,6 @@ import { checkResampled, type Taps, tapsAt } from "./taps.ts";
 
 /**
  * Options of {@linkcode interpolate}, with PyTorch's names. One of the first two is required.
- *
- * @internal
  */
 export interface InterpolateOptions {
   /** The size of the output: one number for all axes, or `[height, width]`. */

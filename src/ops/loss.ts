@@ -13,8 +13,6 @@ import { checkFraction, checkOptions, checkShape, checkTensor, disposeOnError } 
 
 /**
  * A loss and its gradient.
- *
- * @internal
  */
 export interface LossResult {
   /** The mean loss of the batch, [1]. */
@@ -25,8 +23,6 @@ export interface LossResult {
 
 /**
  * Options of {@linkcode crossEntropy}.
- *
- * @internal
  */
 export interface CrossEntropyOptions {
   /**

@@ -20,8 +20,6 @@ import {
 
 /**
  * How the matrices of a product lie in memory.
- *
- * @internal
  */
 export interface TransposeOptions {
   /** Whether a is […, k, m]. Default: false. */

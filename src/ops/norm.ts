@@ -23,8 +23,6 @@ import { checkGradients, checkLocalResponseNorm, checkNormTensors } from "./norm
 
 /**
  * The constants of local response normalisation, with PyTorch's defaults.
- *
- * @internal
  */
 export interface LocalResponseNormOptions {
   /** The factor of the mean square. Default: 1e-4. */
@@ -139,8 +137,6 @@ export function batchNorm(
 
 /**
  * The mean and variance of each channel of a batch, [C] each.
- *
- * @internal
  */
 export interface BatchStatistics {
   /** The mean. */
@@ -174,8 +170,6 @@ export function batchNormStatistics(x: Tensor): BatchStatistics & Disposable {
 
 /**
  * Options of {@linkcode batchNormBackward}.
- *
- * @internal
  */
 export interface BatchNormBackwardOptions extends OutOptions {
   /** The weight of the forward pass, [C]. Null means 1. */

@@ -23,8 +23,6 @@ import { checkResampled, tapsAt } from "./taps.ts";
 
 /**
  * Options of {@linkcode pad}.
- *
- * @internal
  */
 export interface PadOptions {
   /**

@@ -24,8 +24,6 @@ import { poolGeometry, poolNames, type PoolOptions } from "./pool_geometry.ts";
 
 /**
  * The divisor of average pooling.
- *
- * @internal
  */
 export interface AverageOptions {
   /** Counts padding in the divisor. Default: true. */
@@ -42,8 +40,6 @@ const avgPoolNames = [...maxPoolNames, ...averageNames] as const;
 
 /**
  * The result of max pooling with indices. The caller disposes of it.
- *
- * @internal
  */
 export interface MaxPoolResult extends Disposable {
   /** The maxima, [N, C, oH, oW] or [N, C, oL]. */

@@ -23,15 +23,11 @@ import { checkInteger, checkOptions, checkTensor, formatShape } from "./checks.t
  * stride, rounded up. It needs a square kernel with 3 or 5 taps (3×3 and 5×5 with stride 1, 11×11
  * with stride 4), or 4 with a stride (7×7 with stride 2), and no dilation. An infinity in the input
  * makes all outputs of its tiles NaN.
- *
- * @internal
  */
 export type ConvAlgorithm = "direct" | "winograd";
 
 /**
  * The choice of a convolution algorithm.
- *
- * @internal
  */
 export interface AlgorithmOptions {
   /**

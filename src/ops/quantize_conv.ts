@@ -19,8 +19,6 @@ const maxFilter = 131072;
 
 /**
  * The least and the largest value of a convolution's input. Values beyond are clamped.
- *
- * @internal
  */
 export type InputRange = readonly [number, number];
 

@@ -25,8 +25,6 @@ import { checkGroups } from "./permute.ts";
 
 /**
  * Options of layer and group normalisation.
- *
- * @internal
  */
 export interface RowNormOptions extends OutOptions {
   /** The factors. Null means 1. */

@@ -75,8 +75,6 @@ export interface Dataset {
 
 /**
  * A class, or the numbers of a target.
- *
- * @internal
  */
 export type Target = number | ArrayLike<number>;
 

@@ -14,8 +14,6 @@ import { type Batch, checkDataset, type Dataset, readBatch } from "./dataset.ts"
 
 /**
  * What a loss compares the output of the model with. The tensors are disposed of after the step.
- *
- * @internal
  */
 export interface LossBatch {
   /** The samples, [N, …sampleShape]. */
@@ -29,8 +27,6 @@ export interface LossBatch {
 /**
  * Computes a loss, [1], and its gradient with respect to the output of a model. It may wait, for
  * example to read the output. Both tensors are disposed of after the step.
- *
- * @internal
  */
 export type LossFunction = (
   output: Tensor,
@@ -39,8 +35,6 @@ export type LossFunction = (
 
 /**
  * The loss and accuracy of a classifier on a dataset.
- *
- * @internal
  */
 export interface Evaluation {
   /** The mean cross-entropy, or the mean of another loss. */

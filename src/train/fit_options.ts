@@ -15,8 +15,6 @@ import { defaultSteps, defaultWeightDecays } from "./linear_head.ts";
 
 /**
  * A dataset that may name its classes.
- *
- * @internal
  */
 export type NamedDataset = Dataset & { readonly classes?: readonly (string | ClassName)[] };
 
@@ -64,8 +62,6 @@ export interface FitOptions {
 
 /**
  * How far {@linkcode fit} is.
- *
- * @internal
  */
 export interface FitProgress {
   /** "features" while samples pass through the network, then "training". */
@@ -78,8 +74,6 @@ export interface FitProgress {
 
 /**
  * The last layer after a step of {@linkcode fit}.
- *
- * @internal
  */
 export interface FitStep {
   /** The number of steps so far, from 0. */
@@ -93,12 +87,12 @@ export interface FitStep {
 }
 
 /**
- * The mean cross-entropy, and the share of samples that are classified correctly.
- *
- * @internal
+ * How well a last layer fits samples.
  */
 export interface FitMeasure {
+  /** The mean cross-entropy. */
   readonly loss: number;
+  /** The share of samples that are classified correctly. */
   readonly accuracy: number;
 }
 

@@ -30,8 +30,6 @@ export interface ImageFile {
 
 /**
  * Options of {@linkcode ImageFolder}.
- *
- * @internal
  */
 export interface ImageFolderOptions {
   /** How images become samples: usually `model.preprocessing`. Default: that of ImageNet. */

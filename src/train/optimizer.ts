@@ -14,8 +14,6 @@ import { escapeText } from "../weights/io/quote.ts";
 
 /**
  * The parameters of an optimiser: a model, or parameters by name.
- *
- * @internal
  */
 export type Trainable = Layer | ReadonlyMap<string, Parameter>;
 
@@ -39,8 +37,6 @@ export function parametersOf(op: string, trainable: Trainable): ReadonlyMap<stri
 
 /**
  * Options of an optimiser by name, and its class as `type`.
- *
- * @internal
  */
 export type OptimizerSettings = Readonly<Record<string, unknown>>;
 

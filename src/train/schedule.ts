@@ -9,15 +9,11 @@ import { checkOptions } from "../options.ts";
 
 /**
  * Returns the learning rate of a step. Steps count from 0.
- *
- * @internal
  */
 export type Schedule = (step: number) => number;
 
 /**
  * The warm-up of a schedule.
- *
- * @internal
  */
 export interface WarmUpOptions {
   /** The learning rate after the warm-up. */

@@ -52,8 +52,6 @@ export interface Progress {
 
 /**
  * The position of a training run, for checkpoints.
- *
- * @internal
  */
 export interface TrainerState {
   /** Number of finished epochs. */

@@ -13,8 +13,6 @@ import type { RandomGenerator } from "../random.ts";
 
 /**
  * Returns a changed image. It may return the image itself, but does not change it.
- *
- * @internal
  */
 export type Transform = (image: RgbImage, generator: RandomGenerator) => RgbImage;
 
@@ -25,8 +23,6 @@ function between(generator: RandomGenerator, from: number, to: number): number {
 
 /**
  * Options of {@linkcode randomResizedCrop}.
- *
- * @internal
  */
 export interface RandomResizedCropOptions {
   /** The area of the crop as a share of the image, [min, max]. Default: [0.08, 1]. */
@@ -132,8 +128,6 @@ export function randomHorizontalFlip(p = 0.5): Transform {
 /**
  * Options of {@linkcode colorJitter}. Each factor is from 1 − the option, but at least 0, to 1 + the
  * option.
- *
- * @internal
  */
 export interface ColorJitterOptions {
   /** The range of the factor of all colours. Default: 0. */

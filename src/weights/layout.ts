@@ -11,8 +11,6 @@ import { escapeText, formatShape } from "./io/quote.ts";
 
 /**
  * The description of a tensor in a file.
- *
- * @internal
  */
 export interface WeightEntry {
   /** Its name, such as `features.0.weight`. */

@@ -12,8 +12,6 @@ import { escapeText } from "./io/quote.ts";
 
 /**
  * Options of {@linkcode openWeights}.
- *
- * @internal
  */
 export interface OpenOptions {
   /**

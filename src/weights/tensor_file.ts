@@ -21,23 +21,17 @@ import { escapeText } from "./io/quote.ts";
 
 /**
  * The file formats that can be read.
- *
- * @internal
  */
 export type WeightsFormat = "pth" | "pth-legacy" | "safetensors" | "onnx" | "deep-compression";
 
 /**
  * Receives a chunk of a tensor. `values` is valid only during the call; `offset` is in elements.
- *
- * @internal
  */
 export type WeightSink = (values: Float32Array, offset: number) => void;
 
 /**
  * Receives whole rows of a quantised tensor as they are stored. The values of row i are its
  * integers times `scale[i]`. The arrays are valid only during the call.
- *
- * @internal
  */
 export type IntegerSink = (integers: Int8Array, offset: number, scale: Float32Array) => void;
 

@@ -79,13 +79,14 @@ console.log(String(await relu6Backward(dy, y).read()));`;
   await t.step("TypeScript", async (t) => {
     const program = (type: string) => `
 import { loadModel, type Backend, createBackend, decodeImage, type Prediction } from "pembroke";
+import type { LossResult } from "pembroke";
 import { conv2d } from "pembroke/module";
 import { geluBackward } from "pembroke/ops";
 const backend: Backend = await createBackend();
 const model = await loadModel({ backend, weights: new ArrayBuffer(8), precision: "int8" });
 const best: ${type}[] = await model.classify(await decodeImage(new Uint8Array(3)));
 const x = backend.upload([1], [1]);
-const dx = geluBackward(x, x);
+const dx: LossResult["loss"] = geluBackward(x, x);
 export { best, conv2d, dx };`;
     await project.write("right.ts", program("Prediction"));
     await project.write("wrong.ts", program("string"));
