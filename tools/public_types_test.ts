@@ -2,7 +2,7 @@ import { assertEquals } from "../tests/assert.ts";
 import { hiddenTypes } from "./public_types.ts";
 
 Deno.test("users can import every type that a signature of mod.ts names", () => {
-  assertEquals(hiddenTypes("mod.ts"), [], "add them to types.ts");
+  assertEquals(hiddenTypes("mod.ts"), [], "add them to mod.ts");
 });
 
 Deno.test("types that a module does not export are found", () => {

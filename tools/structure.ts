@@ -53,7 +53,6 @@ const sources = [
   "src",
   "tests",
   "tools",
-  "types.ts",
   "weights",
 ];
 
