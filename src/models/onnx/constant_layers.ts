@@ -72,6 +72,15 @@ export class Affine extends Layer {
   }
 }
 
+/** The same for comparisons, which have no gradient. */
+export class Steep extends Affine {
+  override backward(dy: Tensor): Tensor {
+    const shape = this.recallShape();
+    checkTensor(this.type, "dy", dy, dy, shape);
+    return zeros(dy, shape);
+  }
+}
+
 /** A constant for each sample of its input, of which only the batch size counts. */
 export class Repeated extends Layer {
   override readonly type = "Repeated";

@@ -8,7 +8,7 @@ import { type Attribute, floats, integers, node, onnx, port } from "../../weight
 import { formula, run } from "./models.ts";
 
 const shape = [2, 3, 2, 3], x = [...formula(shape, 2)];
-x.splice(0, 6, 0, 0.5, -0, -1e-20, 1e-20, 3e9); // a tie, zeros, and extremes
+x.splice(0, 6, 0, 0.5, -0, -(2 ** -149), 1e-30, 3e12); // a tie, zeros, and extremes
 
 /** The channel of an element. */
 const channel = (i: number) => Math.floor(i / 6) % 3;
@@ -45,7 +45,6 @@ Deno.test("comparisons of ONNX graphs are exactly 1 or 0", async () => {
       near(await compute(to(op, "x", "limits"))),
       expected((_, i) => limits[channel(i)]),
     );
-    // Differences below 2⁻⁹⁰ are too small.
     assertEquals(
       near(await compute(to(op, "x", "b"))),
       expected((value) => -Math.fround(value)),
@@ -54,6 +53,23 @@ Deno.test("comparisons of ONNX graphs are exactly 1 or 0", async () => {
     const turned = x.map((value) => Number(test(0.5, Math.fround(value))));
     assertEquals(near(await compute(to(op, "half", "x"))), turned, op);
   }
+});
+
+Deno.test("comparisons of ONNX graphs with large numbers, and signs and ceilings of small ones, are exact", async () => {
+  const values = [3e12, 7e15, 9e20, 3e38, 2.9999997e12];
+  for (const limit of values.map(Math.fround)) {
+    const compared = async (op: string) => {
+      const nodes = [node(op, ["x", "limit"], ["y"])];
+      return (await run({ nodes, tensors: [floats("limit", [], limit)] }, values, [1, 5])).values;
+    };
+    assertEquals(await compared("Equal"), values.map((x) => Number(Math.fround(x) === limit)));
+    assertEquals(await compared("Greater"), values.map((x) => Number(Math.fround(x) > limit)));
+  }
+  const small = [1e-45, -1e-45, 1e-38, -3e-30, 0];
+  const signs = await run({ nodes: [to("Sign", "x")] }, small, [1, 5]);
+  assertEquals(signs.values, [1, -1, 1, -1, 0]);
+  const ceilings = await run({ nodes: [to("Ceil", "x")] }, small, [1, 5]);
+  assertEquals(ceilings.values.map((value) => value + 0), [1, 0, 1, 0, 0]);
 });
 
 Deno.test("Where, Not, And, Or and Cast of ONNX graphs take comparisons", async () => {
@@ -160,6 +176,24 @@ Deno.test("comparisons of ONNX graphs pass gradients on to what they choose", as
   assertEquals([...await dx.read()].map((value) => value + 0), [1, 0, -1, 2]);
 });
 
+Deno.test("signs of ONNX graphs have no gradient", async () => {
+  using backend = await createBackend({ threads: 1 });
+  using network = await loadModel({
+    backend,
+    weights: onnx({
+      inputs: [port("x", "N", 3)],
+      outputs: [port("y")],
+      nodes: [node("Sign", ["x"], ["s"]), node("Add", ["x", "s"], ["y"])],
+    }),
+  });
+  using input = backend.upload(Float32Array.of(1e-30, 0, -2), [1, 3]);
+  using output = network.train().forward(input);
+  using dy = backend.upload(Float32Array.of(1, 2, 3), [1, 3]);
+  using dx = network.backward(dy);
+  assertEquals([...await output.read()], [1, 0, -3]);
+  assertEquals([...await dx.read()], [1, 2, 3]);
+});
+
 Deno.test("ArgMax and ArgMin give the index of the first of equal values", async () => {
   const x = [3, -1, 7, 7, 0, 7, -5, -5, 2, 9, 9, 1];
   const indexed = async (op: string, axis: number, more: Record<string, number> = {}) => {
@@ -176,7 +210,7 @@ Deno.test("ArgMax and ArgMin give the index of the first of equal values", async
   const other = { nodes: [node("Cast", ["y"], ["z"], { to: 1 })] };
   const nodes = [...tiny, ...other.nodes, node("Mul", ["z", "z"], ["w"])];
   const parts = { nodes, outputs: [port("w")] };
-  const close = [1e-20, 1.0000001e-20, -1e30, 1e20, 1e20, 1.0000001e20];
+  const close = [1e-36, 1.0000001e-36, -1e30, 1e20, 1e20, 1.0000001e20];
   assertEquals((await run(parts, close, [2, 3])).values, [1, 4]);
 });
 

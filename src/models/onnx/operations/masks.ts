@@ -5,7 +5,7 @@
  */
 
 import { Add, Hardtanh, Mul, ReLU } from "../../../layers/mod.ts";
-import { Affine } from "../constant_layers.ts";
+import { Affine, Steep } from "../constant_layers.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import {
@@ -26,8 +26,8 @@ import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
 import { scalar } from "./parameters.ts";
 
-/** A power of 2: the product with any larger difference of two numbers is at least 1. */
-const steepness = 2 ** 90;
+/** Its square times any positive float32 number is at least 1. */
+const steepness = 2 ** 75;
 
 /** Infinite numbers become these, because 0 · ∞ is no number. */
 const largest = 3e38;
@@ -35,10 +35,13 @@ const largest = 3e38;
 /** The sign of x: −1, 0 or 1. Or, from `low` 0 on, whether x is positive. */
 function signOf(node: NodeReader, build: LayerBuilder, x: Activation, low: -1 | 0): Activation {
   const { of, scale, shift } = scaledOf(x);
-  // Not a factor of the layer before, whose results would become infinite.
-  const factor = Math.min(steepness, largest / Math.max(Math.abs(scale), Math.abs(shift)));
-  const steep = build.apply(node, new Affine(factor * scale, factor * shift), [of]);
-  return build.apply(node, new Hardtanh(low, 1), [steep]);
+  const room = Math.log2(largest / Math.max(Math.abs(scale), Math.abs(shift)));
+  // A power of 2, which rounds nothing. The layer before has no part of it: its results would be infinite.
+  const factor = Math.min(steepness, 2 ** Math.floor(room));
+  const steps = [new Steep(factor * scale, factor * shift), new Steep(steepness, 0)];
+  return steps.reduce((y, steep) => {
+    return build.apply(node, new Hardtanh(low, 1), [build.apply(node, steep, [y])]);
+  }, of);
 }
 
 export const sign: Operation = (node, build) => signOf(node, build, node.activation(0), -1);
