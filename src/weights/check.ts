@@ -142,7 +142,7 @@ function namesReason(
  */
 export function parametrization({ entries }: WeightsFile): string | undefined {
   const name = [...entries.keys()].find((name) =>
-    /(^|\.)((weight(_orig|_v)?|bias)_(orig|g)$|parametrizations\.[^])/.test(name)
+    /(^|\.)((weight(_orig|_[vg])?|bias)_(orig|g)$|parametrizations\.[^])/.test(name)
   );
   return name && `${escapeText(name)} is not the weight itself: before you save it in PyTorch, ` +
       "remove its parametrizations and pruning, or export the network as ONNX";

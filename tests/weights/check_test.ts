@@ -65,7 +65,8 @@ Deno.test("checkWeights() names the first missing or unknown tensor", async () =
 
 Deno.test("checkWeights() says what to do about weights that are not stored themselves", async () => {
   const right = Object.fromEntries(model);
-  for (const name of ["weight_g", "weight_orig", "parametrizations.weight.original0"]) {
+  const names = ["weight_g", "weight_orig", "weight_g_orig", "parametrizations.weight.original0"];
+  for (const name of names) {
     const { "classifier.weight": shape, ...others } = right;
     assertEquals(
       await check({ ...others, [`classifier.${name}`]: shape }),

@@ -34,6 +34,10 @@ interface ComputedWeight extends Computed {
 /** Finds the shape of a tensor by the end of its name. Undefined if it is missing or no weight. */
 type ShapeOf = (end: string) => Shape | undefined;
 
+/** The name of the first tensor of a weight, which may be a part of another weight itself. */
+const stored =
+  /^(|.*?\.)(parametrizations\.)?(weight(?:_orig|_[vg])?|bias|parametrizations\.weight\.original[01]?)(_orig|_g|\.original0?)$/;
+
 /** Values that a view passes on at once. */
 const chunkSize = 1 << 16;
 
@@ -53,9 +57,7 @@ function withWeightsOf(file: WeightsFile): WeightsFile {
   const places = new Map(order.map((name, place) => [name, place]));
   const names = new Map<string, string | undefined>(); // of the view, by those of the file
   for (const name of order) {
-    const [, path, list = "", parameter] =
-      /^(|.*?\.)(parametrizations\.)?(weight(?:_orig|_v)?|bias)(_orig|_g|\.original0?)$/
-        .exec(name) ?? [];
+    const [, path, list = "", parameter] = stored.exec(name) ?? [];
     const weight = `${path}${parameter}`, stem = `${path}${list}${parameter}`;
     if (parameter === undefined || weights.has(weight) || entries.has(weight)) continue;
     const computed = computedFrom(stem, (end) => {

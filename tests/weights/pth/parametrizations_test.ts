@@ -208,8 +208,27 @@ Deno.test("a tensor from which a weight is computed may be computed itself", asy
     tensor("b.weight_orig_mask", [2, 2], 1, 0, 1, 1),
     tensor("b.weight_u", [2], 1, 0),
     tensor("b.weight_v", [2], 1, 0),
+    tensor("c.weight_g_orig", [2, 1], 10, 20), // the norms pruned
+    tensor("c.weight_g_mask", [2, 1], 1, 0),
+    tensor("c.weight_v", [2, 2], 3, 4, 6, 8),
+    tensor("d.weight_g_orig", [2, 1], 10, 20), // both pruned
+    tensor("d.weight_g_mask", [2, 1], 0, 1),
+    tensor("d.weight_v_orig", [2, 2], 3, 4, 6, 8),
+    tensor("d.weight_v_mask", [2, 2], 1, 1, 0, 1),
+    tensor("e.parametrizations.weight.original0", [2, 1], 10, 20),
+    tensor("e.parametrizations.weight.original1_orig", [2, 2], 3, 4, 6, 8),
+    tensor("e.parametrizations.weight.original1_mask", [2, 2], 1, 1, 1, 0),
+    tensor("f.parametrizations.weight.original_orig", [2, 2], 2, 5, 0, 1),
+    tensor("f.parametrizations.weight.original_mask", [2, 2], 1, 0, 1, 1),
+    tensor("f.parametrizations.weight.0._u", [2], 1, 0),
+    tensor("f.parametrizations.weight.0._v", [2], 1, 0),
   ];
-  const expected = { "a.weight": [6, 8, 20, 0], "b.weight": [1, 0, 0, 0.5] };
+  const normalised = [6, 8, 20, 0], spectral = [1, 0, 0, 0.5];
+  const expected = {
+    ...{ "a.weight": normalised, "b.weight": spectral },
+    ...{ "c.weight": [6, 8, 0, 0], "d.weight": [0, 0, 0, 20] },
+    ...{ "e.weight": normalised, "f.weight": spectral },
+  };
   for (const input of [writePth(tensors), new Response(writeSafetensors(tensors))]) {
     using file = await openInput(input);
     const found: Record<string, number[]> = {};
