@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Add, Hardtanh, Mul, ReLU } from "../../../layers/mod.ts";
+import { Add, Hardtanh, Mul } from "../../../layers/mod.ts";
 import { Affine, Steep } from "../constant_layers.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
@@ -157,13 +157,18 @@ function chosen(node: NodeReader, build: LayerBuilder): Activation {
   return offset ? combineConstant(node, build, sum, "add", offset) : sum;
 }
 
-/** Adding it to a number leaves no bits for a fraction. */
-const noFraction = 1.5 * 2 ** 23;
+/** From here on, float32 numbers have no fractions. */
+const whole = 2 ** 23;
 
 /** The nearest integer, of two the even one. */
-function rounded(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
-  const shifted = build.apply(node, new Affine(1, noFraction), [x]);
-  return build.apply(node, new Affine(1, -noFraction), [shifted]);
+function rounded(
+  node: NodeReader,
+  build: LayerBuilder,
+  x: Activation,
+  offset = 1.5 * whole,
+): Activation {
+  const shifted = build.apply(node, new Affine(1, offset), [x]); // no bits are left for a fraction
+  return build.apply(node, new Affine(1, -offset), [shifted]);
 }
 
 export const round: Operation = (node, build) => rounded(node, build, node.activation(0));
@@ -202,8 +207,9 @@ function nextInteger(
   build: LayerBuilder,
   x: Activation,
   direction: 1 | -1,
+  offset?: number,
 ): Activation {
-  const y = rounded(node, build, x);
+  const y = rounded(node, build, x, offset);
   const ahead = merge(node, build, new Add(), [
     build.scale(node, x, direction, 0),
     build.scale(node, y, -direction, 0),
@@ -217,10 +223,14 @@ export const ceil: Operation = (node, build) => nextInteger(node, build, node.ac
 
 /** A number without its fraction, as an integer. */
 export function truncated(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
-  const parts = (x.isPositive ? [1] : [1, -1]).map((sign) => {
-    const part = build.apply(node, new ReLU(), [build.scale(node, x, sign, 0)]);
-    return build.scale(node, nextInteger(node, build, part, -1), sign, 0);
+  const fractions = (x.isPositive ? [1] : [1, -1]).map((sign) => {
+    const part = build.apply(node, new Hardtanh(0, whole), [build.scale(node, x, sign, 0)]);
+    const integer = nextInteger(node, build, part, -1, whole);
+    return merge(node, build, new Add(), [
+      build.scale(node, integer, sign, 0),
+      build.scale(node, part, -sign, 0),
+    ]);
   });
-  const y = parts.length > 1 ? merge(node, build, new Add(), parts) : build.computed(parts[0]);
+  const y = merge(node, build, new Add(), [x, ...fractions]);
   return { ...y, grid: wholeNumbers, isInteger: true };
 }
