@@ -1,8 +1,8 @@
 /** Positions of axes: Gather, Slice backwards and Pad. */
 
 import { Gather } from "../../../src/models/onnx/moving_layers.ts";
-import { ArgumentError } from "../../../src/errors.ts";
-import { assertEquals, assertThrows } from "../../assert.ts";
+import { ArgumentError, FileError } from "../../../src/errors.ts";
+import { assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
 import { field, integers, node, port, tensor, varint } from "../../weights/onnx/helpers.ts";
 import { run } from "./models.ts";
@@ -56,8 +56,16 @@ Deno.test("Pad wraps values from the other end of an axis", async () => {
     values: [2, 0, 1, 2, 0, 1, 5, 3, 4, 5, 3, 4],
   });
   assertEquals((await padded(0, 0, 3, 0, 0, 0, 0, -1)).values, [3, 4, 0, 1, 3, 4, 0, 1, 3, 4]);
+  // cropped first
+  assertEquals((await padded(0, 0, 0, -1, 0, 0, 0, 3)).values, [1, 2, 1, 2, 1, 4, 5, 4, 5, 4]);
+  assertEquals((await padded(0, 0, 0, 3, 0, 0, 0, -1)).values, [1, 0, 1, 0, 1, 4, 3, 4, 3, 4]);
   assertEquals((await padded(0, 0, 0, 0, 0, 0, 0, 0)).values, count(6));
   assertEquals((await padded(0, 1, 0, 0, 0, 0, 0, 0)).shape, [1, 2, 2, 3]);
+  const error = await assertRejects(() => padded(0, 0, 0, -3, 0, 0, 0, 5), FileError);
+  assertEquals(
+    error.message,
+    "weights: node y (Pad): only 1 to 65536 positions are supported",
+  );
 });
 
 testOnEveryBackend("Gather sends gradients back to all positions", async (backend) => {

@@ -148,7 +148,7 @@ export const pad: Operation = (node, build) => {
   }, x);
 };
 
-/** Pads with the values from the other end of an axis. */
+/** Pads with the values from the other end of an axis. Negative pads crop it before. */
 function wrapped(
   node: NodeReader,
   build: LayerBuilder,
@@ -157,10 +157,11 @@ function wrapped(
   before: number,
   after: number,
 ): Activation {
-  const size = x.shape[axis], count = before + size + after;
+  const first = Math.max(0, -before), size = x.shape[axis] - first + Math.min(0, after);
+  const front = before + first, count = before + x.shape[axis] + after;
   if (isOpen(x, axis)) node.scope.bindSize();
-  checkPositions(node, build, count);
-  const at = numbersFrom(count, (i) => ((i - before) % size + size) % size);
+  checkPositions(node, build, size <= 0 ? 0 : count);
+  const at = numbersFrom(count, (i) => first + ((i - front) % size + size) % size);
   return pick(node, build, x, axis, at);
 }
 
