@@ -26,7 +26,7 @@ export function withoutEffects(text: string): string {
       [before, after] = [changed.slice(0, pos), changed.slice(end)];
     const value = changed.slice(pos, end).trimStart();
     // the name that a class takes from its variable
-    const named = value.replace(/^class(?= (\{|extends\b))/, `class ${name.getText(file)}`);
+    const named = value.replace(/^class(?= (\{|extends\b))/, () => `class ${name.getText(file)}`);
     const body = named.startsWith("{") ? `(${named})` : named;
     return `${before} /* @__PURE__ */ (() => ${body})()${after}`;
   }, text);
@@ -79,7 +79,9 @@ ${body}return ${objectOf(returned)};
     const handed = objectOf(parameters.map(([name]) => [name, localNames.get(name)!]));
     const loading = `await import("./${file}")`;
     if (!changed[shared].includes(loading)) throw new Error(`${shared} does not load ${file}`);
-    changed[shared] = changed[shared].replaceAll(loading, `(${loading}).default(${handed})`);
+    // by a function, because names may contain $
+    const call = `(${loading}).default(${handed})`;
+    changed[shared] = changed[shared].replaceAll(loading, () => call);
   }
   return changed;
 }

@@ -11,12 +11,12 @@ var key = Symbol.for("key");
 var named = class _Named {
   static made = new Map([[key, /* @__PURE__ */ new Set()]]);
 };
-var Base = class {
+var $$Base = class {
   [key]() {
     return "base";
   }
 };
-var Derived = class extends Base {
+var Derived = class extends $$Base {
   [key]() {
     return \`derived from
 };
@@ -29,7 +29,7 @@ var table = {
 var later = () => table;
 export {
   Derived,
-  Base as Other,
+  $$Base as Other,
   key,
   later,
   list,
@@ -38,7 +38,7 @@ export {
 `;
   const changed = withoutEffects(text);
   const { Derived, Other, key, later, list, named } = await load(changed);
-  assertEquals([Derived.name, Other.name, named.name], ["Derived", "Base", "_Named"]);
+  assertEquals([Derived.name, Other.name, named.name], ["Derived", "$$Base", "_Named"]);
   assertEquals(new Derived()[key](), "derived from\n};\nbase");
   assertEquals([later(), list], [{ one: [2] }, [2]]);
   const unused = changed.replace(/export \{[^}]+\};/, "");
@@ -54,7 +54,7 @@ Deno.test("withArguments() gives lazy files what they used to import", async () 
 var Base = class {
 };
 var made = 0;
-var count = () => ++made;
+var $$count = () => ++made;
 var first = async () => {
   const { Derived } = await import("./lazy.js");
   return Derived;
@@ -66,7 +66,7 @@ var second = async () => {
 
 export {
   Base as Shared,
-  count,
+  $$count,
   first,
   second
 };
@@ -74,12 +74,12 @@ export {
   const lazy = `import "./main.js";
 import {
   Shared as Base,
-  count
+  $$count
 } from "./shared.js";
 
 var Derived = class extends Base {
 };
-var number = count();
+var number = $$count();
 
 export {
   Derived,
@@ -93,10 +93,10 @@ export {
     for (const [name, text] of Object.entries(changed)) {
       await Deno.writeTextFile(`${folder}/${name}`, text);
     }
-    const { Shared, count, first, second } = await import(`file://${folder}/shared.js`);
+    const { Shared, $$count, first, second } = await import(`file://${folder}/shared.js`);
     assert((await first()).prototype instanceof Shared);
     assertEquals(await first(), await first());
-    assertEquals([await second(), await second(), count()], [1, 1, 2]);
+    assertEquals([await second(), await second(), $$count()], [1, 1, 2]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
