@@ -17,6 +17,43 @@ type Names = readonly (readonly [from: string, to: string])[];
  * @param text A file that esbuild writes if it does not minify.
  */
 export function withoutEffects(text: string): string {
+  return withPureValues(withClassNames(text));
+}
+
+/** Gives classes that refer to themselves the names of the source: esbuild writes `var A = class _A`. */
+function withClassNames(text: string): string {
+  const file = ts.createSourceFile("bundle.js", text, ts.ScriptTarget.Latest, true);
+  const uses: (readonly [ts.Identifier, name: string])[] = [];
+  const visit = (node: ts.Node, names: ReadonlyMap<string, string>) => {
+    const name = ts.isIdentifier(node) && !isKey(node) && names.get(node.text);
+    if (name) uses.push([node, name]);
+    const inner = ts.isVariableDeclaration(node)
+      ? new Map([...names, ...namesInside(node)])
+      : names;
+    ts.forEachChild(node, (child) => visit(child, inner));
+  };
+  visit(file, new Map());
+  return uses.reduceRight((changed, [node, name]) => {
+    return changed.slice(0, node.getStart(file)) + name + changed.slice(node.end);
+  }, text);
+}
+
+/** The name that a class of esbuild's has inside, and the one that it should have. */
+function namesInside({ name, initializer }: ts.VariableDeclaration): Names {
+  if (!initializer || !ts.isClassExpression(initializer) || !ts.isIdentifier(name)) return [];
+  const own = initializer.name?.text;
+  return own?.replace(/\d+$/, "") === `_${name.text}` ? [[own, name.text]] : [];
+}
+
+/** Whether an identifier is the key of a property, as in `object.key`. */
+function isKey(node: ts.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isBindingElement(parent) && parent.propertyName === node) return true;
+  return "name" in parent && parent.name === node && !ts.isClassExpression(parent);
+}
+
+/** Marks values at the top level as free of effects. */
+function withPureValues(text: string): string {
   const file = ts.createSourceFile("bundle.js", text, ts.ScriptTarget.Latest);
   const values = file.statements.filter(ts.isVariableStatement)
     .flatMap(({ declarationList }) => declarationList.declarations)

@@ -8,8 +8,13 @@ const load = (text: string) => import(`data:text/javascript,${encodeURIComponent
 Deno.test("withoutEffects() lets bundlers remove values that nothing uses", async () => {
   const text = `
 var key = Symbol.for("key");
-var named = class _Named {
+var Named = class _Named {
   static made = new Map([[key, /* @__PURE__ */ new Set()]]);
+  static _Named = "key";
+  static copy(from) {
+    const { _Named: key } = from;
+    return [new _Named() instanceof _Named, key, _Named._Named];
+  }
 };
 var $$Base = class {
   [key]() {
@@ -33,12 +38,13 @@ export {
   key,
   later,
   list,
-  named
+  Named
 };
 `;
   const changed = withoutEffects(text);
-  const { Derived, Other, key, later, list, named } = await load(changed);
-  assertEquals([Derived.name, Other.name, named.name], ["Derived", "$$Base", "_Named"]);
+  const { Derived, Other, key, later, list, Named } = await load(changed);
+  assertEquals([Derived.name, Other.name, Named.name], ["Derived", "$$Base", "Named"]);
+  assertEquals(Named.copy(Named), [true, "key", "key"]);
   assertEquals(new Derived()[key](), "derived from\n};\nbase");
   assertEquals([later(), list], [{ one: [2] }, [2]]);
   const unused = changed.replace(/export \{[^}]+\};/, "");
