@@ -72,8 +72,8 @@ export class Affine extends Layer {
   }
 }
 
-/** The same for comparisons, which have no gradient. */
-export class Steep extends Affine {
+/** The same as a part of a step function, whose gradient is 0. */
+export class Step extends Affine {
   override backward(dy: Tensor): Tensor {
     const shape = this.recallShape();
     checkTensor(this.type, "dy", dy, dy, shape);

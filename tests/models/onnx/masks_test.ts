@@ -176,22 +176,32 @@ Deno.test("comparisons of ONNX graphs pass gradients on to what they choose", as
   assertEquals([...await dx.read()].map((value) => value + 0), [1, 0, -1, 2]);
 });
 
-Deno.test("signs of ONNX graphs have no gradient", async () => {
+Deno.test("the gradients of signs, rounded numbers, and indices of ONNX graphs are 0", async () => {
   using backend = await createBackend({ threads: 1 });
-  using network = await loadModel({
-    backend,
-    weights: onnx({
-      inputs: [port("x", "N", 3)],
-      outputs: [port("y")],
-      nodes: [node("Sign", ["x"], ["s"]), node("Add", ["x", "s"], ["y"])],
-    }),
-  });
-  using input = backend.upload(Float32Array.of(1e-30, 0, -2), [1, 3]);
-  using output = network.train().forward(input);
-  using dy = backend.upload(Float32Array.of(1, 2, 3), [1, 3]);
-  using dx = network.backward(dy);
-  assertEquals([...await output.read()], [1, 0, -3]);
-  assertEquals([...await dx.read()], [1, 2, 3]);
+  const x = [0.7, 0, 2, -2.6, 1e7], cast = node("Cast", ["x"], ["i"], { to: 7 });
+  const toFloat = node("Cast", ["i"], ["s"], { to: 1 });
+  const cases: [string, Uint8Array<ArrayBuffer>[], number[]][] = [
+    ["Sign", [node("Sign", ["x"], ["s"])], x.map(Math.sign)],
+    ["Round", [node("Round", ["x"], ["s"])], x.map(Math.round)],
+    ["Floor", [node("Floor", ["x"], ["s"])], x.map(Math.floor)],
+    ["Ceil", [node("Ceil", ["x"], ["s"])], x.map(Math.ceil)],
+    ["Cast", [cast, toFloat], x.map(Math.trunc)],
+    ["ArgMax", [node("ArgMax", ["x"], ["i"], { axis: 1 }), toFloat], x.map(() => 4)],
+  ];
+  for (const [name, nodes, factors] of cases) {
+    using network = await loadModel({
+      backend,
+      weights: onnx({
+        inputs: [port("x", "N", 5)],
+        outputs: [port("y")],
+        nodes: [...nodes, node("Mul", ["x", "s"], ["y"])],
+      }),
+    });
+    using input = backend.upload(Float32Array.from(x), [1, 5]);
+    using output = network.train().forward(input);
+    using dx = network.backward(output.backend.upload(new Float32Array(5).fill(1), [1, 5]));
+    assertAllClose(await dx.read(), factors, { rel: 1e-6, name });
+  }
 });
 
 Deno.test("ArgMax and ArgMin give the index of the first of equal values", async () => {

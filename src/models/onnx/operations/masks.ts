@@ -5,7 +5,7 @@
  */
 
 import { Add, Hardtanh, Mul } from "../../../layers/mod.ts";
-import { Affine, Steep } from "../constant_layers.ts";
+import { Affine, Step } from "../constant_layers.ts";
 import type { LayerBuilder, Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
 import {
@@ -38,9 +38,9 @@ function signOf(node: NodeReader, build: LayerBuilder, x: Activation, low: -1 | 
   const room = Math.log2(largest / Math.max(Math.abs(scale), Math.abs(shift)));
   // A power of 2, which rounds nothing. The layer before has no part of it: its results would be infinite.
   const factor = Math.min(steepness, 2 ** Math.floor(room));
-  const steps = [new Steep(factor * scale, factor * shift), new Steep(steepness, 0)];
-  return steps.reduce((y, steep) => {
-    return build.apply(node, new Hardtanh(low, 1), [build.apply(node, steep, [y])]);
+  const steps = [new Step(factor * scale, factor * shift), new Step(steepness, 0)];
+  return steps.reduce((y, step) => {
+    return build.apply(node, new Hardtanh(low, 1), [build.apply(node, step, [y])]);
   }, of);
 }
 
@@ -168,7 +168,7 @@ function rounded(
   offset = 1.5 * whole,
 ): Activation {
   const shifted = build.apply(node, new Affine(1, offset), [x]); // no bits are left for a fraction
-  return build.apply(node, new Affine(1, -offset), [shifted]);
+  return build.apply(node, new Step(1, -offset), [shifted]);
 }
 
 export const round: Operation = (node, build) => rounded(node, build, node.activation(0));
@@ -231,6 +231,7 @@ export function truncated(node: NodeReader, build: LayerBuilder, x: Activation):
       build.scale(node, part, -sign, 0),
     ]);
   });
-  const y = merge(node, build, new Add(), [x, ...fractions]);
+  const sum = merge(node, build, new Add(), [x, ...fractions]);
+  const y = build.apply(node, new Step(1, 0), [sum]);
   return { ...y, grid: wholeNumbers, isInteger: true };
 }
