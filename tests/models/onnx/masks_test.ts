@@ -224,6 +224,16 @@ Deno.test("ArgMax and ArgMin give the index of the first of equal values", async
   assertEquals((await run(parts, close, [2, 3])).values, [1, 4]);
 });
 
+Deno.test("ArgMax and ArgMin take infinite numbers", async () => {
+  const least = -Infinity, x = [1, Infinity, 3, least, least, least, least, -3e38, 3.4e38];
+  const index = async (op: string) => {
+    const nodes = [node(op, ["x"], ["i"], { axis: 1 }), node("Cast", ["i"], ["z"], { to: 1 })];
+    return (await run({ nodes: [...nodes, node("Mul", ["z", "z"], ["y"])] }, x, [3, 3])).values;
+  };
+  assertEquals(await index("ArgMax"), [1, 0, 4]); // squares
+  assertEquals(await index("ArgMin"), [0, 0, 0]);
+});
+
 Deno.test("integers are compared with others, as the classes of pixels", async () => {
   const nodes = [
     node("ArgMax", ["x"], ["i"], { axis: 1 }),

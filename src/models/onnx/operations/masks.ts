@@ -32,6 +32,14 @@ const steepness = 2 ** 75;
 /** Infinite numbers become these, because 0 · ∞ is no number. */
 const largest = 3e38;
 
+/** The largest float32 number. Infinite ones become it, because ∞ − ∞ is no number. */
+const greatest = (2 - 2 ** -23) * 2 ** 127;
+
+/** The same numbers, but finite. */
+function finiteOf(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
+  return build.apply(node, new Hardtanh(-greatest, greatest), [x]);
+}
+
 /** The sign of x: −1, 0 or 1. Or, from `low` 0 on, whether x is positive. */
 function signOf(node: NodeReader, build: LayerBuilder, x: Activation, low: -1 | 0): Activation {
   const { of, scale, shift } = scaledOf(x);
@@ -182,7 +190,7 @@ export function indexOf(sign: 1 | -1): Operation {
     const of = node.activation(0), axis = node.axis("axis", of.shape.length, 0);
     if (axis === 0) throw node.bad("an index in the batch is not supported");
     if (isOpen(of, axis)) node.scope.bindSize();
-    const x = build.scale(node, of, sign, 0), size = of.shape[axis];
+    const x = finiteOf(node, build, build.scale(node, of, sign, 0)), size = of.shape[axis];
     node.expect("select_last_index", 0);
     build.countNumbers(node, size);
     const peak = build.scale(node, build.reduce(node, x, "max", [axis]), -1, 0);
