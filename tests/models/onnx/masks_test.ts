@@ -55,6 +55,27 @@ Deno.test("comparisons of ONNX graphs are exactly 1 or 0", async () => {
   }
 });
 
+Deno.test("comparisons of ONNX graphs take infinite numbers", async () => {
+  const x = [Infinity, -Infinity, 0, 3e38, -3e38, 1];
+  const lists = [
+    floats("all", [], -Infinity),
+    floats("list", [6], 0, -Infinity, Infinity, 1, 1, 1),
+  ];
+  const tests: Record<string, (a: number, b: number) => boolean> = {
+    ...{ Equal: (a, b) => a === b, Greater: (a, b) => a > b, LessOrEqual: (a, b) => a <= b },
+  };
+  for (const [op, test] of Object.entries(tests)) {
+    const check = async (other: string, values: number[]) => {
+      const nodes = [node("Abs", ["x"], ["size"]), node(op, ["x", other], ["y"])];
+      const y = await run({ nodes, tensors: lists }, x, [1, 6]);
+      assertEquals(y.values.map((value) => value + 0), x.map((a, i) => Number(test(a, values[i]))));
+    };
+    await check("size", x.map(Math.abs));
+    await check("all", x.map(() => -Infinity));
+    await check("list", [0, -Infinity, Infinity, 1, 1, 1]);
+  }
+});
+
 Deno.test("comparisons of ONNX graphs with large numbers, and signs and ceilings of small ones, are exact", async () => {
   const values = [3e12, 7e15, 9e20, 3e38, 2.9999997e12];
   for (const limit of values.map(Math.fround)) {

@@ -17,6 +17,7 @@ import {
   type Operand,
   scaledOf,
   shapeOf,
+  type Value,
 } from "../values.ts";
 import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
@@ -29,15 +30,18 @@ export const add: Operation = (node, build) => {
   return merge(node, build, new Add(), [a, b]);
 };
 
-export const sub: Operation = (node, build) => {
-  const [a, b] = [node.value(0), node.value(1)];
+export const sub: Operation = (node, build) => subtract(node, build, node.value(0), node.value(1));
+
+/** a − b, of which one at least is no constant. */
+export function subtract(node: NodeReader, build: LayerBuilder, a: Value, b: Value): Activation {
   if (b.kind === "constant") {
-    return withConstant(node, build, 0, "add", { constant: b, factor: -1 });
+    const x = a.kind === "activation" ? a : node.activation(0);
+    return combineConstant(node, build, x, "add", { constant: b, factor: -1 });
   }
   const minus = build.scale(node, b, -1, 0);
   if (a.kind === "constant") return combineConstant(node, build, minus, "add", { constant: a });
   return { ...merge(node, build, new Add(), [a, minus]), origin: { op: "Sub", inputs: [a, b] } };
-};
+}
 
 export const mul: Operation = (node, build) => {
   const [a, b] = [node.value(0), node.value(1)];

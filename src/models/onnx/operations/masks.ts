@@ -17,11 +17,12 @@ import {
   numbersFrom,
   type Operand,
   scaledOf,
+  shapeOf,
   type Twice,
   type Value,
   wholeNumbers,
 } from "../values.ts";
-import { sub } from "./arithmetic.ts";
+import { subtract } from "./arithmetic.ts";
 import { merge } from "./broadcast.ts";
 import { combineConstant } from "./constants.ts";
 import { scalar } from "./parameters.ts";
@@ -38,6 +39,25 @@ const greatest = (2 - 2 ** -23) * 2 ** 127;
 /** The same numbers, but finite. */
 function finiteOf(node: NodeReader, build: LayerBuilder, x: Activation): Activation {
   return build.apply(node, new Hardtanh(-greatest, greatest), [x]);
+}
+
+/** The same for a value. */
+function finiteValue(node: NodeReader, build: LayerBuilder, value: Value): Value {
+  if (value.kind === "activation") return finiteOf(node, build, value);
+  const numbers = value.row ? undefined : fixedNumbers(value);
+  if (!numbers) return value;
+  const finite = mapNumbers(numbers, (number) => Math.min(Math.max(number, -greatest), greatest));
+  return { ...constantOf(shapeOf(value), finite), isSized: value.isSized };
+}
+
+/** A number with the sign of a − b. */
+function difference(node: NodeReader, build: LayerBuilder): Activation {
+  const values = both(node);
+  const isFinite = values.some((value) => {
+    return value.kind === "constant" && fixedNumbers(value)?.every(Number.isFinite);
+  });
+  const [a, b] = isFinite ? values : values.map((value) => finiteValue(node, build, value));
+  return subtract(node, build, a, b);
 }
 
 /** The sign of x: −1, 0 or 1. Or, from `low` 0 on, whether x is positive. */
@@ -62,8 +82,7 @@ function opposite(node: NodeReader, build: LayerBuilder, x: Activation): Activat
 /** Whether factor · (a − b) is positive, or the opposite of it. */
 function compare(factor: 1 | -1, isOpposite: boolean): Operation {
   return (node, build) => {
-    const difference = sub(node, build) as Activation;
-    const y = signOf(node, build, build.scale(node, difference, factor, 0), 0);
+    const y = signOf(node, build, build.scale(node, difference(node, build), factor, 0), 0);
     return isOpposite ? opposite(node, build, y) : y;
   };
 }
@@ -80,7 +99,7 @@ export function isNonZero(node: NodeReader, build: LayerBuilder, x: Activation):
 }
 
 export const equal: Operation = (node, build) =>
-  opposite(node, build, isNonZero(node, build, sub(node, build) as Activation));
+  opposite(node, build, isNonZero(node, build, difference(node, build)));
 
 export const not: Operation = (node, build) => opposite(node, build, node.activation(0));
 
