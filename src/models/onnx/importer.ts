@@ -4,13 +4,15 @@
  * @module
  */
 
+import { LogSoftmax, Sigmoid, Softmax } from "../../layers/mod.ts";
+import { View } from "../../layers/view.ts";
 import { elements, sameShape } from "../../tensor.ts";
 import { escapeText } from "../../weights/io/quote.ts";
 import type { OnnxNode } from "../../weights/onnx/graph.ts";
 import type { OnnxFile } from "../../weights/onnx/reader.ts";
 import { LayerBuilder, type LayerOptions } from "./builder.ts";
 import { fold, isFolded } from "./fold.ts";
-import type { GraphInput } from "./input.ts";
+import type { GraphInput, ModelInput } from "./input.ts";
 import { LargeFolder, NumberBudget } from "./large.ts";
 import { NodeError, NodeReader, type Scope } from "./node.ts";
 import { withTensor } from "./operations/constants.ts";
@@ -31,7 +33,6 @@ import {
   type NumberArray,
   numberCount,
   sameNumbers,
-  stepsOf,
   type StoredConstant,
   storedConstant,
   wholeNumbers,
@@ -49,7 +50,7 @@ export class GraphImport implements Scope {
   /** Whether the graph works for the present size of images only. */
   isSizeBound = false;
   readonly #file: OnnxFile;
-  readonly #input: GraphInput;
+  readonly #input: ModelInput;
   readonly #values = new Map<string, GraphValue>();
   readonly #builder: LayerBuilder;
   readonly #problems: Problems;
@@ -60,7 +61,7 @@ export class GraphImport implements Scope {
   /** How many nodes still take each name. */
   readonly #uses = new Map<string, number>();
 
-  constructor(file: OnnxFile, input: GraphInput, options: LayerOptions) {
+  constructor(file: OnnxFile, input: ModelInput, options: LayerOptions) {
     this.file = file.name;
     this.opset = file.graph.opset;
     this.batches = input.batches;
@@ -99,11 +100,9 @@ export class GraphImport implements Scope {
     const all = this.#file.graph.outputs;
     const others = all.filter(({ name }) => !this.#scores(name))
       .map(({ name }) => this.value(name)).filter((value) => value?.kind === "activation");
-    const needed = stepsOf(others);
     for (const { name } of all) {
       const scores = this.#scores(name);
-      const isNeeded = scores?.step && needed.has(scores.step); // by the probabilities, for example
-      if (isNeeded && others.some(({ shape }) => sameShape(shape, scores.shape))) continue;
+      if (scores && others.some((other) => this.#isRanked(other, scores))) continue;
       const value = scores && all.length === 1 ? scores : this.value(name);
       if (value?.kind === "activation") {
         if (value.isInteger && value.grid !== wholeNumbers) {
@@ -121,12 +120,19 @@ export class GraphImport implements Scope {
     return outputs;
   }
 
-  /** The scores of each sample, of which an output is the index of the largest. */
+  /** The scores of each image, [N, scores], of which an output is the index of the largest. */
   #scores(name: string): Activation | undefined {
     const value = this.value(name);
     if (value?.kind !== "activation" || value.origin?.op !== "ArgMax") return undefined;
-    const { inputs: [scores], numbers: [axis] = [] } = value.origin;
-    return scores.shape[axis] === elements(scores.shape.slice(1)) ? scores : undefined;
+    const { inputs: [scores], numbers: [axis] = [] } = value.origin, { shape } = scores;
+    const isAll = axis === 1 && shape[1] === elements(shape.slice(1));
+    return this.#input.image && isAll ? scores : undefined;
+  }
+
+  /** Whether values are scores, or their probabilities. */
+  #isRanked(values: Activation, scores: Activation): boolean {
+    const [own, of] = [values, scores].map((x) => logitsOf(this.#builder.computed(x)));
+    return own.step === of.step && sameShape(values.shape, scores.shape);
   }
 
   /** Gives an activation the shape of an output, and the layer that does it the name of its last. */
@@ -311,5 +317,17 @@ export class GraphImport implements Scope {
     const own = withTensor(node, this.#builder);
     const value = node.attempt(() => operate(own, this.#builder, create));
     return "kind" in value ? [value] : value;
+  }
+}
+
+/** Scores before a softmax or sigmoid, which leaves the largest of them the largest. */
+function logitsOf(x: Activation): Activation {
+  for (;;) {
+    const { layer, inputs: [from] = [] } = x.step ?? {};
+    if (!layer || !from) return x;
+    const isSoftmax = layer instanceof Softmax || layer instanceof LogSoftmax;
+    const isAll = isSoftmax && from.shape.at(layer.dim) === elements(from.shape.slice(1));
+    if (!isAll && !(layer instanceof Sigmoid) && !(layer instanceof View)) return x;
+    x = from;
   }
 }

@@ -13,7 +13,7 @@ import {
   port,
   tensor,
 } from "../../weights/onnx/helpers.ts";
-import { smallModel } from "./models.ts";
+import { run, smallModel } from "./models.ts";
 
 /** Logits of five classes, [1, 5, 1, 1]. */
 const body = [
@@ -141,4 +141,28 @@ Deno.test("the index of the largest score is left out at the end", async () => {
   });
   assert(two instanceof OnnxNetwork);
   assertEquals([...two.outputs.keys()], ["m", "y"]);
+  const others = [node("Relu", ["f"], ["g"]), node("MatMul", ["g", "v"], ["z"]), largest("g", "y")];
+  const values = floats("v", [5, 5], ...weight, ...weight.slice(0, 10));
+  using same = await loadModel({ // values of the same shape that need the scores, but are none
+    backend,
+    weights: smallModel({
+      nodes: [...body, flat("c", "f"), ...others],
+      tensors: [...tensors, values],
+      outputs: [port("z"), port("y")],
+    }),
+  });
+  assert(same instanceof OnnxNetwork);
+  assertEquals([...same.outputs.keys()], ["z", "y"]);
+});
+
+Deno.test("the index of the largest position is the output", async () => {
+  const largest = (axis: number) => node("ArgMax", ["f"], ["y"], { axis, keepdims: 0 });
+  const heat = (peak: number) => Array.from({ length: 16 }, (_, i) => i === peak ? 5 : 0);
+  const rows = { nodes: [node("Reshape", ["x", "rows"], ["f"]), largest(2)] };
+  const parts = { ...rows, tensors: [integers("rows", 0, 1, -1)] };
+  assertEquals(await run(parts, heat(9), [1, 1, 4, 4]), { shape: [1, 1], values: [9] });
+  const signal = { nodes: [node("Identity", ["x"], ["f"]), largest(2)] };
+  assertEquals(await run(signal, heat(7), [1, 1, 16]), { shape: [1, 1], values: [7] });
+  const features = { nodes: [node("Identity", ["x"], ["f"]), largest(1)] };
+  assertEquals(await run(features, heat(3), [1, 16]), { shape: [1], values: [3] });
 });
