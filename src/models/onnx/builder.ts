@@ -81,7 +81,7 @@ interface ChannelParameters {
 /** The most values in a layer's output per image: 256 MB, a hundred times more than in AlexNet. */
 const maxValues = 1 << 26;
 
-/** The most layers of a network. The largest have about a thousand; one node may need 65. */
+/** The most layers of a network. The largest have about a thousand; one node may need dozens. */
 const maxLayers = 10_000;
 
 /** The most numbers that countNumbers() counts: a hundred times more than in large networks. */

@@ -1,11 +1,13 @@
 /** Positions of axes: Gather, Slice backwards and Pad. */
 
+import { createBackend } from "../../../src/backend/mod.ts";
+import { loadModel } from "../../../src/models/mod.ts";
 import { Gather } from "../../../src/models/onnx/moving_layers.ts";
 import { ArgumentError, FileError } from "../../../src/errors.ts";
 import { assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
 import { field, integers, node, port, tensor, varint } from "../../weights/onnx/helpers.ts";
-import { run } from "./models.ts";
+import { run, smallModel } from "./models.ts";
 
 /** The numbers 0, 1, … */
 const count = (length: number) => Array.from({ length }, (_, i) => i);
@@ -43,6 +45,29 @@ Deno.test("Slice reverses an axis of any length", async () => {
   const tensors = [...bounds, integers("step", -1)];
   const { values } = await run({ nodes, tensors }, count(600), [2, 1, 300]);
   assertEquals(values, [...count(300).reverse(), ...count(300).map((i) => 599 - i)]);
+});
+
+Deno.test("the channels of large images are reversed", async () => {
+  using backend = await createBackend({ threads: 1 });
+  const bounds = [integers("from", -1), integers("to", -1e9), integers("axis", 1)];
+  const backwards = node("Slice", ["x", "from", "to", "axis", "step"], ["y"]);
+  const at = indices([4], 2, 1, -1, 0), taken = node("Gather", ["x", "at"], ["y"], { axis: 1 });
+  for (const nodes of [[backwards], [taken]]) {
+    const parts = { nodes, tensors: [...bounds, integers("step", -1), at] };
+    const { values } = await run(parts, count(24), [2, 3, 2, 2]);
+    const channels = nodes[0] === taken ? [2, 1, 2, 0] : [2, 1, 0];
+    const expected = [0, 3].flatMap((first) =>
+      channels.flatMap((channel) => count(4).map((i) => 4 * (first + channel) + i))
+    );
+    assertEquals(values, expected);
+    using network = await loadModel({
+      backend,
+      weights: smallModel({ ...parts, inputs: [port("x", "N", 3, 2160, 3840)] }),
+    });
+    assertEquals(network.outputShape([1, 3, 2160, 3840]), [1, channels.length, 2160, 3840]);
+    const tables = network.nodes.filter(({ layer }) => layer instanceof Gather);
+    assertEquals(tables.length, 0); // that take 12 bytes for each pixel
+  }
 });
 
 Deno.test("Pad wraps values from the other end of an axis", async () => {

@@ -5,6 +5,7 @@
  */
 
 import {
+  Concat,
   ConstantPad2d,
   type Layer,
   ReflectionPad2d,
@@ -95,7 +96,10 @@ export const gather: Operation = (node, build) => {
   return reshaped(node, build, y, (from) => from.toSpliced(axis, 1, ...shape));
 };
 
-/** Takes positions of an axis. Those at equal distances are a slice. */
+/** The most slices that are joined, instead of a layer with tables for a position and all axes behind it. */
+const maxSlices = 16;
+
+/** Takes positions of an axis. Those at equal distances are a slice, and a few slices are joined. */
 function pick(
   node: NodeReader,
   build: LayerBuilder,
@@ -104,15 +108,30 @@ function pick(
   indices: readonly number[],
 ): Activation {
   for (const index of indices) node.resolveIndex(index, x.shape[axis]);
-  const first = indices[0], last = indices.at(-1)!, step = (indices[1] ?? first + 1) - first;
-  const isSlice = step > 0 && first < 0 === last < 0 &&
-    indices.every((index, i) => index === first + i * step);
+  const first = indices[0], step = (indices[1] ?? first + 1) - first;
+  const steps = indices.flatMap((_, i) => i > 0 && follows(indices, i, step) ? [] : [i]);
+  if (step > 0 && steps.length === 1) return build.apply(node, sliceOf(axis, indices, step), [x]);
+  const starts = indices.flatMap((_, i) => i > 0 && follows(indices, i, 1) ? [] : [i]);
+  const isLast = axis === x.shape.length - 1; // then its tables are small
+  if (isLast || starts.length > maxSlices) return build.apply(node, new Gather(axis, indices), [x]);
+  const parts = starts.map((from, i) => {
+    const layer = sliceOf(axis, indices.slice(from, starts[i + 1]), 1);
+    return build.apply(node, layer, [x], { suffix: ".part" });
+  });
+  return build.apply(node, new Concat(axis), parts);
+}
+
+/** Whether an index is behind the one before it. Both or none count from the end. */
+function follows(indices: readonly number[], i: number, step: number): boolean {
+  const before = indices[i - 1];
+  return indices[i] === before + step && indices[i] < 0 === before < 0;
+}
+
+/** A slice of equal distances. */
+function sliceOf(axis: number, indices: readonly number[], step: number): Slice {
+  const last = indices.at(-1)!;
   const end = last === -1 ? undefined : last + 1; // from the end, if the index is
-  return build.apply(
-    node,
-    isSlice ? new Slice(axis, first, end, { step }) : new Gather(axis, indices),
-    [x],
-  );
+  return new Slice(axis, indices[0], end, { step });
 }
 
 /** The sides of planes: left, right, top and bottom. */
