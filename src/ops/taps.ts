@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../errors.ts";
 
-/** The largest size of a resampled axis: its table takes 12 bytes for each position. */
+/** The largest size of a resampled axis: its table takes up to 20 bytes for each position. */
 const maxResampled = 2 ** 22;
 
 /**

@@ -75,6 +75,9 @@ export interface ResizeMode {
   readonly rounding: Rounding | Filter;
 }
 
+/** The most weights for an axis: an antialiased output position reads up to all of the input. */
+const maxWeights = 1 << 22;
+
 /** The weights of linear interpolation. */
 export const linear = (distance: number): number => Math.max(0, 1 - distance);
 
@@ -140,7 +143,10 @@ export class Resize extends ResampleLayer {
       const out = scale === undefined ? given : scaledSize(size, scale);
       checkResampled(this.type, "a size of x", size);
       checkResampled(this.type, "a size of the output", out);
-      return { size, out, scale: fround(scale ?? out / size) };
+      const sizes = { size, out, scale: fround(scale ?? out / size) }, { rounding } = this.mode;
+      const count = typeof rounding === "function" ? out : out * windowOf(rounding, sizes).most;
+      if (count <= maxWeights) return sizes;
+      throw new ArgumentError(this.type, "the number of weights", count, `at most ${maxWeights}`);
     });
     const output = [...input.slice(0, 2), ...axes.map(({ out }) => out)];
     return { input, output, taps: () => axes.map((axis) => this.#taps(axis)) };
@@ -155,18 +161,27 @@ export class Resize extends ResampleLayer {
     if (typeof rounding === "function") {
       return tapsAt(size, out, (i) => inside(rounding(position(i))));
     }
-    const { weight, radius, antialias, excludesOutside } = rounding;
-    const factor = antialias ? Math.min(1, scale) : 1, reach = radius / factor;
-    return tapsOf(size, out, Math.ceil(2 * reach) + 1, (i, add) => {
-      const at = position(i), weights = new Map<number, number>();
-      let sum = 0;
-      for (let from = Math.ceil(at - reach); from <= at + reach; from++) {
+    const { weight, excludesOutside } = rounding,
+      { factor, reach, most } = windowOf(rounding, axis);
+    const shares = new Float64Array(most); // of the positions from the first one on
+    return tapsOf(size, out, most, (i, add) => {
+      const at = position(i), start = Math.ceil(at - reach), first = inside(start);
+      let sum = 0, end = 0;
+      shares.fill(0);
+      for (let from = start; from <= at + reach; from++) {
         const share = weight(Math.abs(from - at) * factor), near = inside(from);
         if (share === 0 || excludesOutside && near !== from) continue;
-        weights.set(near, (weights.get(near) ?? 0) + share);
+        shares[near - first] += share;
         sum += share;
+        end = near - first + 1;
       }
-      for (const [from, share] of weights) add(from, share / sum);
+      for (let k = 0; k < end; k++) if (shares[k] !== 0) add(first + k, shares[k] / sum);
     });
   }
+}
+
+/** The positions around one that a filter reads: how far they are, how many, and the factor of distances. */
+function windowOf({ radius, antialias }: Filter, { scale }: AxisSizes) {
+  const factor = antialias ? Math.min(1, scale) : 1, reach = radius / factor;
+  return { factor, reach, most: Math.ceil(2 * reach) + 1 };
 }

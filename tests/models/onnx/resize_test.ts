@@ -1,7 +1,12 @@
 /** Resizing that ONNX's own tests do not have. */
 
 import { ArgumentError } from "../../../src/errors.ts";
-import { coordinates, linear, Resize } from "../../../src/models/onnx/resize_layer.ts";
+import {
+  coordinates,
+  linear,
+  Resize,
+  type ResizeMode,
+} from "../../../src/models/onnx/resize_layer.ts";
 import { assertAllClose, assertEquals, assertThrows } from "../../assert.ts";
 import { floats, integers, node, port } from "../../weights/onnx/helpers.ts";
 import { run } from "./models.ts";
@@ -44,13 +49,20 @@ Deno.test("Resize keeps infinite pixels that have no weight apart", async () => 
   assertEquals([values[0], values.at(-1)], [1, 6]);
 });
 
-Deno.test("Resize reads all positions of an axis of limited size only", () => {
+Deno.test("Resize reads a limited number of positions", () => {
   const filter = { weight: linear, radius: 1, antialias: true, excludesOutside: false };
-  const layer = new Resize([{ out: 1 }], {
-    coordinates: coordinates.get("half_pixel")!,
-    rounding: filter,
-  });
-  assertEquals(layer.outputShape([1, 1, 2 ** 22]), [1, 1, 1]);
-  const error = assertThrows(() => layer.outputShape([1, 1, 2 ** 22 + 1]), ArgumentError);
-  assertEquals(error.message, "Resize: a size of x is 4194305, must be from 1 to 4194304");
+  const layer = (out: number, rounding: ResizeMode["rounding"] = filter) =>
+    new Resize([{ out }], { coordinates: coordinates.get("half_pixel")!, rounding });
+  const refused = (layer: Resize, size: number) =>
+    assertThrows(() => layer.outputShape([1, 1, size]), ArgumentError).message;
+  assertEquals(layer(1).outputShape([1, 1, 2 ** 21 - 1]), [1, 1, 1]);
+  const weights = (count: number) =>
+    `Resize: the number of weights is ${count}, must be at most 4194304`;
+  assertEquals(refused(layer(1), 2 ** 21), weights(2 ** 22 + 1));
+  assertEquals(refused(layer(1000), 2 ** 21), weights(4196 * 1000));
+  assertEquals(refused(layer(2 ** 21), 8), weights(3 * 2 ** 21));
+  const nearest = layer(1, Math.floor);
+  assertEquals(nearest.outputShape([1, 1, 2 ** 22]), [1, 1, 1]);
+  const error = "Resize: a size of x is 4194305, must be from 1 to 4194304";
+  assertEquals(refused(nearest, 2 ** 22 + 1), error);
 });
