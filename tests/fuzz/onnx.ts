@@ -1,5 +1,6 @@
 /** ONNX files: graphs of random nodes, tensors and attributes, and fields of the wrong kind. */
 
+import { operations } from "../../src/models/onnx/operations/mod.ts";
 import { joinBytes } from "../bytes.ts";
 import { bytes } from "../weights/helpers.ts";
 import { type Attribute, field, float, int, node, port, varint } from "../weights/onnx/helpers.ts";
@@ -8,29 +9,24 @@ import { amplify, checkWeightsFile, damage } from "./weights.ts";
 
 type Code = Uint8Array<ArrayBuffer>;
 
-const operations = [
-  ...["Conv", "Gemm", "Relu", "MaxPool", "Flatten", "Reshape", "Identity", "Constant", "Cast"],
-  ...["ConstantOfShape", "BatchNormalization", "Dropout", "Softmax", "LRN", "GlobalAveragePool"],
-  ...["Add", "Mul", "Sub", "Div", "Sum", "Concat", "Split", "Slice", "Pad", "Transpose", "Squeeze"],
-  ...[
-    "Unsqueeze",
-    "Gather",
-    "Resize",
-    "Upsample",
-    "Clip",
-    "Sigmoid",
-    "HardSigmoid",
-    "PRelu",
-    "Pow",
-  ],
-  ...["Erf", "Sqrt", "MatMul", "ConvTranspose", "ReduceMean", "ReduceSum", "ReduceMax", "Shape"],
-  ...["LayerNormalization", "InstanceNormalization", "DepthToSpace", "SpaceToDepth", "Min", "Max"],
-  ...["Range", "Expand", "Tile", "Where", "Equal", "ReduceProd", "AveragePool", "Mod", "Det"],
+/** All that make layers, and some that are only computed. `Det` is not supported. */
+const names = [
+  ...operations.keys(),
+  ...["Constant", "ConstantOfShape", "CumSum", "Det", "Mod", "NonZero", "Range", "ReduceProd"],
+  ...["ScatterND", "Shape", "Sin", "Size"],
 ];
 const attributes = [
   ...["kernel_shape", "pads", "strides", "group", "to", "value", "axis", "transB", "epsilon"],
   ...["auto_pad", "value_floats", "value_ints", "is_test", "size", "axes", "perm", "split", "mode"],
   ...["starts", "ends", "keepdims", "alpha", "blocksize", "scales", "output_padding", "ceil_mode"],
+  ...["antialias", "coordinate_transformation_mode", "cubic_coeff_a", "dilations", "equation"],
+  ...["exclude_outside", "exclusive", "nearest_mode", "noop_with_empty_axes", "num_groups"],
+  ...["num_outputs", "output_shape", "reduction", "reverse", "select_last_index", "training_mode"],
+];
+const texts = [
+  ...["SAME_UPPER", "edge", "reflect", "wrap", "nearest", "linear", "cubic", "floor", "ceil"],
+  ...["align_corners", "asymmetric", "half_pixel_symmetric", "pytorch_half_pixel"],
+  ...["abcd,abed->abce", "abcd,de->abce", "ab,ab->a", "a...,b"],
 ];
 
 /** Opens a random model, and makes its layers. */
@@ -105,7 +101,7 @@ function operation(random: FuzzRandom, i: number): Code {
   const outputs = random.chance(0.9) ? [`v${i + 1}`] : [`v${i + 1}`, "more", "w0"];
   const chosen: Record<string, Attribute> = {};
   while (random.chance(0.4)) chosen[random.pick(attributes)] = attribute(random);
-  const code = node(random.pick(operations), [value(), ...inputs], outputs, chosen);
+  const code = node(random.pick(names), [value(), ...inputs], outputs, chosen);
   return random.chance(0.95)
     ? code
     : joinBytes([code, repeated(field(5, anyField(random)), random)]);
@@ -117,7 +113,7 @@ function attribute(random: FuzzRandom): Attribute {
     size(random),
     list,
     { float: random.next() },
-    ...["SAME_UPPER", "edge", "linear"],
+    ...[random.pick(texts), random.pick(texts), random.pick(texts)],
     [0, 1, -1, 2, 3].slice(random.below(5)),
     tensor(random),
   ]);

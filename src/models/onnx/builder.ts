@@ -134,7 +134,7 @@ export class LayerBuilder {
    * import computes. Call it before they are copied.
    */
   countNumbers(node: NodeReader, count: number): void {
-    this.#numbersLeft -= count;
+    this.#numbersLeft -= count >= 0 ? count : Infinity;
     if (this.#numbersLeft < 0) throw node.bad("the graph uses its weights too many times");
   }
 

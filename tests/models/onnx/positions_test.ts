@@ -4,9 +4,10 @@ import { createBackend } from "../../../src/backend/mod.ts";
 import { loadModel } from "../../../src/models/mod.ts";
 import { Gather } from "../../../src/models/onnx/moving_layers.ts";
 import { ArgumentError, FileError } from "../../../src/errors.ts";
-import { assertEquals, assertRejects, assertThrows } from "../../assert.ts";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "../../assert.ts";
 import { testOnEveryBackend } from "../../backends.ts";
-import { field, integers, node, port, tensor, varint } from "../../weights/onnx/helpers.ts";
+import { bytes } from "../../weights/helpers.ts";
+import { field, int, integers, node, port, tensor, varint } from "../../weights/onnx/helpers.ts";
 import { run, smallModel } from "./models.ts";
 
 /** The numbers 0, 1, … */
@@ -114,6 +115,20 @@ testOnEveryBackend("Gather sends gradients back to all positions", async (backen
     error.message,
     "Gather: the shape of x is [1, 2, 3], must be larger along the axis 2",
   );
+});
+
+Deno.test("a number of positions that is none is refused", async () => {
+  const error = "weights: node y (Pad): only 1 to 65536 positions are supported";
+  const refused = async (...pads: number[]) => {
+    const raw = field(7, ...pads.map((pad) => new Uint8Array(new Float32Array([pad]).buffer)));
+    const list = bytes(field(1, "pads"), raw, int(20, 6)); // an attribute of floats
+    const pad = bytes(node("Pad", ["x"], ["y"], { mode: "wrap" }), field(5, list));
+    return await run({ nodes: [pad] }, count(4), [1, 1, 4]).catch((error) => error.message);
+  };
+  for (const pads of [[0, 0, -4, 0, 0, 0], [0, 0, 0, 0, 0, -9], [0, 0, NaN, 0, 0, 0]]) {
+    assertEquals(await refused(...pads), error);
+  }
+  assertMatch(await refused(0, 0, 0.5, 0, 0, 0.5), /^weights: node y \(Pad\): it has no axis /);
 });
 
 Deno.test("a list of too many positions is refused before it is read", async () => {

@@ -78,7 +78,7 @@ const maxPositions = 1 << 16;
 
 /** Checks the number of positions, before they are listed. */
 function checkPositions(node: NodeReader, build: LayerBuilder, count: number): void {
-  if (count === 0 || count > maxPositions) {
+  if (!(count >= 1 && count <= maxPositions)) {
     throw node.bad(`only 1 to ${maxPositions} positions are supported`);
   }
   build.countNumbers(node, count);
