@@ -107,7 +107,8 @@ export function cumSum(node: NodeReader, [x, at]: readonly NumberArray[]): Numbe
   for (let i = 0; i < count; i++) {
     const own = isReversed ? count - 1 - i : i, before = isReversed ? own + step : own - step;
     const isFirst = Math.floor(i / step) % shape[axis] === 0;
-    sums[own] = x.numbers[own] + (isFirst ? 0 : sums[before]);
+    const next = isExclusive ? isFirst ? 0 : x.numbers[before] : x.numbers[own];
+    sums[own] = next + (isFirst ? 0 : sums[before]);
   }
-  return { ...x, numbers: isExclusive ? sums.map((sum, i) => sum - x.numbers[i]) : sums };
+  return { ...x, numbers: sums };
 }

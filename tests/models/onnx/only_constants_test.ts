@@ -8,8 +8,12 @@ import { run } from "./models.ts";
 const count = (length: number) => Array.from({ length }, (_, i) => i);
 
 Deno.test("CumSum sums up positions, as the coordinates of image features", async () => {
-  const summed = async (axis: number, attributes: Record<string, Attribute> = {}) => {
-    const tensors = [floats("c", [1, 2, 3], 1, 2, 3, 4, 5, 6), integers("axis", axis)];
+  const summed = async (
+    axis: number,
+    attributes: Record<string, Attribute> = {},
+    values = [1, 2, 3, 4, 5, 6],
+  ) => {
+    const tensors = [floats("c", [1, 2, 3], ...values), integers("axis", axis)];
     const nodes = [
       node("CumSum", ["c", "axis"], ["s"], attributes),
       node("Add", ["x", "s"], ["y"]),
@@ -21,6 +25,8 @@ Deno.test("CumSum sums up positions, as the coordinates of image features", asyn
   assertEquals(await summed(2, { reverse: 1 }), [6, 5, 3, 15, 11, 6]);
   assertEquals(await summed(2, { exclusive: 1 }), [0, 1, 3, 0, 4, 9]);
   assertEquals(await summed(1, { exclusive: 1, reverse: 1 }), [4, 5, 6, 0, 0, 0]);
+  const far = [1, 2 ** 70, 3, 4, Infinity, 6]; // not a sum minus the last number of it
+  assertEquals(await summed(2, { exclusive: 1 }, far), [0, 1, 2 ** 70, 0, 4, Infinity]);
 });
 
 Deno.test("layers compute constants, as the first image of a generator", async () => {
