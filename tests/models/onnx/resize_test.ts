@@ -49,6 +49,21 @@ Deno.test("Resize keeps infinite pixels that have no weight apart", async () => 
   assertEquals([values[0], values.at(-1)], [1, 6]);
 });
 
+Deno.test("Resize refuses factors of samples and channels, even if their number stays", async () => {
+  const error =
+    "weights: node y (Resize): its scales of the batch and the channels are not 1: not supported";
+  for (const scales of [[1, 1.3, 1], [1.3, 1, 1], [1, 2, 2]]) {
+    const nodes = [node("Resize", ["x", "", "scales"], ["y"], { mode: "linear" })];
+    const parts = { nodes, tensors: [floats("scales", [3], ...scales)] };
+    const message = await run(parts, Array(12).fill(0), [1, 3, 4]).catch(({ message }) => message);
+    assertEquals(message, error);
+  }
+  const largest = node("ReduceMax", ["x"], ["m"], { axes: [1], keepdims: 0 }); // [N]
+  const nodes = [largest, node("Resize", ["m", "", "scales"], ["y"])];
+  const list = run({ nodes, tensors: [floats("scales", [1], 1.3)] }, [0, 0], [1, 2]);
+  assertEquals(await list.catch(({ message }) => message), error);
+});
+
 Deno.test("Resize reads a limited number of positions", () => {
   const filter = { weight: linear, radius: 1, antialias: true, excludesOutside: false };
   const layer = (out: number, rounding: ResizeMode["rounding"] = filter) =>

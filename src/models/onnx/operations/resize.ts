@@ -31,8 +31,11 @@ export const resize: Operation = (node, build) => {
   const isSame = target.every(({ out, scale = 1 }, axis) => out === shape[axis] && scale === 1);
   if (isSame && !like) return x;
   const [batch, channels, ...plane] = target;
+  if (target.slice(0, 2).some(({ scale = 1 }) => scale !== 1)) { // even if the size stays
+    throw node.bad("its scales of the batch and the channels are not 1: not supported");
+  }
   const isConstant = batch.out === 1 && !node.scope.isBatchFixed; // with a value for each sample
-  const keeps = (isConstant || batch.out === shape[0]) && channels.out === shape[1];
+  const keeps = (isConstant || batch.out === shape[0]) && channels?.out === shape[1];
   if (!keeps || plane.length < 1 || plane.length > 2) {
     const sizes = formatShape(target.map(({ out }) => out));
     throw node.bad(`${formatShape(shape)} to ${sizes} is not supported: only planes are resized`);
