@@ -21,6 +21,7 @@ import {
   type Parts,
   port,
   tensor,
+  varint,
 } from "../../weights/onnx/helpers.ts";
 import { formula, run } from "./models.ts";
 
@@ -382,4 +383,16 @@ Deno.test("constants with more axes than the input are refused, even those of on
   // the second input of CastLike is only a type
   const { shape } = await run(parts("CastLike", ["x", "one"]), Array(12).fill(1), [2, 2, 3]);
   assertEquals(shape, [2, 2, 3]);
+});
+
+Deno.test("classes of pixels become one mask for each class", async () => {
+  const classes = tensor("classes", [1, 3, 1, 1], 7, field(7, ...[0, 1, 2].map(varint)));
+  const nodes = [
+    node("ArgMax", ["x"], ["i"], { axis: 1 }),
+    node("Equal", ["i", "classes"], ["e"]),
+    node("Cast", ["e"], ["y"], { to: 1 }),
+  ];
+  const x = [5, 1, 0, 2, 1, 7, 0, 2, 2, 2, 9, 3]; // the classes 0, 1, 2 and 2
+  const { values } = await run({ nodes, tensors: [classes] }, x, [1, 3, 2, 2]);
+  assertEquals(values.map((value) => value + 0), [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1]);
 });

@@ -17,6 +17,7 @@ import {
   fixedNumbers,
   type Operand,
   shapeOf,
+  wholeNumbers,
 } from "../values.ts";
 import { merge } from "./broadcast.ts";
 import { isAlong, mapOperand, mapWeight, scalar } from "./parameters.ts";
@@ -125,7 +126,7 @@ export function filled(
 ): Activation | undefined {
   const rank = like.shape.length, constant = rowOf(node, operand.constant, rank);
   const own = shapeOf(constant);
-  if (own.length > rank || like.grid) return undefined;
+  if (own.length > rank || like.grid && like.grid !== wholeNumbers) return undefined;
   const shape = [...Array<number>(rank - own.length).fill(1), ...own];
   if (shape[0] !== 1 || node.lift && node.lift.axis >= 0 && shape[node.batchAxis] !== 1) {
     return undefined;
