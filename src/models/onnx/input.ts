@@ -49,7 +49,7 @@ const floatTypes = [0, 1, 10, 11, 16];
 const byteType = 2;
 
 /** The largest height and width of images, and the length of signals that the file leaves open. */
-const maxSide = 4096;
+export const maxSide = 4096;
 
 /**
  * Reads the only input that is not a tensor of the file.

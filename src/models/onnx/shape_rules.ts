@@ -11,6 +11,7 @@ import { imagenetPreprocessing } from "../../image/preprocess.ts";
 import { elements, sameShape, type Shape } from "../../tensor.ts";
 import { formatShape } from "../../weights/io/quote.ts";
 import type { Indices } from "./fold_shapes.ts";
+import { maxSide } from "./input.ts";
 import type { NodeReader } from "./node.ts";
 import { type GraphValue, type NumberArray, shapeOf } from "./values.ts";
 
@@ -150,7 +151,7 @@ export function tooLarge(node: NodeReader, shape: Shape, other: Shape): FileErro
   const size = formatShape(node.scope.isBatchFixed ? shape : ["N", ...shape.slice(1)]);
   const remedy = sameShape(shape, other)
     ? ""
-    : " for images of this size: load it with a smaller preprocessing.crop " +
-      `(default ${imagenetPreprocessing.crop})`;
+    : " for inputs of this size: load it with a smaller preprocessing.crop " +
+      `(default ${imagenetPreprocessing.crop}, for signals ${maxSide})`;
   return node.bad(`its output ${size} is too large${remedy}`);
 }

@@ -141,8 +141,8 @@ Deno.test("what is too large for the size of images can be loaded for smaller on
   const error = await assertRejects(() => loadModel({ backend, weights }), FileError);
   assertEquals(
     error.message,
-    "weights: node n (MatMul): its output [N, 50176, 50176] is too large for images of this size: " +
-      "load it with a smaller preprocessing.crop (default 224)",
+    "weights: node n (MatMul): its output [N, 50176, 50176] is too large for inputs of this size: " +
+      "load it with a smaller preprocessing.crop (default 224, for signals 4096)",
   );
   const preprocessing = { ...imagenetPreprocessing, crop: 8 };
   using network = await loadModel({ backend, weights, preprocessing });
