@@ -81,8 +81,12 @@ Deno.test("what is computed from the size of images binds a graph to it", async 
   for (const by of ["eight", "three"]) {
     await bound([...pads("r", ...sizeOf("two", "h"), node("Mod", ["h", by], ["r"])), relu]);
   }
-  const resize = node("Resize", ["x", "", "", "sizes"], ["a"], { axes: [2, 3] });
-  await bound([resize, relu], [1, 3, 16, 8], 18);
+  const resize = [
+    ...[...sizeOf("two", "h"), node("Sub", ["h", "one"], ["less"])],
+    node("Concat", ["less", "eight"], ["to"], { axis: 0 }),
+    ...[node("Resize", ["x", "", "", "to"], ["a"], { axes: [2, 3] }), relu],
+  ];
+  await bound(resize, [1, 3, 16, 8], 18);
   // a number of features, as LeNet has
   await bound([node("Reshape", ["x", "features"], ["a"]), relu]);
   // parts
@@ -157,10 +161,16 @@ Deno.test("what adapts to the size of images takes any", async () => {
     nodes: Parts["nodes"] & object,
     wanted: readonly number[],
     shape?: readonly number[],
-  ) => assertEquals(await shapeFor(backend, nodes, shape), wanted);
+    opset?: number,
+  ) => assertEquals(await shapeFor(backend, nodes, shape, opset), wanted);
   await check([node("Gather", ["x", "last"], ["a"], { axis: 2 }), relu], [1, 3, 1, 8]);
   await check([node("Slice", ["x", "one", "end", "two"], ["a"]), relu], [1, 3, 15, 8]);
   await check([node("Slice", ["x", "zero", "end", "zero"], ["a"]), relu], [1, 3, 16, 8]);
+  for (const sizes of ["sizes", "both"]) { // in the file: those of the images at first, or others
+    const resize = node("Resize", ["x", "", "", sizes], ["a"], { axes: [2, 3] });
+    const plane = sizes === "both" ? [2, 3] : [8, 8];
+    await check([resize, relu], [1, 3, ...plane], undefined, 18);
+  }
   // a U-Net pads by the difference of two sizes
   await check([
     node("MaxPool", ["x"], ["p"], { kernel_shape: [2, 2], strides: [2, 2] }),

@@ -10,7 +10,7 @@ import type { Shape } from "../../../tensor.ts";
 import { escapeText, formatShape } from "../../../weights/io/quote.ts";
 import type { Operation } from "../builder.ts";
 import type { NodeReader } from "../node.ts";
-import { type Activation, probed } from "../values.ts";
+import { type Activation, isOpen, probed } from "../values.ts";
 import {
   coordinates,
   cubic,
@@ -28,7 +28,9 @@ export const resize: Operation = (node, build) => {
   node.number("extrapolation_value", 0);
   node.expect("keep_aspect_ratio_policy", "stretch");
   const { target, like } = readTarget(node, shape);
-  const isSame = target.every(({ out, scale = 1 }, axis) => out === shape[axis] && scale === 1);
+  const isSame = target.every(({ out, scale }, axis) =>
+    out === shape[axis] && (scale === 1 || scale === undefined && !isOpen(x, axis))
+  );
   if (isSame && !like) return x;
   const [batch, channels, ...plane] = target;
   if (target.slice(0, 2).some(({ scale = 1 }) => scale !== 1)) { // even if the size stays
@@ -82,7 +84,7 @@ function readTarget(node: NodeReader, shape: Shape): Target {
   if ((scales.length || sizes.length) !== axes.length) {
     throw node.bad("its scales or sizes do not fit its input: damaged");
   }
-  if (scales.length === 0 && !like) node.scope.bindSize();
+  if (hasSizes && !like && node.computed(3, "sizes").isSized) node.scope.bindSize();
   const target = shape.map((out, axis) => {
     const i = axes.indexOf(axis), scale = scales[i];
     if (i < 0 || like && axis < 2) return { out, scale: 1 };
