@@ -119,8 +119,13 @@ export class Resize extends ResampleLayer {
   }
 
   override outputShapeOf([x, like]: readonly Shape[]): Shape {
+    const kept = this.#like; // the backward pass may need it
     this.#like = like;
-    return this.outputShape(x);
+    try {
+      return this.outputShape(x);
+    } finally {
+      this.#like = kept;
+    }
   }
 
   override forwardFrom([x, like]: readonly Tensor[], options?: ForwardOptions): Tensor {

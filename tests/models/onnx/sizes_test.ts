@@ -256,6 +256,7 @@ testOnEveryBackend(
       using other = backend.upload(new Float32Array(40), like);
       using y = layer.forwardFrom([x, other]);
       assertEquals(y.shape, [1, 1, ...plane]);
+      assertEquals(layer.outputShapeOf([x.shape, [1, 5, 7, 3]]), [1, 1, 7, 3]); // keeps the other
       using dy = backend.upload(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), y.shape);
       const [dx, dother] = layer.backwardInto(dy);
       const isWide = plane[1] === 4;
