@@ -188,8 +188,12 @@ export abstract class RoundedWeight<Q extends Quantized = Quantized> extends Par
 
   /** See {@linkcode Parameter.read}. */
   override async read(): Promise<Float32Array> {
-    if (this.#half) return Float32Array.from(await this.#half.read(), fromHalf);
-    return await this.#quantized?.readFloats() ?? await super.read();
+    // without values in 8 or 16 bits, this reads before it waits, so that later writes do not count
+    if (this.#quantized) return await this.#quantized.readFloats();
+    if (!this.#half) return await super.read();
+    const halves = await this.#half.read(), floats = new Float32Array(halves.length);
+    for (let i = 0; i < floats.length; i++) floats[i] = fromHalf(halves[i]);
+    return floats;
   }
 
   /** See {@linkcode Parameter.gradient}. */

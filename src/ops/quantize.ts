@@ -48,8 +48,10 @@ export abstract class PackedInt8 implements Disposable {
   /** Copies the products of the integers and their scales to an array in the shape of the weights. */
   async readFloats(): Promise<Float32Array> {
     const [integers, scales] = await Promise.all([this.read(), this.scale.read()]);
-    const row = integers.length / scales.length;
-    return Float32Array.from(integers, (value, i) => value * scales[Math.floor(i / row)]);
+    const row = integers.length / scales.length, floats = new Float32Array(integers.length);
+    // Float32Array.from() with a function takes 20 times as long, and four times the memory
+    for (let i = 0; i < floats.length; i++) floats[i] = integers[i] * scales[Math.floor(i / row)];
+    return floats;
   }
 
   /** Copies the integers to a tensor in the shape of the weights. */

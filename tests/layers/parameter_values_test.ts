@@ -19,6 +19,9 @@ testWithThreads(
     layer.init(backend);
     weight.write(Float32Array.of(1, 2, 3, 4, 5, 6));
     assertEquals(await weight.read(), Float32Array.of(1, 2, 3, 4, 5, 6));
+    const before = weight.read();
+    weight.write(Float32Array.of(6, 5, 4, 3, 2, 1)); // does not change what was read
+    assertEquals(await before, Float32Array.of(1, 2, 3, 4, 5, 6));
     layer.dispose();
     await assertRejects(() => weight.read(), PembrokeError, message);
   },
@@ -40,6 +43,21 @@ testOnFewBackends("read() converts weights in fewer bits", async (backend) => {
       assertEquals(await weight.read(), read);
     }
   }
+});
+
+testWithThreads("read() of weights in 8 bits takes about as long as a loop", async (backend) => {
+  using layer = new nn.Linear(2048, 2048, { precision: "int8" }).init(backend);
+  const values = new Float32Array(2048 * 2048);
+  let read = Infinity, loop = Infinity;
+  for (let round = 0; round < 3; round++) {
+    const start = performance.now();
+    await layer.parameters.weight.read();
+    const between = performance.now();
+    for (let i = 0; i < values.length; i++) values[i] = i * 0.5;
+    read = Math.min(read, between - start);
+    loop = Math.min(loop, performance.now() - between);
+  }
+  assert(read < 30 * loop, `${read} to ${loop} ms`); // Float32Array.from() takes 100 times as long
 });
 
 Deno.test("fromHalf() converts all numbers of float16", () => {
