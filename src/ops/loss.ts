@@ -115,7 +115,7 @@ export function mseLoss(x: Tensor, target: Tensor): LossResult & Disposable {
   const op = "mseLoss";
   checkTensor(op, "x", x, x);
   checkTensor(op, "target", target, x, x.shape);
-  using share = x.backend.upload([1 / x.size], [1]);
+  using share = x.backend.upload([1 / x.size], x.shape.map(() => 1));
   using difference = add(x, target, { alpha: -1 });
   return disposeOnError(
     mul(difference, share),
@@ -156,7 +156,8 @@ export function bceWithLogits(x: Tensor, target: Tensor): LossResult & Disposabl
   const op = "bceWithLogits";
   checkTensor(op, "x", x, x);
   checkTensor(op, "target", target, x, x.shape);
-  using share = x.backend.upload([-1 / x.size], [1]), minusOne = x.backend.upload([-1], [1]);
+  const one = x.shape.map(() => 1);
+  using share = x.backend.upload([-1 / x.size], one), minusOne = x.backend.upload([-1], one);
   // the loss of an element is −((target − 1)·x + min(x, 0) − log(1 + exp(−|x|)))
   using terms = add(target, minusOne);
   mul(terms, x, { out: terms });

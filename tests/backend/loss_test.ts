@@ -156,7 +156,9 @@ async function checkTarget(
 testOnEveryBackend("mseLoss() and bceWithLogits() work with all shapes", async (backend) => {
   const draw = new Draw(5);
   const sizes = [1, 2, 3, 4, 5, 63, 64, 65, 1023, 1024, 1025].map((n) => [n]);
-  for (const shape of [...sizes, [1, 1], [7, 1], [1, 7], [3, 4, 5], [2, 3, 4, 5], [5, 1, 1, 2]]) {
+  for (
+    const shape of [...sizes, [], [1, 1], [7, 1], [1, 7], [3, 4, 5], [2, 3, 4, 5], [5, 1, 1, 2]]
+  ) {
     await checkTarget(backend, "mseLoss", draw.floats(shape, -6, 6), draw.floats(shape, -6, 6));
     const target = draw.floats(shape, 0, 1);
     await checkTarget(backend, "bceWithLogits", draw.floats(shape, -6, 6), target);
