@@ -147,7 +147,9 @@ export function arrayDataset(
     read(index, into) {
       into.set(values.subarray(index * size, (index + 1) * size));
       if (!targetShape) return labels[index];
-      return Float32Array.from({ length: targetSize }, (_, i) => labels[index * targetSize + i]);
+      const target = new Float32Array(targetSize);
+      for (let i = 0; i < targetSize; i++) target[i] = labels[index * targetSize + i];
+      return target;
     },
   };
 }
@@ -174,8 +176,7 @@ export function checkDataset(op: string, dataset: Dataset, hasLoss = false): voi
   const { sampleShape, targetShape } = dataset;
   checkShapes(op, { sampleShape, targetShape });
   if (targetShape && !hasLoss) {
-    const expected =
-      "left out for a dataset of classes; a Trainer takes others with the option loss";
+    const expected = "left out for a dataset of classes; the option loss takes others";
     throw new ArgumentError(op, "targetShape", targetShape, expected);
   }
   if (typeof dataset.read !== "function") {

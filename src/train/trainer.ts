@@ -75,8 +75,8 @@ interface BatchResult {
 }
 
 /**
- * Trains a classifier with the cross-entropy loss, or any model with the option `loss`. The same seed gives the same results on the same
- * build. Between steps, other code can run.
+ * Trains a classifier with the cross-entropy loss, or any model with the option `loss`. The same seed
+ * gives the same results on the same build. Between steps, other code can run.
  *
  * @example
  * ```ts
