@@ -22,8 +22,8 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader closed the pipe
     if (isPermissionError(error) && options) {
-      const { grantedKinds, permissionLine } = await import("./src/cli/permissions.ts");
-      printError(permissionLine(error, import.meta.url, args, options, grantedKinds()));
+      const { grantedPermissions, permissionLine } = await import("./src/cli/permissions.ts");
+      printError(permissionLine(error, import.meta.url, args, options, grantedPermissions()));
       return 2;
     }
     printError(errorLine(error));

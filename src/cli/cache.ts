@@ -49,6 +49,9 @@ async function cachedOrNone(folder: string): Promise<CachedModel[]> {
   }
 }
 
+/** The environment variable with the address of a mirror. */
+export const mirrorVariable = "PEMBROKE_MIRROR";
+
 /**
  * The address in PEMBROKE_MIRROR; undefined if there is none, or the permission to read it is
  * missing.
@@ -56,9 +59,8 @@ async function cachedOrNone(folder: string): Promise<CachedModel[]> {
  * @throws {UsageError} When it is no URL.
  */
 export function mirrorFromEnv(): string | undefined {
-  const variable = "PEMBROKE_MIRROR";
-  const url = envIfGranted(variable);
+  const url = envIfGranted(mirrorVariable);
   if (!url) return undefined;
   if (isWebUrl(url)) return url;
-  throw invalidValue(variable, url, "be an http or https URL");
+  throw invalidValue(mirrorVariable, url, "be an http or https URL");
 }

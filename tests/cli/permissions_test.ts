@@ -103,11 +103,58 @@ Deno.test("permissionLine() includes the bundled weights beside the script", () 
 });
 
 Deno.test("permissionLine() keeps what was granted", () => {
-  const parsed = readArgs(["a.png"]), error = denied('read access to "a.png"');
-  assertMatch(
-    permissionLine(error, "file:///cli.ts", ["a.png"], parsed, ["env", "read"]),
-    / run: deno run --allow-env --allow-read \S*cli\.ts a\.png$/,
+  const flags = (args: string[], granted: Record<string, readonly string[]>) => {
+    const error = denied('read access to "a.png"'), grants = new Map(Object.entries(granted));
+    const line = permissionLine(error, "file:///cli.ts", args, readArgs(args), grants);
+    return / run: deno run (.*?) \S*cli\.ts /.exec(line)?.[1].replaceAll(/['"]/g, "");
+  };
+  const url = "https://a.test/x";
+  assertEquals(flags(["a.png"], { env: [], read: [] }), "--allow-env --allow-read");
+  assertEquals(flags(["a.png"], { net: [] }), "--allow-net --allow-read");
+  assertEquals(
+    flags(["a.png"], { env: ["HOME", "X"], read: ["/cache"], net: ["b.test"] }),
+    "--allow-env=HOME,X --allow-read --allow-net=b.test",
   );
+  assertEquals(flags(["a.png", url], { net: [] }), "--allow-read --allow-net");
+  assertEquals(
+    flags(["a.png", url], { net: ["b.test"] }),
+    "--allow-read --allow-net=a.test,b.test",
+  );
+  assertEquals(flags(["a.png", url], { net: ["a.test"] }), "--allow-read --allow-net=a.test");
+});
+
+Deno.test("a missing permission keeps those that were given, also with limits", async () => {
+  await using folder = await TempFolder.make();
+  const cache = folder.path, args = ["gone.png"];
+  const flagsOf = async (flags: readonly string[], env: Record<string, string> = {}) => {
+    const outcome = await run(args, {
+      flags: ["--no-prompt", ...flags],
+      env: { PEMBROKE_CACHE: cache, ...env },
+    });
+    const [, line] = theError(outcome, 2).split("; run: deno run ");
+    return line.replaceAll(/['"]/g, "").split(/ \S*cli\.ts /)[0];
+  };
+  const variables = "--allow-env=PEMBROKE_CACHE,HOME", host = "raw.githubusercontent.com";
+  assertEquals(
+    await flagsOf(["--allow-net", "--allow-env", "--allow-write"]),
+    "--allow-env --allow-write --allow-net --allow-read",
+  );
+  assertEquals(
+    await flagsOf([variables, `--allow-write=${cache}`, `--allow-net=${host},a.test`]),
+    `${variables} --allow-write=${cache} --allow-net=${host} --allow-read`,
+  );
+  const mirror = "--allow-env=PEMBROKE_MIRROR";
+  for (
+    const [address, net] of [["https://b.test/x", "--allow-net=b.test "], ["b", ""], [
+      "http://[",
+      "",
+    ]]
+  ) {
+    assertEquals(
+      await flagsOf([mirror, "--allow-net=b.test"], { PEMBROKE_MIRROR: address }),
+      `${mirror} ${net}--allow-read`,
+    );
+  }
 });
 
 Deno.test("permissionLine() lets serve listen, and models ask for the size of bundled weights", async () => {
