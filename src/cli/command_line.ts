@@ -10,12 +10,17 @@ export function pullCommand(name: string): string {
   return `${commandLine()} pull ${name}`;
 }
 
-/** What starts this command: its own name if it is compiled or installed, or else Deno with its file. */
+/**
+ * What starts this command, quoted for a shell: its own name if it is compiled or installed, or else
+ * Deno with its file.
+ */
 export function commandLine(): string {
   const { mainModule } = Deno;
-  if (Deno.build.standalone) return Deno.execPath().replace(/^.*[/\\]|\.exe$/gi, "");
+  if (Deno.build.standalone) return shellQuote(Deno.execPath().replace(/^.*[/\\]|\.exe$/gi, ""));
   const isHere = !mainModule.endsWith("/cli.ts") || mainModule === urlHere();
-  return isHere ? "deno run -A cli.ts" : installedName() ?? `deno run -A ${mainModule}`;
+  if (isHere) return "deno run -A cli.ts";
+  const name = installedName();
+  return name === undefined ? `deno run -A ${shellQuote(mainModule)}` : shellQuote(name);
 }
 
 /** The URL of cli.ts in the current folder. Without the permission to know that, this command's. */
@@ -68,4 +73,19 @@ function startsThis(path: string): boolean {
 export function startsModule(script: string, url: string): boolean {
   return script.includes(`'${url.replace(/['!]/g, "'\\$&'")}'`) ||
     script.includes(`"${url.replaceAll("%", "%%")}"`);
+}
+
+/**
+ * Quotes a word for a POSIX shell, if it needs quotes. On Windows, for PowerShell and cmd.
+ *
+ * @param os The operating system.
+ */
+export function shellQuote(word: string, os: typeof Deno.build.os = Deno.build.os): string {
+  if (os === "windows") {
+    if (/^[\w@+=:./\\-]+$/.test(word)) return word;
+    // before a quote, \\ stands for one backslash
+    const escaped = word.replace(/(\\*)"/g, '$1$1\\"').replace(/\\+$/, "$&$&");
+    return `"${escaped}"`;
+  }
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

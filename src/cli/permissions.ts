@@ -5,7 +5,7 @@ import { findCatalogueEntry, urlOf } from "../hub/catalogue.ts";
 import { cacheFolder, cacheVariables } from "../hub/cache.ts";
 import type { Command, Options } from "./args.ts";
 import { mirrorFromEnv, mirrorVariable } from "./cache.ts";
-import { defaultName } from "./command_line.ts";
+import { defaultName, shellQuote } from "./command_line.ts";
 import { envIfGranted, isGranted } from "./errors.ts";
 import { hostAndPort, isWebUrl } from "./inputs.ts";
 
@@ -137,19 +137,4 @@ function permissions(kinds: readonly string[], places: readonly string[] = []): 
     kinds: new Set(kinds),
     hosts: new Set(places.filter(isWebUrl).map((url) => new URL(url).host)),
   };
-}
-
-/**
- * Quotes a word for a POSIX shell, if it needs quotes. On Windows, for PowerShell and cmd.
- *
- * @param os The operating system.
- */
-export function shellQuote(word: string, os: typeof Deno.build.os = Deno.build.os): string {
-  if (os === "windows") {
-    if (/^[\w@+=:./\\-]+$/.test(word)) return word;
-    // before a quote, \\ stands for one backslash
-    const escaped = word.replace(/(\\*)"/g, '$1$1\\"').replace(/\\+$/, "$&$&");
-    return `"${escaped}"`;
-  }
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,8 +1,7 @@
 /** The command from another working directory, and from a URL. */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { startsModule } from "../../src/cli/command_line.ts";
-import { shellQuote } from "../../src/cli/permissions.ts";
+import { shellQuote, startsModule } from "../../src/cli/command_line.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { StaticServer } from "../static_server.ts";
 import { cli, fixture, run, type RunOptions, shell, TempFolder, theError } from "./run.ts";
@@ -102,6 +101,7 @@ Deno.test("help has the name of an installed command, however its script quotes 
   const scripts: readonly (readonly [name: string, script: string, usage: string])[] = [
     ["pem", shellScript(`'${url}'`), "pem"],
     ["pem.cmd", windowsScript(url), "pem"],
+    ["my pem", shellScript(`'${url}'`), shellQuote("my pem")],
     ["other", shellScript(`'${other}'`), plain],
     ["other.cmd", windowsScript(other), plain],
     ["program", shellScript(`'${url}'`) + "x".repeat(5000), plain],

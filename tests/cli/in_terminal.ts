@@ -1,6 +1,6 @@
 /** Runs commands in a terminal. */
 
-import { shellQuote } from "../../src/cli/permissions.ts";
+import { shellQuote } from "../../src/cli/command_line.ts";
 import { needsTerminal } from "../needs.ts";
 import { shell } from "./run.ts";
 

@@ -1,5 +1,6 @@
 import { readArgs, readCommand } from "../../src/cli/args.ts";
-import { permissionLine, shellQuote } from "../../src/cli/permissions.ts";
+import { shellQuote } from "../../src/cli/command_line.ts";
+import { permissionLine } from "../../src/cli/permissions.ts";
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { cli, fixture, run, runSeveral, shell, TempFolder, theError } from "./run.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { testWith } from "../needs.ts";
 import { inTerminal, terminal } from "./in_terminal.ts";
 import { cli, fixture, run, shell, TempFolder, theError } from "./run.ts";
-import { shellQuote } from "../../src/cli/permissions.ts";
+import { shellQuote } from "../../src/cli/command_line.ts";
 import { Progress } from "../../src/cli/progress.ts";
 import { writeAll } from "../../src/cli/terminal.ts";
 
