@@ -7,7 +7,7 @@
 import type { Backend } from "../backend/mod.ts";
 import { ArgumentError, PembrokeError } from "../errors.ts";
 import { reluBackward } from "../ops/activation_backward.ts";
-import { checkBackend, checkOptions, checkTensor } from "../ops/checks.ts";
+import { checkBackend, checkOptions, checkResult, checkTensor } from "../ops/checks.ts";
 import type { FusedActivation } from "../ops/fused.ts";
 import { checkGenerator, RandomGenerator } from "../random.ts";
 import { inspect, type Shape, type Tensor } from "../tensor.ts";
@@ -108,7 +108,7 @@ export abstract class Layer implements Disposable {
    * @internal
    */
   backwardInto(dy: Tensor): readonly Tensor[] {
-    return [this.backward(dy)];
+    return [checkResult(this.type, "backward", this.backward(dy))];
   }
 
   /** @internal Multiply-accumulates of a forward pass for the shapes of all inputs. */
@@ -126,7 +126,7 @@ export abstract class Layer implements Disposable {
    * throws the same errors.
    */
   backwardParameters(dy: Tensor): void {
-    this.backward(dy).dispose();
+    checkResult(this.type, "backward", this.backward(dy)).dispose();
   }
 
   /**

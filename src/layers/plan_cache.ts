@@ -7,6 +7,7 @@
 
 import { canSplit, type ComputeBackend, partOf } from "../backend/interface.ts";
 import { PembrokeError } from "../errors.ts";
+import { checkResult } from "../ops/checks.ts";
 import { type Tensor, withShape } from "../tensor.ts";
 import type { ForwardOptions } from "./forward.ts";
 import type { LeafNode } from "./graph_nodes.ts";
@@ -126,16 +127,18 @@ function bind(plan: Plan, arena: Arena): BoundPlan {
 /**
  * Runs a layer of a graph.
  *
- * @throws {PembrokeError} When it ignores the option `out`, as a layer by somebody else may.
+ * @throws {PembrokeError} When it returns no tensor, or ignores the option `out`, as a layer by
+ * somebody else may.
  */
 export function runLayer(
   layer: Layer,
   inputs: readonly Tensor[],
   options: ForwardOptions,
 ): Tensor {
-  const y = layer instanceof MergeLayer
+  const result = layer instanceof MergeLayer
     ? layer.forward(inputs, options) // which a class may override
     : layer.forwardFrom(inputs, options);
+  const y = checkResult(layer.type, "forward", result);
   const { out } = options;
   if (!out || y.storage === out.storage) return y;
   throw new PembrokeError(`${layer.type}: forward() must write its result to the option out`);

@@ -1,6 +1,6 @@
 /** The argument checks of all operations. Each throws an {@linkcode ArgumentError} or returns. */
 
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, PembrokeError } from "../errors.ts";
 import { type Backend, isShape, sameShape, type Shape, Tensor, type Values } from "../tensor.ts";
 
 export { checkObject, checkOptions } from "../options.ts";
@@ -124,6 +124,13 @@ const elementNames = new Map<Tensor<Values>["type"], string>([
   [Int8Array, "int8"],
   [Uint16Array, "float16"],
 ]);
+
+/** Checks that a method, which anybody may write, has returned a tensor. Returns it. */
+export function checkResult(type: string, method: string, result: unknown): Tensor {
+  if (result instanceof Tensor) return result;
+  const found = result instanceof Promise ? "a Promise" : result === null ? "null" : typeof result;
+  throw new PembrokeError(`${type}: ${method}() must return a Tensor, not ${found}`);
+}
 
 /** Checks that a tensor is alive, on the backend of `x`, and of the given type and shape. */
 export function checkTensor(

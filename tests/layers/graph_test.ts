@@ -271,6 +271,48 @@ testWithThreads(
   },
 );
 
+Deno.test("a graph refuses a layer that returns no tensor", async () => {
+  class Broken extends nn.Layer {
+    override readonly type = "Broken";
+    constructor(readonly method: "forward" | "backward", readonly result: unknown) {
+      super();
+    }
+    override outputShape(input: Shape): Shape {
+      return input;
+    }
+    override forward(x: Tensor, { out }: nn.ForwardOptions = {}): Tensor {
+      return this.method === "forward" ? this.result as Tensor : mul(x, x, { out });
+    }
+    override backward(): Tensor {
+      return this.result as Tensor;
+    }
+  }
+  using backend = await createBackend({ device: "wasm", threads: 1 });
+  using x = backend.upload([1, 2, 3], [1, 3]);
+  const refuses = (layers: readonly nn.Layer[], message: string, pass: (net: nn.Layer) => void) => {
+    using net = new nn.Sequential(layers).init(backend);
+    assertThrows(() => pass(net), PembrokeError, message);
+  };
+  const before = backend.bytesInUse;
+  for (const [result, found] of [[undefined, "undefined"], [Promise.resolve(), "a Promise"]]) {
+    const forward = `Broken: forward() must return a Tensor, not ${found}`;
+    const layers = () => [new nn.Linear(3, 3), new Broken("forward", result)];
+    refuses(layers(), forward, (net) => net.forward(x));
+    refuses(layers(), forward, (net) => net.train().forward(x));
+    const backward = `Broken: backward() must return a Tensor, not ${found}`;
+    const broken = () => new Broken("backward", result);
+    const backwardPass = (net: nn.Layer) => {
+      using y = net.train().forward(x);
+      net.backward(y);
+    };
+    refuses([new nn.Linear(3, 3), broken()], backward, backwardPass);
+    refuses([broken(), new nn.Linear(3, 3)], backward, backwardPass);
+  }
+  using broken = new Broken("backward", undefined);
+  assertThrows(() => broken.backwardParameters(x), PembrokeError, "must return a Tensor");
+  assertEquals(backend.bytesInUse, before);
+});
+
 Deno.test("Graph plans memory by liveness, in place where allowed", async () => {
   using backend = await createBackend({ device: "wasm", threads: 1 });
   const block = (i: number): nn.GraphNode[] => [
