@@ -1,7 +1,7 @@
 /** Parses the command line. */
 
 import { devices } from "../backend/devices.ts";
-import type { Preprocessing } from "../image/preprocess.ts";
+import { type Preprocessing, preprocessingNames } from "../image/preprocess.ts";
 import { precisions } from "../layers/precision.ts";
 import type { ExplainArgs, readExplain, showModes } from "./args_explain.ts";
 import type { LearnArgs } from "./args_learn.ts";
@@ -310,18 +310,6 @@ function originOf(option: string, text: string): string {
   throw invalidValue(option, text, "be * or an origin, such as https://example.org");
 }
 
-const preprocessingFields: readonly (keyof Preprocessing)[] = [
-  "resize",
-  "interpolation",
-  "crop",
-  "cropWidth",
-  "mean",
-  "std",
-  "channels",
-  "layout",
-  "rounding",
-];
-
 /** Parses the JSON of `--preprocessing`. The model checks its values. */
 function preprocessingOf(option: string, text: string): Partial<Preprocessing> {
   let value: unknown;
@@ -331,7 +319,7 @@ function preprocessingOf(option: string, text: string): Partial<Preprocessing> {
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     for (const name of Object.keys(value)) {
-      oneOf(`a field of ${option}`, name, preprocessingFields);
+      oneOf(`a field of ${option}`, name, preprocessingNames);
     }
     return value;
   }
