@@ -208,8 +208,11 @@ interface Parameterized {
  * has several names.
  */
 export function distinct(named: ReadonlyMap<string, Parameter>): Map<string, Parameter> {
-  const seen = new Set<Parameter>();
-  return new Map([...named].filter(([, parameter]) => seen.size < seen.add(parameter).size));
+  const names = new Map<Parameter, string>();
+  for (const [name, parameter] of named) {
+    if (!names.has(parameter)) names.set(parameter, name);
+  }
+  return new Map([...names].map(([parameter, name]) => [name, parameter]));
 }
 
 /** Returns the number of elements of all parameters. */
