@@ -81,7 +81,6 @@ export class Chromium implements AsyncDisposable {
       entry: new URL("page.ts", import.meta.url),
       replacements: [noCodecs],
       externals: [[/^npm:/, (specifier) => specifier]],
-      readable: true,
     });
     return new Chromium(await launch(), script);
   }
